@@ -1,0 +1,131 @@
+"""What an event is, and what a window of events is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """Events of one sensor in the order of their times, as parallel arrays of length N.
+
+    Attributes:
+        x: uint16 [N], column in px, 0 at the left, below width.
+        y: uint16 [N], row in px, 0 at the top, below height.
+        t: int64 [N], sensor time in ns, not decreasing.
+        p: uint8 [N], polarity: 1 brighter (ON), 0 darker (OFF).
+        width: columns of the sensor.
+        height: rows of the sensor.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    t: np.ndarray
+    p: np.ndarray
+    width: int
+    height: int
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def __getitem__(self, part: slice | np.ndarray) -> Events:
+        """The events that a slice, a mask bool [N] or an index array picks; slices share memory."""
+        return Events(
+            self.x[part], self.y[part], self.t[part], self.p[part], self.width, self.height
+        )
+
+    @classmethod
+    def empty(cls, width: int, height: int) -> Events:
+        """No events of a sensor of that size."""
+        return cls(
+            np.empty(0, np.uint16),
+            np.empty(0, np.uint16),
+            np.empty(0, np.int64),
+            np.empty(0, np.uint8),
+            width,
+            height,
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: np.ndarray,
+        y: np.ndarray,
+        t: np.ndarray,
+        p: np.ndarray,
+        width: int,
+        height: int,
+    ) -> Events:
+        """Events from arrays of any integer type, checked.
+
+        Args:
+            x, y: [N] px.
+            t: [N] ns.
+            p: [N], anything positive is ON (so 0/1, -1/+1 and bool all work).
+            width, height: sensor size in px.
+
+        Raises:
+            InputError: lengths differ, a coordinate lies outside the sensor, or time goes back.
+        """
+        x, y, t, p = (np.asarray(a) for a in (x, y, t, p))
+        if not len(x) == len(y) == len(t) == len(p):
+            raise InputError(
+                f"Events need x, y, t and p of one length, got {len(x)}, {len(y)}, {len(t)}, {len(p)}."
+            )
+        if len(t):
+            if x.min() < 0 or y.min() < 0 or x.max() >= width or y.max() >= height:
+                raise InputError(
+                    f"Events reach x {x.min()}..{x.max()}, y {y.min()}..{y.max()}, "
+                    f"outside the sensor of {width}x{height}."
+                )
+            if np.any(np.diff(t) < 0):
+                raise InputError("Events must be in the order of their times; time goes back.")
+        return cls(
+            x.astype(np.uint16, copy=False),
+            y.astype(np.uint16, copy=False),
+            t.astype(np.int64, copy=False),
+            (p > 0).astype(np.uint8),
+            int(width),
+            int(height),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: list[Events]) -> Events:
+        """The parts one after the other; at least one part, all of one sensor size."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([e.x for e in parts]),
+            np.concatenate([e.y for e in parts]),
+            np.concatenate([e.t for e in parts]),
+            np.concatenate([e.p for e in parts]),
+            parts[0].width,
+            parts[0].height,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """The events that are segmented together.
+
+    Attributes:
+        events: what happened in [start, end].
+        start: int, sensor time in ns at which the window opens.
+        end: int, sensor time in ns of its last event, the instant that the mask shows
+            (of its nominal end if it holds no event).
+        stamp: int, `end` as ROS time in ns, the stamp of every output of this window.
+    """
+
+    events: Events
+    start: int
+    end: int
+    stamp: int
+
+    @property
+    def duration(self) -> float:
+        """Seconds from start to end."""
+        return (self.end - self.start) * 1e-9

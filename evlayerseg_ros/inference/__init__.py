@@ -1,0 +1,1 @@
+"""Segmenter: events in, Segmentation out. ONNX Runtime; never imports torch or rclpy."""
