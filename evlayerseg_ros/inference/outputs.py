@@ -27,12 +27,12 @@ LAYER_DTYPE = np.dtype(
         ("a_v0", "<f4"),
     ]
 )
-"""One layer as a point: centroid (px), its label and events, and its motion (docs: topic ~/layers)."""
+"""One layer as a point: centroid (px), label, events, and motion u = a_ux x + a_uy y + a_u0 (px/s)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A picture: `data` is contiguous, [H, W] for mono8, [H, W, 3] for rgb8, [H, W, 2] for 32FC2."""
+    """A picture: `data` is contiguous, [H, W] (mono8), [H, W, 3] (rgb8) or [H, W, 2] (32FC2)."""
 
     encoding: str
     data: np.ndarray

@@ -1,4 +1,4 @@
-"""Pictures for people: events coloured by layer, the flow colour wheel, the image of warped events."""
+"""Pictures for people: events coloured by layer, the flow colour wheel, warped events."""
 
 from __future__ import annotations
 
@@ -82,18 +82,23 @@ def flow_wheel(flow: np.ndarray, full_speed: float | None = None) -> np.ndarray:
     return picture
 
 
-def image_of_warped_events(x: np.ndarray, y: np.ndarray, width: int, height: int) -> np.ndarray:
+def image_of_warped_events(
+    x: np.ndarray, y: np.ndarray, width: int, height: int, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Events counted where they were carried to, each split over its four nearest pixels.
 
     Args:
         x, y: float32 [N], coordinates in px, integers at pixel centres; those outside do not count.
         width, height: size in px.
+        weights: float32 [N], what each event counts; None counts 1 each.
 
     Returns:
-        float32 [H, W], events a pixel.
+        float32 [H, W], events (or weight) a pixel.
     """
     image = np.zeros((height, width), np.float32)
-    _vote(image, np.asarray(x, np.float32), np.asarray(y, np.float32))
+    if weights is None:
+        weights = np.ones(len(x), np.float32)
+    _vote(image, *(np.ascontiguousarray(a, np.float32) for a in (x, y, weights)))
     return image
 
 
@@ -112,7 +117,7 @@ def to_gray(counts: np.ndarray) -> np.ndarray:
 
 
 def _layer_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours by label: of the ground [256, 3], of events [256, 2 (polarity), 3], solid [256, 3]."""
+    """Colours by label: ground [256, 3], events [256, 2 (polarity), 3], solid [256, 3]."""
     strong = np.array([LAYER_COLORS[(i - 1) % len(LAYER_COLORS)] for i in range(256)], np.float64)
     ground = np.array(GROUND) * (1 - _TINT) + strong * _TINT
     ground[0] = GROUND
@@ -123,7 +128,7 @@ def _layer_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _color_wheel() -> np.ndarray:
-    """The wheel's colours, float32 [55, 3] in 0..1, evenly spaced in direction from right via down."""
+    """The wheel's colours, float32 [55, 3] in 0..1, evenly spaced, from right by way of down."""
     corners = np.array(
         [(1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1), (1, 0, 1), (1, 0, 0)], np.float32
     )
@@ -181,7 +186,7 @@ def _paint_flow(picture, speed, angle, scale, wheel):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True)
-def _vote(image, x, y):  # type: ignore[no-untyped-def]
+def _vote(image, x, y, weights):  # type: ignore[no-untyped-def]
     height, width = image.shape
     one = np.float32(1.0)
     for i in range(len(x)):
@@ -190,16 +195,17 @@ def _vote(image, x, y):  # type: ignore[no-untyped-def]
             continue
         left, top = int(np.floor(x[i])), int(np.floor(y[i]))
         dx, dy = x[i] - np.float32(left), y[i] - np.float32(top)
+        upper, lower = (one - dy) * weights[i], dy * weights[i]
         if top >= 0:
             if left >= 0:
-                image[top, left] += (one - dx) * (one - dy)
+                image[top, left] += (one - dx) * upper
             if left + 1 < width:
-                image[top, left + 1] += dx * (one - dy)
+                image[top, left + 1] += dx * upper
         if top + 1 < height:
             if left >= 0:
-                image[top + 1, left] += (one - dx) * dy
+                image[top + 1, left] += (one - dx) * lower
             if left + 1 < width:
-                image[top + 1, left + 1] += dx * dy
+                image[top + 1, left + 1] += dx * lower
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,127 @@
+"""Ground truth: masks at their times, and for simulated sequences the label and motion of events."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+
+_SECONDS = re.compile(r"_(\d+(?:\.\d+)?)\.png$", re.IGNORECASE)
+_FOREGROUND = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known of a sequence.
+
+    Attributes:
+        t: int64 [M], times of the masks in ns, rising, on the clock of the recording's events.
+        mask: mask(i) -> bool [H, W], true where something moves at t[i].
+        event_labels: uint8 [N], the layer that made each event of the recording, or None.
+        affine_t: int64 [K], ns, times of `affine`, or None.
+        affine: float64 [K, L, 2, 3], px/s, motion of every layer at those times, or None.
+    """
+
+    t: np.ndarray
+    mask: Callable[[int], np.ndarray]
+    event_labels: np.ndarray | None = None
+    affine_t: np.ndarray | None = None
+    affine: np.ndarray | None = None
+
+    def affine_at(self, t: np.ndarray) -> np.ndarray:
+        """Motion of every layer at times t (ns, [N]), linear in between: float64 [N, L, 2, 3]."""
+        assert self.affine is not None and self.affine_t is not None
+        place = np.interp(t, self.affine_t, np.arange(len(self.affine_t)))
+        first = np.minimum(place.astype(np.int64), max(len(self.affine_t) - 2, 0))
+        second = np.minimum(first + 1, len(self.affine_t) - 1)
+        part = (place - first)[:, None, None, None]
+        return (1 - part) * self.affine[first] + part * self.affine[second]
+
+
+def load_truth(masks: Path | None, recording: Path) -> Truth:
+    """The ground truth of a recording.
+
+    Args:
+        masks: an npz, a folder of PNGs named ..._SECONDS.png, or a folder that holds one of the
+            two under the recording's name; None takes the masks inside the recording's own npz.
+        recording: path of the recording.
+
+    Raises:
+        InputError: there are no masks there, or they cannot be read.
+    """
+    if masks is None:
+        if recording.suffix != ".npz":
+            raise InputError(
+                f"{recording} carries no masks of its own; name them with --masks PATH."
+            )
+        return _from_npz(recording)
+    if not masks.exists():
+        raise InputError(f"No masks at {masks}: there is no such file or folder.")
+    if masks.is_dir():
+        for name in dict.fromkeys((recording.name, recording.stem, recording.name.split(".")[0])):
+            if (masks / name).is_dir():
+                return _from_folder(masks / name)
+            if (masks / f"{name}.npz").is_file():
+                return _from_npz(masks / f"{name}.npz")
+        return _from_folder(masks)
+    return _from_npz(masks)
+
+
+def _from_npz(path: Path) -> Truth:
+    """Keys: mask_t int64 [M] ns, masks uint8 [M, H, W]; optional label, affine_t and affine."""
+    try:
+        with np.load(path) as archive:
+            data = {
+                key: archive[key]
+                for key in ("mask_t", "masks", "label", "affine_t", "affine")
+                if key in archive
+            }
+    except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
+        raise InputError(f"Cannot read masks from {path}: it is not a sound npz file.") from error
+    if "mask_t" not in data or "masks" not in data:
+        raise InputError(f"{path} has no masks: expected mask_t (ns) and masks (uint8 [M,H,W]).")
+    t, masks = data["mask_t"], data["masks"]
+    if masks.ndim != 3 or t.shape != masks.shape[:1] or not len(t):
+        raise InputError(
+            f"{path}: masks must be [M,H,W] with one mask_t each, got {masks.shape} and {t.shape}."
+        )
+    order = np.argsort(t, kind="stable")
+    return Truth(
+        t[order].astype(np.int64),
+        lambda i: masks[order[i]] > 0,
+        data.get("label"),
+        data.get("affine_t"),
+        data.get("affine"),
+    )
+
+
+def _from_folder(folder: Path) -> Truth:
+    """The authors' layout: one PNG a mask, its time in seconds at the end of its name."""
+    times = {path: _seconds(path) for path in folder.iterdir()}
+    files = sorted((t, path) for path, t in times.items() if t is not None)
+    if not files:
+        raise InputError(f"No masks in {folder}: expected PNG files named ..._SECONDS.png.")
+
+    def mask(i: int) -> np.ndarray:
+        picture = cv2.imread(str(files[i][1]), cv2.IMREAD_GRAYSCALE)
+        if picture is None:
+            raise InputError(f"Cannot read the mask {files[i][1]}: it is not a sound picture.")
+        return picture > _FOREGROUND
+
+    return Truth(np.array([t for t, _ in files], np.int64), mask)
+
+
+def _seconds(path: Path) -> int | None:
+    """Time in ns from a mask's name, None for another file. Exact: no way through a float."""
+    match = _SECONDS.search(path.name)
+    if match is None:
+        return None
+    whole, _, fraction = match[1].partition(".")
+    return int(whole) * 1_000_000_000 + int(f"{fraction:0<9}"[:9])
