@@ -1,0 +1,244 @@
+"""Compiled loops for EVT 3.0, 2.0 and 2.1, after the formats that Prophesee publishes.
+
+Each loop decodes the words of one packet into x, y, t (ns), p and returns how many events it wrote.
+It keeps everything else in `state`, so the events do not depend on where packets are cut.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, uint32
+
+from evlayerseg_ros.events.codecs._state import (
+    CONFIRMED,
+    FLOOR,
+    HAS_HIGH,
+    HAS_LOW,
+    HIGH,
+    IGNORED,
+    JIT,
+    LAYOUT,
+    LOW,
+    OUTSIDE,
+    POLARITY,
+    UNKNOWN,
+    UNSYNCED,
+    X,
+    Y,
+    count_bits,
+    lowest_bit,
+    next_high,
+)
+
+# How far the high time may step at once, about 65 ms in each format's unit.
+NEAR_EVT3 = 16  # of 4096 us
+NEAR_EVT2 = 1024  # of 64 us
+
+# Set bits are the EVT 3.0 types 0x7, 0xA, 0xE, 0xF: trigger, vendor's own and their continuations.
+EVT3_IGNORED = 0xC480
+
+
+@njit(**JIT)
+def evt3_capacity(words: Any) -> int:
+    """At most how many events the 16-bit words hold."""
+    n = 0
+    for word in words:
+        code = word >> 12
+        valid = (code == 0x4) * uint32(0xFFF) | (code == 0x5) * uint32(0xFF)
+        n += (code == 0x2) + count_bits(uint32(word & valid))
+    return n
+
+
+@njit(**JIT)
+def evt3(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
+    """EVT 3.0: 16-bit words, 12 + 12 bits of time in us, which wraps every 16.8 s.
+
+    The words of a scene come in an order that no processor predicts, so the four common ones (event,
+    row, low time, high time said again) run without a branch: every word is written as if it were an
+    event, and only an event moves on to the next place. The arrays need one place more for that.
+    """
+    n = np.uint64(0)  # unsigned, so that no index is checked for being negative
+    floor, high, low = state[FLOOR], state[HIGH], state[LOW]
+    has_high, has_low = state[HAS_HIGH] != 0, state[HAS_LOW] != 0
+    row, has_row = max(state[Y], 0), state[Y] >= 0
+    steady = has_high & (state[CONFIRMED] == 0)
+    again = 0x8000 | (high & 0xFFF) if steady else -1
+    ignored = 0
+    for k in range(np.uint64(len(words))):
+        word = np.int64(words[k])
+        code = word >> 12
+        value = word & 0xFFF
+        number = value & 0x7FF
+        is_row = code == 0x0
+        is_low = (code == 0x6) & steady
+        x[n] = number
+        y[n] = row
+        t[n] = floor * 1000
+        p[n] = value >> 11
+        is_event = (code == 0x2) & has_low & has_row & (number < width) & (row < height)
+        n += np.uint64(is_event)
+        row = number if is_row else row
+        has_row |= is_row
+        low = value if is_low else low
+        has_low |= is_low
+        floor = max(floor, (high << 12) | low) if is_low else floor
+        is_ignored = (EVT3_IGNORED >> code) & 1
+        ignored += is_ignored
+        if is_row | is_event | is_low | (word == again) | (is_ignored != 0):
+            continue
+
+        if code == 0x4 or code == 0x5:  # 12 or 8 pixels in a row
+            span = 12 if code == 0x4 else 8
+            valid = uint32(value & ((1 << span) - 1))
+            base = state[X]
+            if not (has_low and has_row and base >= 0):
+                state[UNSYNCED] += count_bits(valid)
+                continue
+            state[X] = base + span
+            if row >= height:
+                state[OUTSIDE] += count_bits(valid)
+                continue
+            while valid != 0:
+                column = base + lowest_bit(valid)
+                valid = uint32(valid & (valid - uint32(1)))
+                if column < width:
+                    x[n] = column
+                    y[n] = row
+                    t[n] = floor * 1000
+                    p[n] = state[POLARITY]
+                    n += np.uint64(1)
+                else:
+                    state[OUTSIDE] += 1
+        elif code == 0x3:
+            state[X] = number
+            state[POLARITY] = value >> 11
+        elif code == 0x2:
+            state[OUTSIDE if has_low and has_row else UNSYNCED] += 1
+        elif code == 0x8:
+            before = high
+            if has_high:
+                high = next_high(high, value, 12, NEAR_EVT3, state)
+            else:
+                high += (value - high) & 0xFFF  # after a loss, wraps counted so far are kept
+                has_high = True
+            if high != before:
+                low = 0
+                floor = max(floor, high << 12)
+            steady = state[CONFIRMED] == 0
+            again = 0x8000 | (high & 0xFFF) if steady else -1
+        elif code == 0x6:
+            # While a jump is not believed yet, the low part alone says that time went on.
+            if has_high:
+                high += value < low
+                low, has_low = value, True
+                floor = max(floor, (high << 12) | low)
+        else:
+            state[UNKNOWN] += 1
+    state[IGNORED] += ignored
+    state[FLOOR], state[HIGH], state[LOW] = floor, high, low
+    state[HAS_HIGH], state[HAS_LOW], state[Y] = has_high, has_low, row if has_row else -1
+    return n
+
+
+@njit(**JIT)
+def evt2(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
+    """EVT 2.0: 32-bit words, 28 + 6 bits of time in us, which wraps every 4.8 h."""
+    n = 0
+    floor = state[FLOOR]
+    for word in words:
+        code = word >> 28
+        if code <= 0x1:
+            if state[HAS_HIGH] == 0:
+                state[UNSYNCED] += 1
+                continue
+            floor = max(floor, (state[HIGH] << 6) | ((word >> 22) & 0x3F))
+            column, row = (word >> 11) & 0x7FF, word & 0x7FF
+            if column < width and row < height:
+                x[n] = column
+                y[n] = row
+                t[n] = floor * 1000
+                p[n] = code
+                n += 1
+            else:
+                state[OUTSIDE] += 1
+        elif code == 0x8:
+            floor = _high28(np.int64(word & 0xFFFFFFF), floor, state)
+        elif code == 0xA or code == 0xE or code == 0xF:
+            state[IGNORED] += 1
+        else:
+            state[UNKNOWN] += 1
+    state[FLOOR] = floor
+    return n
+
+
+@njit(**JIT)
+def _high28(code: int, floor: int, state: Any) -> int:
+    """Take the 28-bit high time of EVT 2.0 and 2.1; the clock in us after it."""
+    if state[HAS_HIGH] == 0:
+        state[HIGH] += (code - state[HIGH]) & 0xFFFFFFF
+        state[HAS_HIGH] = 1
+    else:
+        state[HIGH] = next_high(state[HIGH], code, 28, NEAR_EVT2, state)
+    return max(floor, state[HIGH] << 6)
+
+
+@njit(**JIT)
+def evt21_capacity(words: Any) -> int:
+    """At most how many events the 32-bit halves of the words hold, whichever half is the mask."""
+    n = 0
+    for k in range(0, len(words), 2):
+        n += max(count_bits(words[k]), count_bits(words[k + 1]))
+    return n
+
+
+@njit(**JIT)
+def evt21(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
+    """EVT 2.1: 64-bit words given as 32-bit halves, 28 + 6 bits of time in us.
+
+    Sensors differ in which half they send first (GenX320 the low one, IMX636 the high one). The first
+    time word tells: its low half is zero. Events before it have no time and are dropped anyway.
+    """
+    n = 0
+    floor = state[FLOOR]
+    for k in range(0, len(words), 2):
+        first, second = words[k], words[k + 1]
+        if state[LAYOUT] == 0:
+            if first == 0 and second >> 28 == 0x8:
+                state[LAYOUT] = 1
+            elif second == 0 and first >> 28 == 0x8:
+                state[LAYOUT] = 2
+            else:
+                state[UNSYNCED] += 1
+                continue
+        valid, word = (first, second) if state[LAYOUT] == 1 else (second, first)
+        code = word >> 28
+        if code <= 0x1:
+            floor = max(floor, (state[HIGH] << 6) | ((word >> 22) & 0x3F))
+            column, row = (word >> 11) & 0x7FF, word & 0x7FF
+            if state[HAS_HIGH] == 0:
+                state[UNSYNCED] += count_bits(valid)
+                continue
+            if row >= height:
+                state[OUTSIDE] += count_bits(valid)
+                continue
+            while valid != 0:
+                here = column + lowest_bit(valid)
+                valid = uint32(valid & (valid - uint32(1)))
+                if here < width:
+                    x[n] = here
+                    y[n] = row
+                    t[n] = floor * 1000
+                    p[n] = code
+                    n += 1
+                else:
+                    state[OUTSIDE] += 1
+        elif code == 0x8:
+            floor = _high28(np.int64(word & 0xFFFFFFF), floor, state)
+        elif code == 0xA or code == 0xE or code == 0xF:
+            state[IGNORED] += 1
+        else:
+            state[UNKNOWN] += 1
+    state[FLOOR] = floor
+    return n

@@ -1,0 +1,79 @@
+"""What a decoder remembers between packets, and the helpers that all compiled loops share.
+
+The state of a decoder is one int64 array, so that a compiled loop can pick up where the last packet
+ended, at any word. Its fields are the indices below; times are in the unit of the encoding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit, types
+from numba.extending import intrinsic
+
+# Clock. FLOOR: no later event may lie before it. HIGH, LOW: the parts of the time last sent.
+FLOOR, HIGH, LOW, HAS_HIGH, HAS_LOW = 0, 1, 2, 3, 4
+# A high time that does not fit, and how often in a row it was confirmed.
+CANDIDATE, CONFIRMED = 5, 6
+# Address. X and Y are -1 while unknown.
+X, Y, POLARITY = 7, 8, 9
+# Encodings with a time base: its value (ns), and whether no event came since the packet began.
+BASE, FRESH = 10, 11
+# EVT 2.1: 0 unknown, 1 the low half of a word comes first, 2 the high half comes first.
+LAYOUT = 12
+# Counters.
+IGNORED, UNKNOWN, UNSYNCED, OUTSIDE, GLITCHES = 13, 14, 15, 16, 17
+SIZE = 18
+
+# Words in a row that must agree before a jump of the high time is believed.
+CONFIRM = 3
+
+JIT: dict[str, Any] = {"nogil": True, "cache": True, "boundscheck": False}
+
+
+@intrinsic
+def lowest_bit(typingctx: Any, value: Any) -> Any:
+    """Index of the lowest set bit of a non-zero uint32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        is_zero_poison = context.get_constant(types.boolean, True)
+        return builder.cttz(args[0], is_zero_poison)
+
+    return types.uint32(types.uint32), codegen
+
+
+@intrinsic
+def count_bits(typingctx: Any, value: Any) -> Any:
+    """Number of set bits of a uint32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.uint32(types.uint32), codegen
+
+
+@njit(**JIT)
+def next_high(high: int, code: int, bits: int, near: int, state: Any) -> int:
+    """The unwrapped high time after the high time `code`, which has `bits` bits and wraps.
+
+    A step of at most `near` either way is taken as it is: forward is time passing (a wrap of the
+    counter included), a little back is a known quirk of sensors. A larger step is either a bit error
+    or a real jump: it is believed once CONFIRM words in a row agree, and always counts as forward.
+    """
+    mask = (1 << bits) - 1
+    step = (code - high) & mask
+    if step > mask >> 1:
+        step -= mask + 1
+    if -near <= step <= near:
+        state[CONFIRMED] = 0
+        return high + step
+    if state[CONFIRMED] > 0 and (code - state[CANDIDATE]) & mask <= near:
+        state[CONFIRMED] += 1
+    else:
+        state[CONFIRMED] = 1
+        state[GLITCHES] += 1
+    state[CANDIDATE] = code
+    if state[CONFIRMED] < CONFIRM:
+        return high
+    state[CONFIRMED] = 0
+    return high + ((code - high) & mask)

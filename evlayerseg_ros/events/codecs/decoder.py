@@ -1,0 +1,190 @@
+"""Decoder: packets of one camera to events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.codecs import _prophesee, _ros
+from evlayerseg_ros.events.codecs import _state as field
+from evlayerseg_ros.events.types import Events
+
+# Larger sensors than this do not exist; a packet that claims one is corrupt.
+MAX_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class _Codec:
+    """How to decode one encoding: its word (numpy type, bytes), its loop and its time unit in ns."""
+
+    words: str
+    word_bytes: int
+    loop: Callable[..., int]
+    capacity: Callable[[np.ndarray], int]
+    tick: int
+    has_base: bool
+
+
+def _one_per_two_halves(words: np.ndarray) -> int:
+    return len(words) // 2
+
+
+_CODECS = {
+    "evt3": _Codec("<u2", 2, _prophesee.evt3, _prophesee.evt3_capacity, 1000, False),
+    "evt2": _Codec("<u4", 4, _prophesee.evt2, len, 1000, False),
+    "evt21": _Codec("<u4", 8, _prophesee.evt21, _prophesee.evt21_capacity, 1000, False),
+    "libcaer": _Codec("<u4", 8, _ros.libcaer, _one_per_two_halves, 1, True),
+    "libcaer_cmp": _Codec("<u2", 2, _ros.libcaer_cmp, _ros.libcaer_cmp_capacity, 1, True),
+    "mono": _Codec("<u4", 8, _ros.mono, _one_per_two_halves, 1, True),
+}
+ENCODINGS: tuple[str, ...] = tuple(_CODECS)
+
+
+class Decoder:
+    """Decodes the packets of one camera, in order; the same events wherever the stream is cut.
+
+    Times never go back, except that a packet of an encoding with a time base (libcaer, libcaer_cmp,
+    mono) may begin far before the last one, when the camera's clock was set back. EVT formats wrap
+    (EVT3 after 16.8 s); wraps are counted, and single wrong time words (bit errors) are not believed.
+    EVT3 time begins with whatever the 24-bit counter shows first, between 0 and 16.8 s.
+
+    Args:
+        encoding: one of ENCODINGS, as in event_camera_msgs/EventPacket.
+        width, height: size of the sensor in px, 1 to MAX_SIDE; events outside are dropped.
+
+    Raises:
+        InputError: unknown encoding, or a size that no sensor has.
+    """
+
+    def __init__(self, encoding: str, width: int, height: int) -> None:
+        if encoding not in _CODECS:
+            raise InputError(f'Unknown encoding "{encoding}": expected {", ".join(ENCODINGS)}.')
+        if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+            raise InputError(
+                f"A sensor of {width}x{height} pixels: expected 1 to {MAX_SIDE} each way."
+            )
+        self.encoding, self.width, self.height = encoding, int(width), int(height)
+        self._codec = _CODECS[encoding]
+        self._state = np.zeros(field.SIZE, np.int64)
+        self.reset()
+
+    def decode(self, data: np.ndarray | bytes, time_base: int = 0) -> Events:
+        """The events of the next packet.
+
+        Args:
+            data: uint8 [n], the bytes of the packet, n a multiple of the encoding's word.
+            time_base: ns, the packet's field of that name (used by libcaer, libcaer_cmp, mono).
+
+        Returns:
+            Events with sensor time in ns; maybe none.
+
+        Raises:
+            InputError: a truncated packet or an impossible time base; the state is as before.
+        """
+        words = self._words(data)
+        if self._codec.has_base:
+            self._begin(time_base)
+        n = self._codec.capacity(words) + 1
+        x, y = np.empty(n, np.uint16), np.empty(n, np.uint16)
+        t, p = np.empty(n, np.int64), np.empty(n, np.uint8)
+        n = self._codec.loop(words, self._state, self.width, self.height, x, y, t, p)
+        return Events(x[:n], y[:n], t[:n], p[:n], self.width, self.height)
+
+    def _words(self, data: np.ndarray | bytes) -> np.ndarray:
+        codec = self._codec
+        array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+        if len(array) % codec.word_bytes:
+            raise InputError(
+                f"Truncated {self.encoding} packet of {len(array)} bytes: "
+                f"expected a multiple of {codec.word_bytes}."
+            )
+        # One type for the compiled loops: aligned, contiguous, read only.
+        words = np.ascontiguousarray(array, np.uint8).view(codec.words)
+        if not words.flags.aligned:
+            words = words.copy()
+        words.flags.writeable = False
+        return words
+
+    def _begin(self, time_base: int) -> None:
+        """Start a packet of an encoding with a time base; an equal base goes on with the last one."""
+        if not 0 <= time_base < 1 << 62:
+            raise InputError(
+                f"Time base {time_base} in a packet of encoding {self.encoding}: "
+                "expected nanoseconds from 0 to 2^62."
+            )
+        state = self._state
+        state[field.FRESH] = 1
+        if time_base != state[field.BASE]:
+            state[field.BASE] = time_base
+            state[field.HIGH] = state[field.LOW] = 0
+
+    @property
+    def now(self) -> int | None:
+        """The sensor's clock in ns, which time words move even without events; None before any."""
+        floor = int(self._state[field.FLOOR])
+        return floor * self._codec.tick if floor else None
+
+    @property
+    def ignored(self) -> int:
+        """Words that hold no events: external triggers, vendor data, padding."""
+        return int(self._state[field.IGNORED])
+
+    @property
+    def unknown(self) -> int:
+        """Words of a type that the encoding does not have."""
+        return int(self._state[field.UNKNOWN])
+
+    @property
+    def unsynced(self) -> int:
+        """Events dropped because their time or address came before the stream was joined."""
+        return int(self._state[field.UNSYNCED])
+
+    @property
+    def out_of_range(self) -> int:
+        """Events dropped because they lie outside the sensor."""
+        return int(self._state[field.OUTSIDE])
+
+    @property
+    def time_errors(self) -> int:
+        """Time words that did not fit the clock, and events whose time went back."""
+        return int(self._state[field.GLITCHES])
+
+    def resync(self) -> None:
+        """Go on after lost bytes: wait for a fresh time and address, keep the wraps counted so far."""
+        state = self._state
+        state[[field.HAS_HIGH, field.HAS_LOW, field.CONFIRMED]] = 0
+        state[[field.X, field.Y]] = -1
+        if self._codec.has_base:
+            state[field.BASE] = -1
+
+    def reset(self) -> None:
+        """Forget everything but the counters, as if the stream began now."""
+        self._state[: field.IGNORED] = 0
+        self.resync()
+
+
+def encode_mono(events: Events, time_base: int) -> bytes:
+    """The events as the bytes of a `mono` packet.
+
+    Args:
+        events: t in ns, from time_base on and less than 2^32 ns (4.29 s) after it.
+        time_base: ns, the packet's time_base.
+
+    Raises:
+        InputError: an event lies outside that time span.
+    """
+    if len(events) == 0:
+        return b""
+    dt = events.t - time_base
+    if dt[0] < 0 or dt[-1] >= 1 << 32:
+        raise InputError(
+            f"A mono packet with time base {time_base} ns cannot hold events from {events.t[0]} to "
+            f"{events.t[-1]} ns: expected 0 to 4.29 s after the time base."
+        )
+    words = np.empty((len(events), 2), "<u4")
+    words[:, 0] = dt
+    words[:, 1] = events.p.astype(np.uint32) << 31 | events.y.astype(np.uint32) << 16 | events.x
+    return words.tobytes()
