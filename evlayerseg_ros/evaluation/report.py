@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import math
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }}
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto;
+  padding: 0 1rem }}
 table {{ border-collapse: collapse; margin: 1rem 0 }}
 th, td {{ padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd }}
 th:first-child, td:first-child {{ text-align: left }}
@@ -70,7 +72,7 @@ def table(data: dict[str, Any]) -> str:
     return "\n".join(
         "  ".join(
             cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     )
@@ -95,7 +97,7 @@ def write_page(folder: Path, sequences: list[SequenceScores], data: dict[str, An
         f"<tr{' class=mean' if row[0] == 'mean' else ''}>"
         + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
         + "</tr>"
-        for tag, row in zip(["th"] + ["td"] * len(data["sequences"]) + ["td"], _rows(data))
+        for tag, row in zip(chain(["th"], repeat("td")), _rows(data), strict=False)
     ]
     settings = ", ".join(
         f"{key} {value}" for key, value in data.items() if key not in ("sequences", "mean")

@@ -1,4 +1,4 @@
-"""Ground truth: masks at their times, and for simulated sequences the label and motion of events."""
+"""Ground truth: masks at their times; of simulated sequences also events' labels and motion."""
 
 from __future__ import annotations
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.inference import pictures
-from evlayerseg_ros.inference.segmenter import Segmentation
+
+if TYPE_CHECKING:
+    from evlayerseg_ros.inference.segmenter import Segmentation
 
 LAYER_DTYPE = np.dtype(
     [
@@ -27,7 +30,7 @@ LAYER_DTYPE = np.dtype(
         ("a_v0", "<f4"),
     ]
 )
-"""One layer as a point: centroid (px), label, events, and motion u = a_ux x + a_uy y + a_u0 (px/s)."""
+"""One layer as a point: centroid, px; u = a_ux x + a_uy y + a_u0 and v likewise, px/s."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ LAYER_COLORS = (
 """RGB of the moving layers 1, 2, ...; they repeat after the last."""
 
 _WHEEL_STEPS = (15, 6, 4, 11, 13, 6)
-"""Colours from red to yellow, green, cyan, blue, magenta and back to red (Baker et al. 2011)."""
+"""Colours of the published wheel from red to yellow, green, cyan, blue, magenta and back."""
 
 _TINT = 0.30
 """How strongly the dense mask shows through behind the events."""
@@ -165,19 +165,18 @@ def _draw_events(picture, x, y, p, event_labels, colors):  # type: ignore[no-unt
 
 @njit(cache=True, nogil=True)
 def _paint_flow(picture, speed, angle, scale, wheel):  # type: ignore[no-untyped-def]
-    n = len(wheel)
-    turn = np.float32(n / (2 * np.pi))
+    # As published, the last colour lies a whole turn from the first.
+    last = len(wheel) - 1
+    turn = np.float32(last / (2 * np.pi))
     one = np.float32(1.0)
     for row in range(speed.shape[0]):
         for column in range(speed.shape[1]):
             place = angle[row, column] * turn
-            first = int(place)
+            first = min(int(place), last - 1)
             part = place - np.float32(first)
-            first = first % n
-            second = (first + 1) % n
             r = speed[row, column] * scale
             for c in range(3):
-                color = (one - part) * wheel[first, c] + part * wheel[second, c]
+                color = (one - part) * wheel[first, c] + part * wheel[first + 1, c]
                 if r <= one:
                     color = one - r * (one - color)
                 else:

@@ -1,0 +1,95 @@
+"""The command that segments a recording offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evlayerseg_ros.commands import options
+
+if TYPE_CHECKING:
+    from evlayerseg_ros.events.window import WindowConfig
+
+
+@click.command()
+@click.argument("recording", type=options.PATH)
+@click.option(
+    "-o",
+    "--output",
+    type=options.PATH,
+    help="Bag to write: OUT.mcap (one file, overwritten) or a new folder.",
+)
+@click.option("--video", type=options.PATH, help="Video to write, .mp4.")
+@click.option(
+    "--topics",
+    default="mask,layers,mask_overlay",
+    show_default=True,
+    help="Topics of the bag, separated by commas, of those that the node has; 'all' for all.",
+)
+@click.option("--topic", help="Topic of the events, where the recording holds several.")
+@click.option(
+    "--start", type=click.FloatRange(min=0), default=0.0, help="Seconds to leave out first."
+)
+@click.option(
+    "--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to take; else all."
+)
+@options.window_options
+@options.model_options
+def replay(
+    recording: Path,
+    output: Path | None,
+    video: Path | None,
+    topics: str,
+    topic: str | None,
+    start: float,
+    duration: float | None,
+    window_events: int | None,
+    window_ms: float | None,
+    stride_ms: float | None,
+    max_age_ms: float | None,
+    model: str,
+    provider: str,
+    precision: str,
+    threads: int,
+) -> None:
+    """Segment RECORDING offline: the node's pipeline, deterministic, as fast as it goes.
+
+    RECORDING is a rosbag2 or ROS 1 bag, Prophesee RAW or DAT, AEDAT4, ES, HDF5, npz or text.
+    Without -o and --video it only measures.
+    """
+    from tqdm import tqdm
+
+    from evlayerseg_ros.inference.outputs import OUTPUTS
+    from evlayerseg_ros.recordings.readers import open_recording
+    from evlayerseg_ros.recordings.replay import part_of
+    from evlayerseg_ros.recordings.replay import replay as run
+
+    config = options.window_config(window_events, window_ms, stride_ms, max_age_ms)
+    names = list(OUTPUTS) if topics == "all" else [name.strip() for name in topics.split(",")]
+    with open_recording(recording, topic) as opened:
+        segmenter = options.load_segmenter(model, provider, precision, threads)
+        with tqdm(unit="ev", unit_scale=True, desc=recording.name) as bar:
+            summary = run(
+                part_of(opened, start, duration),
+                segmenter,
+                config,
+                bag=output,
+                video=video,
+                topics=names,
+                size=(opened.width, opened.height),
+                fps=_frames_a_second(config),
+                progress=lambda window: bar.update(len(window.events)),
+            )
+    click.echo(f"{recording}: {summary}; model {segmenter.info.name} on {segmenter.provider}")
+    for path in (output, video):
+        if path is not None and summary.windows:
+            click.echo(f"wrote {path}")
+
+
+def _frames_a_second(config: WindowConfig) -> float:
+    """Of a video at the recording's own pace, at most 60; 30 where windows vary in time."""
+    if config.mode == "count":
+        return 30.0
+    return min(60.0, 1e3 / (config.stride_ms or config.duration_ms))

@@ -1,0 +1,175 @@
+"""A recording through the node's pipeline without ROS: deterministic, and as fast as it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.inference import outputs, pictures
+from evlayerseg_ros.recordings.video import VideoWriter, side_by_side
+from evlayerseg_ros.recordings.writer import BagWriter
+
+if TYPE_CHECKING:
+    from evlayerseg_ros.inference.segmenter import Segmentation
+    from evlayerseg_ros.recordings.readers import Packet
+
+DEFAULT_TOPICS = ("mask", "layers", "mask_overlay")
+
+
+@dataclass
+class Summary:
+    """What a replay did.
+
+    Attributes:
+        windows, events: how many.
+        seconds: wall time of the whole replay.
+        span: seconds of the recording from its first window to its last.
+        compute: seconds that each window took from events to segmentation.
+    """
+
+    windows: int = 0
+    events: int = 0
+    seconds: float = 0.0
+    span: float = 0.0
+    compute: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        if not self.windows:
+            return "0 windows: the recording holds no events in that part"
+        p50, p99 = np.percentile(self.compute, (50, 99)) * 1e3
+        return (
+            f"{self.windows} windows, {self.events * 1e-6:.3f} M events, {self.span:.2f} s of "
+            f"recording in {self.seconds:.2f} s ({self.windows / self.seconds:.1f} windows/s, "
+            f"{self.events * 1e-6 / self.seconds:.2f} Mev/s), "
+            f"a window's compute p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+        )
+
+
+def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tuple[Window, str]]:
+    """The windows of a recording and the frame_id of the camera that saw them.
+
+    Args:
+        packets: of one topic, in order.
+        stream: what the node uses too; its counters tell of losses.
+    """
+    frame_id = ""
+    for packet in packets:
+        frame_id = packet.frame_id
+        if packet.encoding == "events":
+            windows = stream.push_events(packet.events, packet.stamp)
+        else:
+            windows = stream.push(
+                packet.encoding,
+                packet.width,
+                packet.height,
+                packet.time_base,
+                packet.data,
+                packet.stamp,
+                packet.seq,
+            )
+        for window in windows:
+            yield window, frame_id
+    for window in stream.flush():
+        yield window, frame_id
+
+
+def part_of(
+    packets: Iterable[Packet], start: float = 0.0, duration: float | None = None
+) -> Iterator[Packet]:
+    """The packets from `start` s after the first on, for `duration` s (None: to the end)."""
+    first: int | None = None
+    for packet in packets:
+        first = packet.stamp if first is None else first
+        seconds = (packet.stamp - first) * 1e-9
+        if duration is not None and seconds >= start + duration:
+            return
+        if seconds >= start:
+            yield packet
+
+
+def replay(
+    packets: Iterable[Packet],
+    segment: Callable[[Window], Segmentation],
+    config: WindowConfig,
+    bag: Path | None = None,
+    video: Path | None = None,
+    topics: Sequence[str] = DEFAULT_TOPICS,
+    size: tuple[int, int] = (0, 0),
+    fps: float = 30.0,
+    progress: Callable[[Window], object] = lambda window: None,
+) -> Summary:
+    """Segments a recording and writes what the node would publish.
+
+    Args:
+        packets: the recording.
+        segment: a Segmenter.
+        config: of the windows.
+        bag: rosbag2 to write (see BagWriter), or None.
+        video: mp4 to write, a frame a window, or None.
+        topics: which outputs go into the bag, names of OUTPUTS.
+        size: (width, height) of the sensor, 0 from the packets.
+        fps: of the video.
+        progress: called after each window.
+
+    Raises:
+        InputError: the recording is unsound, a topic is unknown or a file cannot be written.
+    """
+    if unknown := set(topics) - set(outputs.OUTPUTS):
+        raise InputError(
+            f"There is no topic {sorted(unknown)[0]}; there are {', '.join(outputs.OUTPUTS)}."
+        )
+    stream = PacketStream(config, *size)
+    summary = Summary()
+    begun, first = time.perf_counter(), 0
+    with ExitStack() as stack:
+        bag_writer = stack.enter_context(BagWriter(bag)) if bag else None
+        video_writer = stack.enter_context(VideoWriter(video, fps)) if video else None
+        for window, frame_id in windows_of(packets, stream):
+            started = time.perf_counter()
+            segmentation = segment(window)
+            summary.compute.append(time.perf_counter() - started)
+            first = first or window.start
+            summary.windows += 1
+            summary.events += len(window.events)
+            summary.span = (window.end - first) * 1e-9
+            if bag_writer:
+                for topic in topics:
+                    output = outputs.OUTPUTS[topic](window, segmentation)
+                    bag_writer.write(topic, output, window.stamp, frame_id)
+            if video_writer:
+                video_writer.write(frame_of(window, segmentation, first))
+            progress(window)
+        summary.seconds = time.perf_counter() - begun
+    return summary
+
+
+def frame_of(window: Window, segmentation: Segmentation, first: int) -> np.ndarray:
+    """A video frame of a window: overlay, flow, sharpened events and mask, uint8 [h, w, 3] RGB.
+
+    Args:
+        window: the window.
+        segmentation: of the window.
+        first: sensor time in ns from which the caption counts.
+    """
+    count, duration = len(window.events), max(window.duration, 1e-9)
+    caption = (
+        f"t {(window.end - first) * 1e-9:7.3f} s   window {window.duration * 1e3:.1f} ms   "
+        f"{count} events   {count / duration * 1e-6:.2f} Mev/s"
+    )
+    panels = {
+        "events by layer": outputs.mask_overlay(window, segmentation).data,
+        "motion: hue is direction, saturation speed": pictures.flow_wheel(segmentation.flow()),
+        "events sharpened along the motion": outputs.sharpened_events(window, segmentation).data,
+        "mask": pictures.label_picture(segmentation.labels),
+    }
+    return side_by_side(panels, caption)
