@@ -1,0 +1,43 @@
+# make demo | test | lint | venv | clean. Each makes what it needs; PYTHON= names another Python.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := tools/setup_venv.sh setup.py constraints.txt $(wildcard interfaces/*/*.txt interfaces/*/msg/*)
+
+# A home that cannot be written must not matter.
+export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
+export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
+export PYTHONUNBUFFERED := 1
+
+.PHONY: demo test lint format venv setup dev clean
+
+venv setup: $(VENV)/.made-run
+dev: $(VENV)/.made-dev
+
+$(VENV)/.made-run: $(SETUP)
+	@tools/setup_venv.sh $(VENV) $(PYTHON)
+	@touch $@
+
+$(VENV)/.made-dev: $(VENV)/.made-run
+	@tools/setup_venv.sh $(VENV) $(PYTHON) dev
+	@touch $@
+
+# The real node in its own process, a recording played into it over DDS, and what came out as a video.
+demo: $(VENV)/.made-run
+	@$(BIN)/python tools/demo.py
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.made-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.made-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
