@@ -55,9 +55,9 @@ def evt3_capacity(words: Any) -> int:
 def evt3(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
     """EVT 3.0: 16-bit words, 12 + 12 bits of time in us, which wraps every 16.8 s.
 
-    The words of a scene come in an order that no processor predicts, so the four common ones (event,
-    row, low time, high time said again) run without a branch: every word is written as if it were an
-    event, and only an event moves on to the next place. The arrays need one place more for that.
+    The words of a scene come in an order that no processor predicts, so the common ones (event,
+    row, low time, high time said again) run without a branch: every word is written as if it were
+    an event, and only an event moves on to the next place. The arrays need one place more for that.
     """
     n = np.uint64(0)  # unsigned, so that no index is checked for being negative
     floor, high, low = state[FLOOR], state[HIGH], state[LOW]
@@ -197,8 +197,8 @@ def evt21_capacity(words: Any) -> int:
 def evt21(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
     """EVT 2.1: 64-bit words given as 32-bit halves, 28 + 6 bits of time in us.
 
-    Sensors differ in which half they send first (GenX320 the low one, IMX636 the high one). The first
-    time word tells: its low half is zero. Events before it have no time and are dropped anyway.
+    Sensors differ in which half they send first (GenX320 the low one, IMX636 the high one). The
+    first time word tells: its low half is zero. Events before it have no time and are dropped.
     """
     n = 0
     floor = state[FLOOR]

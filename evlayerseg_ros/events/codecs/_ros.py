@@ -34,7 +34,7 @@ NEAR = 65_000_000
 
 @njit(**JIT)
 def _in_order(time: int, floor: int, state: Any) -> int:
-    """The time of an event that the clock `floor` lets through: time never goes back in a packet."""
+    """The event's time as the clock `floor` allows: in a packet, time never goes back."""
     if time < floor:
         state[GLITCHES] += 1
         if state[FRESH] == 0 or floor - time <= NEAR:
@@ -45,7 +45,7 @@ def _in_order(time: int, floor: int, state: Any) -> int:
 
 @njit(**JIT)
 def libcaer(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
-    """libcaer's polarity events: address and 31 bits of time in us, which rolls over after 36 min."""
+    """libcaer's events: address and 31 bits of time in us, which rolls over after 36 min."""
     n = 0
     floor = state[FLOOR]
     for k in range(0, len(words), 2):

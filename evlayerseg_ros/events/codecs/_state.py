@@ -31,8 +31,7 @@ CONFIRM = 3
 JIT: dict[str, Any] = {"nogil": True, "cache": True, "boundscheck": False}
 
 
-@intrinsic
-def lowest_bit(typingctx: Any, value: Any) -> Any:
+def _lowest_bit(typingctx: Any, value: Any) -> Any:
     """Index of the lowest set bit of a non-zero uint32."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -42,8 +41,7 @@ def lowest_bit(typingctx: Any, value: Any) -> Any:
     return types.uint32(types.uint32), codegen
 
 
-@intrinsic
-def count_bits(typingctx: Any, value: Any) -> Any:
+def _count_bits(typingctx: Any, value: Any) -> Any:
     """Number of set bits of a uint32."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -52,13 +50,17 @@ def count_bits(typingctx: Any, value: Any) -> Any:
     return types.uint32(types.uint32), codegen
 
 
+lowest_bit: Any = intrinsic(_lowest_bit)
+count_bits: Any = intrinsic(_count_bits)
+
+
 @njit(**JIT)
 def next_high(high: int, code: int, bits: int, near: int, state: Any) -> int:
     """The unwrapped high time after the high time `code`, which has `bits` bits and wraps.
 
     A step of at most `near` either way is taken as it is: forward is time passing (a wrap of the
-    counter included), a little back is a known quirk of sensors. A larger step is either a bit error
-    or a real jump: it is believed once CONFIRM words in a row agree, and always counts as forward.
+    counter included), a little back is a known quirk of sensors. A larger step is a bit error or a
+    real jump: it is believed once CONFIRM words in a row agree, and always counts as forward.
     """
     mask = (1 << bits) - 1
     step = (code - high) & mask

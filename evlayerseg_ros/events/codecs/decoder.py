@@ -18,7 +18,7 @@ MAX_SIDE = 4096
 
 @dataclass(frozen=True)
 class _Codec:
-    """How to decode one encoding: its word (numpy type, bytes), its loop and its time unit in ns."""
+    """How to decode one encoding: its word (numpy type, bytes), loop and time unit in ns."""
 
     words: str
     word_bytes: int
@@ -48,7 +48,7 @@ class Decoder:
 
     Times never go back, except that a packet of an encoding with a time base (libcaer, libcaer_cmp,
     mono) may begin far before the last one, when the camera's clock was set back. EVT formats wrap
-    (EVT3 after 16.8 s); wraps are counted, and single wrong time words (bit errors) are not believed.
+    (EVT3 after 16.8 s): wraps are counted, and single wrong time words (bit errors) not believed.
     EVT3 time begins with whatever the 24-bit counter shows first, between 0 and 16.8 s.
 
     Args:
@@ -84,37 +84,40 @@ class Decoder:
         Raises:
             InputError: a truncated packet or an impossible time base; the state is as before.
         """
-        words = self._words(data)
-        if self._codec.has_base:
+        self.check(data, time_base)
+        codec, words = self._codec, self._words(data)
+        if codec.has_base:
             self._begin(time_base)
-        n = self._codec.capacity(words) + 1
+        n = codec.capacity(words) + 1
         x, y = np.empty(n, np.uint16), np.empty(n, np.uint16)
         t, p = np.empty(n, np.int64), np.empty(n, np.uint8)
-        n = self._codec.loop(words, self._state, self.width, self.height, x, y, t, p)
+        n = codec.loop(words, self._state, self.width, self.height, x, y, t, p)
         return Events(x[:n], y[:n], t[:n], p[:n], self.width, self.height)
 
-    def _words(self, data: np.ndarray | bytes) -> np.ndarray:
-        codec = self._codec
-        array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
-        if len(array) % codec.word_bytes:
+    def check(self, data: np.ndarray | bytes, time_base: int = 0) -> None:
+        """Raise the InputError that decode() would raise for this packet, if any."""
+        if len(data) % self._codec.word_bytes:
             raise InputError(
-                f"Truncated {self.encoding} packet of {len(array)} bytes: "
-                f"expected a multiple of {codec.word_bytes}."
+                f"Truncated {self.encoding} packet of {len(data)} bytes: "
+                f"expected a multiple of {self._codec.word_bytes}."
             )
-        # One type for the compiled loops: aligned, contiguous, read only.
-        words = np.ascontiguousarray(array, np.uint8).view(codec.words)
+        if self._codec.has_base and not 0 <= time_base < 1 << 62:
+            raise InputError(
+                f"Time base {time_base} in a packet of encoding {self.encoding}: "
+                "expected nanoseconds from 0 to 2^62."
+            )
+
+    def _words(self, data: np.ndarray | bytes) -> np.ndarray:
+        """The packet as words of one array type for the compiled loops: aligned, read only."""
+        array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+        words = np.ascontiguousarray(array, np.uint8).view(self._codec.words)
         if not words.flags.aligned:
             words = words.copy()
         words.flags.writeable = False
         return words
 
     def _begin(self, time_base: int) -> None:
-        """Start a packet of an encoding with a time base; an equal base goes on with the last one."""
-        if not 0 <= time_base < 1 << 62:
-            raise InputError(
-                f"Time base {time_base} in a packet of encoding {self.encoding}: "
-                "expected nanoseconds from 0 to 2^62."
-            )
+        """Start a packet of an encoding with a time base; the same base goes on with the last."""
         state = self._state
         state[field.FRESH] = 1
         if time_base != state[field.BASE]:
@@ -153,7 +156,7 @@ class Decoder:
         return int(self._state[field.GLITCHES])
 
     def resync(self) -> None:
-        """Go on after lost bytes: wait for a fresh time and address, keep the wraps counted so far."""
+        """Go on after lost bytes: wait for a fresh time and address, keep the wraps counted."""
         state = self._state
         state[[field.HAS_HIGH, field.HAS_LOW, field.CONFIRMED]] = 0
         state[[field.X, field.Y]] = -1

@@ -1,0 +1,79 @@
+"""Sensor time to ROS time.
+
+The ros-event-camera drivers document their clocks so: event times are the sensor's clock; the
+header stamp of a packet is the host's clock when the first data of that packet arrived. The two
+clocks drift apart, the header stamp jitters, and EVT3 sensor time starts anywhere. So
+
+    ROS time = sensor time + offset,    offset = header stamp - sensor time of the first event,
+
+where one packet's offset is the true one plus that packet's delay on its way. Delays only ever
+add, so the least offset of the last seconds is the best, and the offset moves towards it by at most
+1 % of the time that passes: stamps stay smooth, never go back, and follow drift. The first packet
+sets the offset; one that disagrees by more than JUMP sets it anew, because a clock was set or
+restarted.
+
+Packets of encoding `mono` are documented differently: the header stamp is the ROS time of their
+time base, exactly.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+# A larger disagreement (ns) than any delay: one of the clocks jumped.
+JUMP = 1_000_000_000
+# Most that the offset moves, as a share of the time that passes.
+SLEW = 0.01
+# The least offset is sought over one to two of these spans (ns).
+SPAN = 5_000_000_000
+# How many packets' offsets are remembered, for windows that end in an earlier packet.
+MEMORY = 256
+
+
+class SensorClock:
+    """Maps the sensor time of one stream to ROS time, as the module's text says."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the offset; the next packet sets it."""
+        # (sensor time from which it holds, offset then, offset to move to), oldest first
+        self._pieces: deque[tuple[int, int, int]] = deque(maxlen=MEMORY)
+        self._span_start = 0
+        self._least = self._least_before = 0
+        self._stamp: int | None = None
+
+    def disagrees(self, time: int, stamp: int) -> bool:
+        """Whether a packet's first event at `time` (ns) is more than JUMP off its header stamp."""
+        return bool(self._pieces) and abs(stamp - self.to_ros(time)) > JUMP
+
+    def observe(self, time: int, stamp: int) -> None:
+        """Learn from a packet: the sensor time of its first event and its header stamp, in ns."""
+        if stamp == self._stamp:
+            return  # a part of the same packet: its first event was seen
+        self._stamp = stamp
+        offset = stamp - time
+        if not self._pieces:
+            self._span_start = time
+            self._least = self._least_before = offset
+            self._pieces.append((time, offset, offset))
+            return
+        if time - self._span_start >= SPAN:
+            self._span_start, self._least_before, self._least = time, self._least, offset
+        self._least = min(self._least, offset)
+        self._pieces.append((time, self.to_ros(time) - time, min(self._least, self._least_before)))
+
+    def fix(self, time: int, offset: int) -> None:
+        """Set the exact offset that holds from `time` (ns) on."""
+        if not self._pieces or self._pieces[-1][1] != offset:
+            self._pieces.append((time, offset, offset))
+
+    def to_ros(self, time: int) -> int:
+        """ROS time in ns of a sensor time in ns; sensor time itself while no offset is known."""
+        if not self._pieces:
+            return time
+        piece = next((p for p in reversed(self._pieces) if p[0] <= time), self._pieces[0])
+        since, offset, target = piece
+        limit = int(SLEW * max(time - since, 0))
+        return time + offset + max(-limit, min(target - offset, limit))

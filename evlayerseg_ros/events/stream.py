@@ -1,0 +1,334 @@
+"""PacketStream: packets of one topic to windows; faults of the stream are seen and survived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.clock import SensorClock
+from evlayerseg_ros.events.codecs import Decoder
+from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.window import RawWindow, WindowConfig, Windower
+
+# A pause in sensor time (ns) after which the events before and after have nothing to do with
+# each other; also what tells a clock that was set from a quiet scene.
+PAUSE = 10_000_000_000
+# Messages of decoded events may overlap a little (ns); their events keep the order of arrival.
+OVERLAP = 65_000_000
+# Packets that arrive after younger ones: at most so many numbers and so much time (ns) late.
+LATE_PACKETS, LATE_TIME = 100, 1_000_000_000
+# A larger step of the packet number is a new publisher, not loss.
+RESTART = 1_000_000
+
+
+@dataclass
+class StreamStats:
+    """What a stream has been through since it began; counters only grow.
+
+    Attributes:
+        packets: packets decoded.
+        events: events decoded.
+        windows: windows that came out.
+        lost_packets: packets missing between sequence numbers.
+        gaps: how often packets were missing.
+        doubled_packets: packets that came again, or after younger ones; not used.
+        bad_packets: packets refused with an InputError.
+        time_jumps: how often the sensor's clock went back, or jumped or paused too long.
+        restarts: how often the publisher began anew, or the encoding or sensor size changed.
+        out_of_range: events outside the sensor; not used.
+        unsynced: events without time or address, at the start and after a loss; not used.
+        unknown_words: words of no known type; skipped.
+        time_errors: time words that did not fit, and events whose time went back.
+        last_fault: a sentence on the last of these, "" if there was none.
+        last_error: the text of the last InputError, "" if there was none.
+    """
+
+    packets: int = 0
+    events: int = 0
+    windows: int = 0
+    lost_packets: int = 0
+    gaps: int = 0
+    doubled_packets: int = 0
+    bad_packets: int = 0
+    time_jumps: int = 0
+    restarts: int = 0
+    out_of_range: int = 0
+    unsynced: int = 0
+    unknown_words: int = 0
+    time_errors: int = 0
+    last_fault: str = ""
+    last_error: str = ""
+
+
+@dataclass
+class _Last:
+    """The packet before this one."""
+
+    seq: int | None = None
+    stamp: int | None = None
+    span: int = 0  # sensor time that it covered, ns
+    counted: tuple[int, int, int, int] = field(default=(0, 0, 0, 0))  # decoder counters
+
+
+class PacketStream:
+    """Decodes packets, cuts windows and gives them ROS stamps. Not thread safe.
+
+    Faults are counted in `stats` and leave the stream usable:
+    - Lost packets (a step in seq): the decoder waits for a fresh time and address and keeps the
+      time wraps; the open window goes on without the lost events. Numbers that start again, another
+      encoding or another sensor size: the open window closes and everything begins anew.
+    - A packet twice or after younger ones: left out.
+    - Sensor time that goes back, disagrees with the header stamps by more than 1 s, or pauses for
+      more than 10 s: the open window closes and windows and clock begin anew.
+    - A packet that cannot be decoded: InputError; it counts as lost.
+    - A silence in the header stamps longer than the window's max_age closes the open window, so
+      that a replay has the windows of a node that calls flush() after `silence_ns` of silence.
+
+    Args:
+        config: the window rule.
+        width, height: sensor size in px; 0 takes what each packet says.
+    """
+
+    def __init__(self, config: WindowConfig, width: int = 0, height: int = 0) -> None:
+        self._windower = Windower(config)
+        self._max_age = round(config.max_age_ms * 1e6)
+        self._width, self._height = width, height
+        self.stats = StreamStats()
+        self._clock = SensorClock()
+        self._decoder: Decoder | None = None
+        self._last = _Last()
+        self._now: int | None = None
+        self._size: tuple[int, int] | None = None
+
+    @property
+    def silence_ns(self) -> int:
+        """How long (ns) no packet may come before flush() should close the open window."""
+        return 2 * self._max_age + self._last.span
+
+    def push(
+        self,
+        encoding: str,
+        width: int,
+        height: int,
+        time_base: int,
+        data: np.ndarray | bytes,
+        stamp: int,
+        seq: int | None = None,
+        big_endian: bool = False,
+    ) -> list[Window]:
+        """Take one EventPacket and return the windows that it closes.
+
+        Args:
+            encoding, width, height, time_base, data (uint8 [n]), seq: the message's fields.
+            stamp: its header stamp in ns.
+            seq: None if the source does not count its packets.
+            big_endian: the message's is_bigendian, which no known camera sets.
+
+        Raises:
+            InputError: the packet cannot be decoded; counted, and the next packet is welcome.
+        """
+        try:
+            if big_endian:
+                raise InputError(
+                    f"A {encoding} packet with is_bigendian set: expected little-endian words."
+                )
+            decoder = self._decoder_for(encoding, width, height)
+            decoder.check(data, time_base)
+        except InputError as error:
+            self._refuse(error, seq, stamp)
+            raise
+        windows = self._change_to(decoder)
+        if not self._in_sequence(seq, stamp):
+            return windows
+        windows += self._follow(seq, stamp)
+        assert self._decoder is not None
+        events = self._decoder.decode(data, time_base)
+        self._count(events)
+        exact = stamp - time_base if encoding == "mono" else None
+        return windows + self._take(events, self._decoder.now, stamp, exact)
+
+    def push_events(self, events: Events, stamp: int | None = None) -> list[Window]:
+        """Take decoded events (dvs_msgs/EventArray, vendor files); returns the windows they close.
+
+        Args:
+            events: in order, later than those before.
+            stamp: header stamp in ns. Event times within 1 s of it are ROS time already; others
+                are mapped like sensor time. None: event times are all there is, and stay.
+        """
+        windows = self._resize((events.width, events.height))
+        if len(events) and self._now is not None and 0 < self._now - events.t[0] <= OVERLAP:
+            events = replace(events, t=np.maximum(events.t, self._now))
+        if stamp is not None:
+            windows += self._follow(None, stamp)
+        self.stats.packets += 1
+        self.stats.events += len(events)
+        exact = None
+        if stamp is None or (len(events) and abs(int(events.t[0]) - stamp) <= 1_000_000_000):
+            exact = 0
+        return windows + self._take(events, None, stamp, exact)
+
+    def flush(self) -> list[Window]:
+        """Close the open window with what it has: the stream stalled or ended."""
+        return self._stamped(self._windower.flush())
+
+    def reset(self) -> None:
+        """Forget buffered events, decoder and clock; the counters stay."""
+        self._windower.reset()
+        self._clock.reset()
+        self._decoder = None
+        self._last = _Last()
+        self._now = self._size = None
+
+    # -- faults of the packet sequence
+
+    def _refuse(self, error: InputError, seq: int | None, stamp: int) -> None:
+        self.stats.bad_packets += 1
+        self.stats.last_error = self.stats.last_fault = str(error)
+        if self._decoder is not None:
+            self._decoder.resync()
+        if seq is not None and self._last.seq is not None and seq > self._last.seq:
+            self._last.seq, self._last.stamp = seq, stamp
+
+    def _decoder_for(self, encoding: str, width: int, height: int) -> Decoder:
+        """The decoder in use if it fits, else a new one."""
+        kind = (encoding, self._width or width, self._height or height)
+        decoder = self._decoder
+        if decoder and (decoder.encoding, decoder.width, decoder.height) == kind:
+            return decoder
+        return Decoder(*kind)
+
+    def _change_to(self, decoder: Decoder) -> list[Window]:
+        windows: list[Window] = []
+        old = self._decoder
+        if old is not None and old is not decoder:
+            windows = self._restart(
+                f"The camera changed from {old.encoding} {old.width}x{old.height} "
+                f"to {decoder.encoding} {decoder.width}x{decoder.height}."
+            )
+        self._decoder = decoder
+        return windows
+
+    def _resize(self, size: tuple[int, int]) -> list[Window]:
+        windows: list[Window] = []
+        if self._size is not None and self._size != size:
+            windows = self._restart(
+                f"The sensor's size changed from {self._size[0]}x{self._size[1]} "
+                f"to {size[0]}x{size[1]}."
+            )
+        self._size = size
+        return windows
+
+    def _restart(self, fault: str) -> list[Window]:
+        self.stats.restarts += 1
+        self.stats.last_fault = fault
+        windows = self.flush()
+        self.reset()
+        return windows
+
+    def _in_sequence(self, seq: int | None, stamp: int) -> bool:
+        """Whether to use this packet; False for one that came again or too late."""
+        last = self._last
+        if seq is None or last.seq is None or last.stamp is None or seq > last.seq:
+            return True
+        again = seq == last.seq and stamp == last.stamp
+        late = last.seq - seq < LATE_PACKETS and 0 < last.stamp - stamp < LATE_TIME
+        if not (again or late):
+            return True
+        self.stats.doubled_packets += 1
+        self.stats.last_fault = f"Packet {seq} came again, or after packet {last.seq}."
+        return False
+
+    def _follow(self, seq: int | None, stamp: int) -> list[Window]:
+        """See what happened between the last packet and this one."""
+        last, windows = self._last, list[Window]()
+        if last.stamp is not None and stamp - last.stamp - last.span > self._max_age:
+            windows += self.flush()
+        if seq is not None and last.seq is not None and seq != last.seq + 1:
+            if last.seq < seq <= last.seq + RESTART:
+                lost = seq - last.seq - 1
+                self.stats.gaps += 1
+                self.stats.lost_packets += lost
+                self.stats.last_fault = f"{lost} packets were lost before packet {seq}."
+                if self._decoder is not None:
+                    self._decoder.resync()
+            elif not seq == last.seq == 0:  # a source that leaves seq at 0 does not count
+                windows += self._begin_again(seq)
+        span = last.span if stamp == last.stamp else 0  # parts of one packet share its stamp
+        self._last = _Last(seq, stamp, span, self._last.counted)
+        return windows
+
+    def _begin_again(self, seq: int) -> list[Window]:
+        decoder = self._decoder
+        windows = self._restart(f"The publisher began again with packet {seq}.")
+        if decoder is not None:
+            self._decoder = Decoder(decoder.encoding, decoder.width, decoder.height)
+        return windows
+
+    def _count(self, events: Events) -> None:
+        """Add what the decoder counted in this packet."""
+        d, stats = self._decoder, self.stats
+        assert d is not None
+        counted = (d.out_of_range, d.unsynced, d.unknown, d.time_errors)
+        new = [after - before for after, before in zip(counted, self._last.counted, strict=True)]
+        self._last.counted = counted
+        stats.packets += 1
+        stats.events += len(events)
+        stats.out_of_range += new[0]
+        stats.unsynced += new[1]
+        stats.unknown_words += new[2]
+        stats.time_errors += new[3]
+
+    # -- time
+
+    def _take(
+        self, events: Events, now: int | None, stamp: int | None, exact: int | None
+    ) -> list[Window]:
+        """Windows of new events; exact is the offset to ROS time if it is known exactly."""
+        windows: list[Window] = []
+        for part in _split_at_pauses(events):
+            first = int(part.t[0])
+            if self._jumped(first, stamp, exact):
+                self.stats.time_jumps += 1
+                self.stats.last_fault = (
+                    f"The sensor's clock jumped by {(first - (self._now or 0)) * 1e-9:.3f} s."
+                )
+                windows += self.flush()
+                self._clock.reset()
+            if exact is not None:
+                self._clock.fix(first, exact)
+            elif stamp is not None:
+                self._clock.observe(first, stamp)
+            last = int(part.t[-1])
+            self._last.span += last - first
+            self._now = last
+            windows += self._stamped(self._windower.push(part))
+        if now is not None and (self._now is None or now >= self._now):
+            if self._now is not None and now - self._now > PAUSE:
+                windows += self.flush()
+            self._now = now
+            windows += self._stamped(self._windower.push(events[:0], now))
+        return windows
+
+    def _jumped(self, time: int, stamp: int | None, exact: int | None) -> bool:
+        if self._now is None:
+            return False
+        if time < self._now or time - self._now > PAUSE:
+            return True
+        return exact is None and stamp is not None and self._clock.disagrees(time, stamp)
+
+    def _stamped(self, raw: list[RawWindow]) -> list[Window]:
+        self.stats.windows += len(raw)
+        return [Window(w.events, w.start, w.end, self._clock.to_ros(w.end)) for w in raw]
+
+
+def _split_at_pauses(events: Events) -> list[Events]:
+    """The events cut where their time jumps by more than PAUSE; nothing if there are none."""
+    if len(events) == 0:
+        return []
+    if events.t[-1] - events.t[0] <= PAUSE:
+        return [events]
+    cuts = [0, *(np.flatnonzero(np.diff(events.t) > PAUSE) + 1).tolist(), len(events)]
+    return [events[a:b] for a, b in pairwise(cuts)]
