@@ -91,7 +91,7 @@ def window_config(
     from evlayerseg_ros.events.window import WindowConfig
 
     one_length(window_events, window_ms)
-    said = {
+    said: dict[str, Any] = {
         "mode": "count" if window_events else "time" if window_ms else None,
         "events": window_events,
         "duration_ms": window_ms,
@@ -99,8 +99,7 @@ def window_config(
         "max_age_ms": max_age_ms,
     }
     config = WindowConfig(**{name: value for name, value in said.items() if value is not None})
-    config.validate()
-    return config
+    return config.validate()
 
 
 def one_length(window_events: int | None, window_ms: float | None) -> None:

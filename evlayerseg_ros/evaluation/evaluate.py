@@ -124,8 +124,8 @@ def windows_at(
 
     Args:
         chunks: events in order, parts of one stream.
-        starts: int64 [M], ns, rising. Windows may overlap; one that starts before the first event
-            or that the stream ends in is left out.
+        starts: int64 [M], ns, rising. Windows may overlap. A window is left out where the stream
+            ends in it, or where its first event comes later after its start than it lasts.
         length: of the windows.
 
     Yields:
@@ -136,11 +136,7 @@ def windows_at(
     for chunk in chunks:
         if not len(chunk):
             continue
-        if held is None:
-            held = chunk
-            pending = int(np.searchsorted(starts, chunk.t[0]))
-        else:
-            held = Events.concatenate([held, chunk])
+        held = chunk if held is None else Events.concatenate([held, chunk])
         while pending < len(starts):
             first = int(np.searchsorted(held.t, starts[pending]))
             window = _cut(held, first, int(starts[pending]), length)
@@ -148,7 +144,8 @@ def windows_at(
                 held = held[first:]
                 dropped += first
                 break
-            yield pending, dropped + first, window
+            if _covers(window, int(starts[pending])):
+                yield pending, dropped + first, window
             pending += 1
         if pending == len(starts):
             return
@@ -168,6 +165,14 @@ def _cut(events: Events, first: int, start: int, length: Length) -> Window | Non
         last = int(np.searchsorted(events.t, end, side="right"))
         end = int(events.t[last - 1]) if last > first else end
     return Window(events[first:last], start, end, end)
+
+
+def _covers(window: Window, start: int) -> bool:
+    """Whether the window holds events from about its start on, not only some time later."""
+    if not len(window.events):
+        return False
+    first = int(window.events.t[0])
+    return first - start <= window.end - first
 
 
 def _score(truth: Truth, i: int, first: int, window: Window, segment: Segment) -> Score:

@@ -13,8 +13,8 @@ def iou(predicted: np.ndarray, truth: np.ndarray) -> float:
 
     1 where both are empty: nothing was there and nothing was claimed.
     """
-    union = np.count_nonzero(predicted | truth)
-    return np.count_nonzero(predicted & truth) / union if union else 1.0
+    union = int(np.count_nonzero(predicted | truth))
+    return int(np.count_nonzero(predicted & truth)) / union if union else 1.0
 
 
 def detected(predicted: np.ndarray, truth: np.ndarray) -> bool:
@@ -25,7 +25,7 @@ def detected(predicted: np.ndarray, truth: np.ndarray) -> bool:
     """
     true_positives = np.count_nonzero(predicted & truth)
     false_positives = np.count_nonzero(predicted & ~truth)
-    return iou(predicted, truth) >= 0.5 and true_positives >= false_positives
+    return bool(iou(predicted, truth) >= 0.5 and true_positives >= false_positives)
 
 
 def seen_pixels(events: Events) -> np.ndarray:
@@ -117,4 +117,4 @@ def _timestamp_loss(events: Events, x: np.ndarray, y: np.ndarray, time: np.ndarr
         here = counts > 0
         total += float(np.square(times[here] / counts[here], dtype=np.float64).sum())
         hit |= here
-    return total / max(np.count_nonzero(hit), 1)
+    return total / max(int(np.count_nonzero(hit)), 1)

@@ -124,7 +124,11 @@ def _layer_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     events = np.stack([strong * _OFF_SHADE, strong], axis=1)
     events[0] = BACKGROUND_EVENT
     strong[0] = GROUND
-    return tuple(np.rint(table).astype(np.uint8) for table in (ground, events, strong))
+    return _to_bytes(ground), _to_bytes(events), _to_bytes(strong)
+
+
+def _to_bytes(colors: np.ndarray) -> np.ndarray:
+    return np.rint(colors).astype(np.uint8)
 
 
 def _color_wheel() -> np.ndarray:
@@ -177,10 +181,7 @@ def _paint_flow(picture, speed, angle, scale, wheel):  # type: ignore[no-untyped
             r = speed[row, column] * scale
             for c in range(3):
                 color = (one - part) * wheel[first, c] + part * wheel[first + 1, c]
-                if r <= one:
-                    color = one - r * (one - color)
-                else:
-                    color = color * np.float32(0.75)
+                color = one - r * (one - color) if r <= one else color * np.float32(0.75)
                 picture[row, column, c] = np.uint8(color * np.float32(255.0))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.stream import PacketStream, StreamStats
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.inference import outputs, pictures
@@ -31,7 +31,9 @@ class Summary:
     """What a replay did.
 
     Attributes:
-        windows, events: how many.
+        windows: how many.
+        events: in these windows; one that several windows share counts in each.
+        faults: what was wrong with the recording, "" if nothing was.
         seconds: wall time of the whole replay.
         span: seconds of the recording from its first window to its last.
         compute: seconds that each window took from events to segmentation.
@@ -41,18 +43,20 @@ class Summary:
     events: int = 0
     seconds: float = 0.0
     span: float = 0.0
+    faults: str = ""
     compute: list[float] = field(default_factory=list)
 
     def __str__(self) -> str:
         if not self.windows:
             return "0 windows: the recording holds no events in that part"
         p50, p99 = np.percentile(self.compute, (50, 99)) * 1e3
-        return (
+        text = (
             f"{self.windows} windows, {self.events * 1e-6:.3f} M events, {self.span:.2f} s of "
             f"recording in {self.seconds:.2f} s ({self.windows / self.seconds:.1f} windows/s, "
             f"{self.events * 1e-6 / self.seconds:.2f} Mev/s), "
             f"a window's compute p50 {p50:.1f} ms, p99 {p99:.1f} ms"
         )
+        return f"{text}; {self.faults}" if self.faults else text
 
 
 def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tuple[Window, str]]:
@@ -65,22 +69,42 @@ def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tupl
     frame_id = ""
     for packet in packets:
         frame_id = packet.frame_id
-        if packet.encoding == "events":
-            windows = stream.push_events(packet.events, packet.stamp)
-        else:
-            windows = stream.push(
-                packet.encoding,
-                packet.width,
-                packet.height,
-                packet.time_base,
-                packet.data,
-                packet.stamp,
-                packet.seq,
-            )
+        try:
+            windows = _push(stream, packet)
+        except InputError:
+            continue  # the stream counts it and goes on, as in the node
         for window in windows:
             yield window, frame_id
     for window in stream.flush():
         yield window, frame_id
+
+
+def _push(stream: PacketStream, packet: Packet) -> list[Window]:
+    if packet.events is not None:
+        return stream.push_events(packet.events, packet.stamp)
+    return stream.push(
+        packet.encoding,
+        packet.width,
+        packet.height,
+        packet.time_base,
+        packet.data,
+        packet.stamp,
+        packet.seq,
+    )
+
+
+def _faults(stats: StreamStats) -> str:
+    """What went wrong in a stream, in words."""
+    counts = {
+        "bad packets": stats.bad_packets,
+        "lost packets": stats.lost_packets,
+        "doubled packets": stats.doubled_packets,
+        "time jumps": stats.time_jumps,
+        "restarts": stats.restarts,
+        "events outside the sensor": stats.out_of_range,
+    }
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{told}: {stats.last_fault}" if told and stats.last_fault else told
 
 
 def part_of(
@@ -150,6 +174,9 @@ def replay(
                 video_writer.write(frame_of(window, segmentation, first))
             progress(window)
         summary.seconds = time.perf_counter() - begun
+    if not summary.windows and stream.stats.last_error:
+        raise InputError(stream.stats.last_error)
+    summary.faults = _faults(stream.stats)
     return summary
 
 

@@ -1,0 +1,173 @@
+"""Scores of a hand-made sequence whose overlap is known from arithmetic."""
+
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.evaluation import report
+from evlayerseg_ros.evaluation.evaluate import Length, SequenceScores, evaluate_sequence, windows_at
+from evlayerseg_ros.evaluation.truth import Truth, load_truth
+from evlayerseg_ros.events.types import Events, Window
+
+WIDTH, HEIGHT, SIDE = 40, 30, 10
+SPEED = 100.0  # px/s, of the box to the right
+MASK_TIMES = np.array([0, 25, 50, 75], np.int64) * 1_000_000
+
+
+def box(t: float, shift: int = 0) -> np.ndarray:
+    """Where the box is at t ns: bool [H, W]."""
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    left = 5 + round(SPEED * t * 1e-9) + shift
+    mask[10 : 10 + SIDE, left : left + SIDE] = True
+    return mask
+
+
+class BoxFound:
+    """A segmentation that finds the box, but `shift` columns off."""
+
+    def __init__(self, window: Window, shift: int) -> None:
+        events, self._shift, self._end = window.events, shift, window.end
+        found = [
+            self.labels_at(t)[y, x] for x, y, t in zip(events.x, events.y, events.t, strict=True)
+        ]
+        self.event_labels = np.array(found, np.uint8)
+        self.affine = np.zeros((2, 2, 3))
+        self.affine[1, 0, 2] = SPEED + 6
+        self._events = events
+
+    def labels_at(self, t: int) -> np.ndarray:
+        return box(t, self._shift).astype(np.uint8)
+
+    def warp_events(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._events.x.astype(np.float32), self._events.y.astype(np.float32)
+
+
+@pytest.fixture
+def events() -> Events:
+    """Every pixel fires once every 10 ms, a row after the other, for 100 ms."""
+    y, x = np.divmod(np.tile(np.arange(WIDTH * HEIGHT), 10), WIDTH)
+    t = np.arange(len(x)) * 10_000_000 // (WIDTH * HEIGHT)
+    return Events.from_arrays(x, y, t, np.arange(len(x)) % 2, WIDTH, HEIGHT)
+
+
+@pytest.fixture
+def truth(events) -> Truth:
+    labels = np.array([box(t)[y, x] for x, y, t in zip(events.x, events.y, events.t, strict=True)])
+    affine = np.zeros((2, 2, 2, 3))
+    affine[:, 1, 0, 2] = SPEED
+    return Truth(
+        MASK_TIMES,
+        lambda i: box(MASK_TIMES[i]),
+        labels.astype(np.uint8),
+        np.array([0, 100_000_000]),
+        affine,
+    )
+
+
+def scores(events: Events, truth: Truth, shift: int = 3, count: int = 1500) -> SequenceScores:
+    chunks = [events[i : i + 777] for i in range(0, len(events), 777)]
+    return evaluate_sequence("box", chunks, truth, lambda w: BoxFound(w, shift), Length(count))
+
+
+@pytest.mark.parametrize(("shift", "iou", "dr"), [(0, 1, 1), (3, 7 / 13, 1), (4, 6 / 14, 0)])
+def test_iou_and_detection_at_the_masks_time(events, truth, shift, iou, dr) -> None:
+    result = scores(events, truth, shift)
+    assert result.times == MASK_TIMES.tolist()
+    assert result.measures["iou"] == pytest.approx([iou] * 4)
+    assert result.measures["dr"] == [dr] * 4
+
+
+def test_event_scores_and_flow_error(events, truth) -> None:
+    right = scores(events, truth, shift=0).mean()
+    assert right["event_iou"] == right["event_accuracy"] == 1
+    # 100 of 1200 pixels are the box's; its flow is 6 px/s off, the background's is right.
+    assert right["flow_error"] == pytest.approx(6 * 100 / 1200, rel=0.2)
+    off = scores(events, truth, shift=3).mean()
+    # The box's own columns moved a little within a window, by as much for both.
+    assert off["event_iou"] == pytest.approx(7 / 13, abs=0.01)
+    assert off["event_accuracy"] == pytest.approx(1 - 60 / 1200, abs=0.01)
+
+
+def test_pixels_without_an_event_do_not_count(events, truth) -> None:
+    # Only the lower half of the sensor saw anything: half of the box, the same overlap.
+    lower = events[events.y >= 15]
+    bare = Truth(truth.t, truth.mask)
+    result = scores(lower, bare, shift=3, count=700)
+    assert result.measures["iou"] == pytest.approx([7 / 13] * 4)
+    assert math.isnan(result.mean()["event_iou"])
+
+
+def test_windows_do_not_depend_on_how_the_stream_is_cut(events) -> None:
+    starts = np.array([-90_000_000, 3_000_000, 3_100_000, 50_000_000, 97_000_000, 200_000_000])
+    for length in (Length(2000), Length(0, 5_000_000)):
+        wanted = None
+        for size in (1, 999, 100_000):
+            chunks = (events[i : i + size] for i in range(0, len(events), size))
+            found = [
+                (i, first, w.start, w.end, len(w.events))
+                for i, first, w in windows_at(chunks, starts, length)
+            ]
+            wanted = wanted or found
+            assert found == wanted
+        assert [i for i, *_ in wanted] == [1, 2, 3]
+        for i, first, *_, n in wanted:
+            assert events.t[first - 1] < starts[i] <= events.t[first]
+            assert n == 2000 if length.events else 599 <= n <= 601
+
+
+def test_same_scores_from_a_folder_of_pictures_and_from_an_npz(events, truth, tmp_path) -> None:
+    folder = tmp_path / "masks" / "box"
+    folder.mkdir(parents=True)
+    for t in MASK_TIMES:
+        picture = box(t).astype(np.uint8) * 255
+        picture[0, 0] = 128  # not above 128: background
+        cv2.imwrite(str(folder / f"gt_box.bag_{t * 1e-9:.9f}.png"), picture)
+    (folder / "notes.txt").write_text("not a mask")
+    archive = tmp_path / "masks.npz"
+    np.savez(archive, mask_t=MASK_TIMES[::-1], masks=np.stack([box(t) for t in MASK_TIMES[::-1]]))
+    recording = Path("box.h5")
+    for where in (folder.parent, folder, archive):
+        found = load_truth(where, recording)
+        assert found.t.tolist() == MASK_TIMES.tolist()
+        assert scores(events, found).measures["iou"] == pytest.approx([7 / 13] * 4)
+
+
+@pytest.mark.parametrize("name", ["missing", "empty", "text.npz", "keys.npz", "shapes.npz"])
+def test_bad_masks_are_told_in_one_sentence(tmp_path, name) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.npz").write_text("no archive")
+    np.savez(tmp_path / "keys.npz", mask_t=MASK_TIMES)
+    np.savez(tmp_path / "shapes.npz", mask_t=MASK_TIMES, masks=np.zeros((3, 4, 5)))
+    with pytest.raises(InputError, match=name):
+        load_truth(tmp_path / name, Path("box.h5"))
+
+
+def test_masks_of_another_sensor_or_another_time_are_refused(events, truth) -> None:
+    with pytest.raises(InputError, match=r"20x20.*40x30"):
+        scores(events, Truth(MASK_TIMES, lambda i: np.zeros((20, 20), bool)))
+    with pytest.raises(InputError, match="none of its 4 masks"):
+        scores(events, Truth(MASK_TIMES + 10**12, truth.mask))
+
+
+def test_report_says_what_was_measured(events, truth, tmp_path) -> None:
+    sequences = [scores(events, truth, shift=shift) for shift in (3, 4)]
+    sequences[1].name = "worse <box>"
+    data = report.as_data(sequences, {"model": "small", "window": "1500 events"})
+    assert data["sequences"]["box"]["iou"] == pytest.approx(7 / 13)
+    assert data["sequences"]["box"]["windows"] == 4
+    assert data["mean"]["dr"] == 0.5
+    report.write_json(tmp_path / "scores.json", data)
+    assert json.loads((tmp_path / "scores.json").read_text()) == data
+    text = report.table(data).splitlines()
+    assert len(text) == 4
+    assert text[1].split()[:3] == ["box", "0.538", "1.000"]
+    page = report.write_page(tmp_path / "report", sequences, data).read_text()
+    assert page.count("data:image/png;base64,") == 4
+    assert "worse &lt;box&gt;" in page and "<box>" not in page
+    with pytest.raises(InputError, match="cannot|Cannot write"):
+        report.write_page(tmp_path / "scores.json", sequences, data)
