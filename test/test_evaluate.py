@@ -169,5 +169,5 @@ def test_report_says_what_was_measured(events, truth, tmp_path) -> None:
     page = report.write_page(tmp_path / "report", sequences, data).read_text()
     assert page.count("data:image/png;base64,") == 4
     assert "worse &lt;box&gt;" in page and "<box>" not in page
-    with pytest.raises(InputError, match="cannot|Cannot write"):
+    with pytest.raises(InputError, match="Cannot write"):
         report.write_page(tmp_path / "scores.json", sequences, data)

@@ -51,7 +51,7 @@ def evaluate(
     from tqdm import tqdm
 
     from evlayerseg_ros.evaluation import report as reports
-    from evlayerseg_ros.evaluation.evaluate import Length, evaluate_sequence
+    from evlayerseg_ros.evaluation.evaluate import Length, evaluate_sequence, events_of
     from evlayerseg_ros.evaluation.truth import load_truth
     from evlayerseg_ros.recordings.readers import open_recording
 
@@ -64,7 +64,7 @@ def evaluate(
             truth = load_truth(masks, path)
             with open_recording(path, topic) as opened:
                 sequences.append(
-                    evaluate_sequence(name, opened.events(), truth, segmenter, length, bar.update)
+                    evaluate_sequence(name, events_of(opened), truth, segmenter, length, bar.update)
                 )
     settings = {
         "window": str(length),

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 )
 @click.option("--video", type=options.PATH, help="Video to write, .mp4.")
 @click.option(
-    "--topics",
+    "--outputs",
     default="mask,layers,mask_overlay",
     show_default=True,
-    help="Topics of the bag, separated by commas, of those that the node has; 'all' for all.",
+    help="What the bag holds, topics of the node separated by commas; 'all' for all.",
 )
 @click.option("--topic", help="Topic of the events, where the recording holds several.")
 @click.option(
@@ -41,7 +41,7 @@ def replay(
     recording: Path,
     output: Path | None,
     video: Path | None,
-    topics: str,
+    outputs: str,
     topic: str | None,
     start: float,
     duration: float | None,
@@ -67,7 +67,7 @@ def replay(
     from evlayerseg_ros.recordings.replay import replay as run
 
     config = options.window_config(window_events, window_ms, stride_ms, max_age_ms)
-    names = list(OUTPUTS) if topics == "all" else [name.strip() for name in topics.split(",")]
+    names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
     with open_recording(recording, topic) as opened:
         segmenter = options.load_segmenter(model, provider, precision, threads)
         with tqdm(unit="ev", unit_scale=True, desc=recording.name) as bar:

@@ -11,10 +11,12 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import metrics
 from evlayerseg_ros.evaluation.truth import Truth
+from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.types import Events, Window
 
 if TYPE_CHECKING:
     from evlayerseg_ros.inference.segmenter import Segmentation
+    from evlayerseg_ros.recordings.readers import Packet
 
 MEASURES = ("iou", "dr", "event_iou", "event_accuracy", "flow_error", "fwl", "rsat")
 """What a window is scored by; NaN where the ground truth does not tell.
@@ -115,6 +117,28 @@ def evaluate_sequence(
             "in the recording."
         )
     return scores
+
+
+def events_of(packets: Iterable[Packet]) -> Iterator[Events]:
+    """The events of a recording on its own clock, packet by packet.
+
+    Raises:
+        InputError: a packet cannot be decoded, or the sensor or the encoding changes on the way.
+    """
+    decoder: Decoder | None = None
+    for packet in packets:
+        if packet.events is not None:
+            yield packet.events
+            continue
+        if decoder is None:
+            decoder = Decoder(packet.encoding, packet.width, packet.height)
+        kind = packet.encoding, packet.width, packet.height
+        if kind != (decoder.encoding, decoder.width, decoder.height):
+            raise InputError(
+                f"The recording changes from {decoder.encoding} {decoder.width}x{decoder.height} "
+                f"to {packet.encoding} {packet.width}x{packet.height}; expected one sensor."
+            )
+        yield decoder.decode(packet.data, packet.time_base)
 
 
 def windows_at(

@@ -76,6 +76,8 @@ def load_truth(masks: Path | None, recording: Path) -> Truth:
 
 def _from_npz(path: Path) -> Truth:
     """Keys: mask_t int64 [M] ns, masks uint8 [M, H, W]; optional label, affine_t and affine."""
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.")
     try:
         with np.load(path) as archive:
             data = {

@@ -150,7 +150,7 @@ def replay(
     """
     if unknown := set(topics) - set(outputs.OUTPUTS):
         raise InputError(
-            f"There is no topic {sorted(unknown)[0]}; there are {', '.join(outputs.OUTPUTS)}."
+            f"There is no output {min(unknown)}; there are {', '.join(outputs.OUTPUTS)}."
         )
     stream = PacketStream(config, *size)
     summary = Summary()

@@ -1,0 +1,59 @@
+"""The command line: `evlayerseg NAME`, and one console script a command for `ros2 run`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from evlayerseg_ros import __version__
+from evlayerseg_ros.commands.evaluate import evaluate
+from evlayerseg_ros.commands.live import segment
+from evlayerseg_ros.commands.replay import replay
+from evlayerseg_ros.errors import InputError
+
+
+class _Group(click.Group):
+    """A group whose commands tell bad input in one line and exit with status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            click.echo(f"evlayerseg: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="evlayerseg", message="%(prog)s %(version)s")
+def main() -> None:
+    """Motion segmentation of event cameras: which pixels move on their own, and how."""
+
+
+for _command in (segment, replay, evaluate):
+    main.add_command(_command)
+
+
+def run_command(name: str) -> None:
+    """Runs one command with this process's arguments, as `ros2 run evlayerseg_ros NAME` does."""
+    main(args=[name, *sys.argv[1:]], prog_name="evlayerseg")
+
+
+def play_main() -> None:
+    """Console script `play`."""
+    run_command("play")
+
+
+def replay_main() -> None:
+    """Console script `replay`."""
+    run_command("replay")
+
+
+def evaluate_main() -> None:
+    """Console script `evaluate`."""
+    run_command("evaluate")
+
+
+if __name__ == "__main__":
+    main()

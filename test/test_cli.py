@@ -1,0 +1,105 @@
+"""What a user sees of the commands: help, version, and one sentence for bad input."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from evlayerseg_ros import __version__
+from evlayerseg_ros.cli import main
+
+
+def run(*args: object) -> Result:
+    return CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+def refused(result: Result, *words: str) -> None:
+    """Exit status 2, one line on stderr that has these words, no traceback."""
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.stderr.splitlines() if line.startswith("evlayerseg: ")]
+    assert len(lines) == 1, result.stderr
+    for word in words:
+        assert word in lines[0]
+    assert "Traceback" not in result.output
+
+
+def test_help_names_every_command() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    for name in ("segment", "play", "replay", "evaluate"):
+        assert f"\n  {name} " in result.output
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_explains_itself(name) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_version() -> None:
+    assert run("--version").output == f"evlayerseg {__version__}\n"
+
+
+def test_help_needs_neither_torch_nor_ros_nor_numpy() -> None:
+    code = (
+        "import sys; from evlayerseg_ros.cli import main; main(['--help'], standalone_mode=False); "
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'rclpy', 'onnxruntime', 'numpy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_missing_recording(tmp_path) -> None:
+    refused(run("replay", tmp_path / "none.raw"), "none.raw")
+    refused(run("evaluate", tmp_path / "none.npz"), "none.npz")
+
+
+def test_unreadable_recording(tmp_path) -> None:
+    path = tmp_path / "noise.raw"
+    path.write_bytes(bytes(range(256)) * 10)
+    refused(run("replay", path), "noise.raw")
+
+
+@pytest.fixture
+def recording(tmp_path) -> Path:
+    """A small recording without masks."""
+    rng = np.random.default_rng(0)
+    n = 3000
+    path = tmp_path / "dots.npz"
+    np.savez(
+        path,
+        x=rng.integers(0, 64, n).astype(np.uint16),
+        y=rng.integers(0, 48, n).astype(np.uint16),
+        t=np.sort(rng.integers(0, 90_000_000, n)),
+        p=rng.integers(0, 2, n).astype(np.uint8),
+        size=np.array([64, 48]),
+    )
+    return path
+
+
+def test_wrong_model(recording, tmp_path) -> None:
+    refused(run("replay", recording, "--model", tmp_path / "none.onnx"), "none.onnx")
+    corrupt = tmp_path / "corrupt.onnx"
+    corrupt.write_bytes(b"not a model")
+    refused(run("replay", recording, "--model", corrupt), "corrupt.onnx")
+
+
+def test_wrong_outputs(recording, tmp_path) -> None:
+    refused(run("replay", recording, "-o", tmp_path / "no folder" / "out.mcap"), "out.mcap")
+    refused(run("replay", recording, "--video", tmp_path / "no folder" / "out.mp4"), "out.mp4")
+    refused(run("replay", recording, "-o", tmp_path), str(tmp_path))
+    refused(run("replay", recording, "--outputs", "mask,nonsense"), "nonsense", "mask_overlay")
+
+
+def test_wrong_windows(recording) -> None:
+    both = run("replay", recording, "--window-ms", "5", "--window-events", "7")
+    assert both.exit_code == 2
+    assert "not both" in both.stderr
+    refused(run("replay", recording, "--window-ms", "1e9"), "duration_ms")
+
+
+def test_evaluate_without_masks(recording) -> None:
+    refused(run("evaluate", recording), "dots.npz", "mask")
