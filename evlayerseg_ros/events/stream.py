@@ -13,9 +13,8 @@ from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.window import RawWindow, WindowConfig, Windower
 
-# A pause in sensor time (ns) after which the events before and after have nothing to do with
-# each other; also what tells a clock that was set from a quiet scene.
-PAUSE = 10_000_000_000
+# A pause in sensor time (ns) that is not answered by empty windows when it is over.
+PAUSE = 2_000_000_000
 # Messages of decoded events may overlap a little (ns); their events keep the order of arrival.
 OVERLAP = 65_000_000
 # Packets that arrive after younger ones: at most so many numbers and so much time (ns) late.
@@ -36,7 +35,8 @@ class StreamStats:
         gaps: how often packets were missing.
         doubled_packets: packets that came again, or after younger ones; not used.
         bad_packets: packets refused with an InputError.
-        time_jumps: how often the sensor's clock went back, or jumped or paused too long.
+        time_jumps: how often the sensor's clock went back, or away from the header stamps.
+        pauses: how often no packet moved the sensor's clock for more than 2 s; no fault.
         restarts: how often the publisher began anew, or the encoding or sensor size changed.
         out_of_range: events outside the sensor; not used.
         unsynced: events without time or address, at the start and after a loss; not used.
@@ -54,6 +54,7 @@ class StreamStats:
     doubled_packets: int = 0
     bad_packets: int = 0
     time_jumps: int = 0
+    pauses: int = 0
     restarts: int = 0
     out_of_range: int = 0
     unsynced: int = 0
@@ -81,11 +82,10 @@ class PacketStream:
       time wraps; the open window goes on without the lost events. Numbers that start again, another
       encoding or another sensor size: the open window closes and everything begins anew.
     - A packet twice or after younger ones: left out.
-    - Sensor time that goes back, disagrees with the header stamps by more than 1 s, or pauses for
-      more than 10 s: the open window closes and windows and clock begin anew.
-    - A packet that cannot be decoded: InputError; it counts as lost.
-    - A silence in the header stamps longer than the window's max_age closes the open window, so
-      that a replay has the windows of a node that calls flush() after `silence_ns` of silence.
+    - Sensor time that goes back or disagrees with the header stamps by more than 1 s: the open
+      window closes, and windows and clock begin anew. A pause of the sensor's clock by more than
+      2 s (a camera that sends nothing while nothing moves): only the windows begin anew.
+    - A packet that cannot be decoded: InputError; the decoder goes on as after a loss.
 
     Args:
         config: the window rule.
@@ -143,7 +143,8 @@ class PacketStream:
         windows = self._change_to(decoder)
         if not self._in_sequence(seq, stamp):
             return windows
-        windows += self._follow(seq, stamp)
+        windows += self._follow(seq)
+        self._last.seq, self._last.stamp, self._last.span = seq, stamp, 0
         assert self._decoder is not None
         events = self._decoder.decode(data, time_base)
         self._count(events)
@@ -161,8 +162,6 @@ class PacketStream:
         windows = self._resize((events.width, events.height))
         if len(events) and self._now is not None and 0 < self._now - events.t[0] <= OVERLAP:
             events = replace(events, t=np.maximum(events.t, self._now))
-        if stamp is not None:
-            windows += self._follow(None, stamp)
         self.stats.packets += 1
         self.stats.events += len(events)
         exact = None
@@ -241,24 +240,21 @@ class PacketStream:
         self.stats.last_fault = f"Packet {seq} came again, or after packet {last.seq}."
         return False
 
-    def _follow(self, seq: int | None, stamp: int) -> list[Window]:
+    def _follow(self, seq: int | None) -> list[Window]:
         """See what happened between the last packet and this one."""
-        last, windows = self._last, list[Window]()
-        if last.stamp is not None and stamp - last.stamp - last.span > self._max_age:
-            windows += self.flush()
-        if seq is not None and last.seq is not None and seq != last.seq + 1:
-            if last.seq < seq <= last.seq + RESTART:
-                lost = seq - last.seq - 1
-                self.stats.gaps += 1
-                self.stats.lost_packets += lost
-                self.stats.last_fault = f"{lost} packets were lost before packet {seq}."
-                if self._decoder is not None:
-                    self._decoder.resync()
-            elif not seq == last.seq == 0:  # a source that leaves seq at 0 does not count
-                windows += self._begin_again(seq)
-        span = last.span if stamp == last.stamp else 0  # parts of one packet share its stamp
-        self._last = _Last(seq, stamp, span, self._last.counted)
-        return windows
+        last = self._last.seq
+        if seq is None or last is None or seq == last + 1:
+            return []
+        if seq == last == 0:
+            return []  # a source that does not count
+        if not last < seq <= last + RESTART:
+            return self._begin_again(seq)
+        self.stats.gaps += 1
+        self.stats.lost_packets += seq - last - 1
+        self.stats.last_fault = f"{seq - last - 1} packets were lost before packet {seq}."
+        if self._decoder is not None:
+            self._decoder.resync()
+        return []
 
     def _begin_again(self, seq: int) -> list[Window]:
         decoder = self._decoder
@@ -289,35 +285,38 @@ class PacketStream:
         """Windows of new events; exact is the offset to ROS time if it is known exactly."""
         windows: list[Window] = []
         for part in _split_at_pauses(events):
-            first = int(part.t[0])
-            if self._jumped(first, stamp, exact):
-                self.stats.time_jumps += 1
-                self.stats.last_fault = (
-                    f"The sensor's clock jumped by {(first - (self._now or 0)) * 1e-9:.3f} s."
-                )
-                windows += self.flush()
-                self._clock.reset()
+            first, last = int(part.t[0]), int(part.t[-1])
+            windows += self._mind_the_clock(first, stamp if exact is None else None)
             if exact is not None:
                 self._clock.fix(first, exact)
             elif stamp is not None:
                 self._clock.observe(first, stamp)
-            last = int(part.t[-1])
             self._last.span += last - first
             self._now = last
             windows += self._stamped(self._windower.push(part))
-        if now is not None and (self._now is None or now >= self._now):
-            if self._now is not None and now - self._now > PAUSE:
-                windows += self.flush()
+        if now is not None and (self._now is None or now > self._now):
+            windows += self._mind_the_clock(now, None)
             self._now = now
             windows += self._stamped(self._windower.push(events[:0], now))
         return windows
 
-    def _jumped(self, time: int, stamp: int | None, exact: int | None) -> bool:
+    def _mind_the_clock(self, time: int, stamp: int | None) -> list[Window]:
+        """Begin anew if the clock did not just go on to `time`, the first of a packet."""
         if self._now is None:
-            return False
-        if time < self._now or time - self._now > PAUSE:
-            return True
-        return exact is None and stamp is not None and self._clock.disagrees(time, stamp)
+            return []
+        step = time - self._now
+        jumped = step < 0 or (stamp is not None and self._clock.disagrees(time, stamp))
+        if not jumped and step <= PAUSE:
+            return []
+        windows = self.flush()
+        self._windower.reset()
+        if jumped:
+            self.stats.time_jumps += 1
+            self.stats.last_fault = f"The sensor's clock jumped by {step * 1e-9:.3f} s."
+            self._clock.reset()
+        else:
+            self.stats.pauses += 1
+        return windows
 
     def _stamped(self, raw: list[RawWindow]) -> list[Window]:
         self.stats.windows += len(raw)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -24,21 +25,25 @@ class WindowConfig:
     """When a window opens and closes.
 
     Mode "time": windows [t0 + k stride, t0 + k stride + duration), where t0 is the first event. A
-    window closes when the sensor's clock passes its end. Windows without events are left out.
+    window closes when the sensor's clock passes its end.
 
     Mode "count": without stride the next `events` events; with a stride the latest `events` events
     at every stride. A window never holds events older than max_age when it closes: without stride
-    it closes with what it has, with a stride it is left out only until the stream is that old.
+    it closes with what it has; with a stride one that is not full is left out while the stream is
+    younger than that.
 
-    In both modes at least one window, if need be an empty one, comes out every max_age, so that a
-    quiet scene still answers.
+    In both modes: a window without events, or with none that the window before did not have, is
+    left out. After max_age without an event the scene is quiet. What is open closes with what
+    it has, an empty window answers, and another one every max_age until the next event, which opens
+    the windows anew.
 
     Attributes:
         mode: "time" or "count".
         duration_ms: length of a window in mode "time".
         events: number of events of a window in mode "count".
         stride_ms: time from one window to the next; 0 is back to back.
-        max_age_ms: longest time without a window; longest window in mode "count".
+        max_age_ms: time without events after which a scene is quiet; longest window in mode
+            "count".
     """
 
     mode: str = "time"
@@ -141,51 +146,95 @@ class Windower:
         self._duration = round(config.duration_ms * 1e6)
         self._stride = round(config.stride_ms * 1e6)
         self._max_age = round(config.max_age_ms * 1e6)
+        self._size = (0, 0)
         self.reset()
 
     def reset(self) -> None:
         """Forget all events; the next event opens the first window."""
+        self._last: int | None = None  # time of the last event
+        self._answered = 0  # in a quiet scene: time up to which windows came out
+        self._clear()
+
+    def _clear(self) -> None:
         self._buffer = _Buffer()
-        self._size = (0, 0)
         self._begun = False
         self._origin = 0  # time at which the grid of windows begins
         self._step = 0  # windows of the grid that were passed
-        self._answered = 0  # nominal end of the last window that came out, or the origin
         self._shown = 0  # number of the first event that no window showed yet
 
     def push(self, events: Events, now: int | None = None) -> list[RawWindow]:
         """Take events and return the windows that they, or the clock, close.
 
         Args:
-            events: later than those before, of one sensor; may be empty.
+            events: not earlier than those before, of one sensor; may be empty.
             now: the sensor's clock in ns if it is ahead of the last event.
         """
-        if len(events):
+        windows: list[RawWindow] = []
+        for part in self._between_pauses(events):
+            first = int(part.t[0])
+            if self._last is not None and first - self._last >= self._max_age:
+                self._quiet(windows, first)
             if not self._begun:
-                self._begun = True
-                self._origin = self._answered = int(events.t[0])
-            self._size = (events.width, events.height)
-            self._buffer.append(events)
-            now = max(int(events.t[-1]), now if now is not None else 0)
-        if not self._begun or now is None:
-            return []
-        if self.config.mode == "time":
-            return self._by_time(now)
-        return self._by_stride(now) if self._stride else self._by_count(now)
+                self._begun, self._origin = True, first
+                self._size = (part.width, part.height)
+            self._buffer.append(part)
+            self._last = int(part.t[-1])
+            self._advance(windows, self._last)
+        if now is not None and self._last is not None and now > self._last:
+            if now - self._last >= self._max_age:
+                self._quiet(windows, now)
+            else:
+                self._advance(windows, now)
+        return windows
 
     def flush(self) -> list[RawWindow]:
-        """Close the open window with what it has: the stream stalled or ended.
+        """Close what is open with what it has: the stream stalled or ended.
 
-        Returns the window, or nothing if every event was shown. The next event begins a new grid.
+        After a stall of max_age or more, the windows are the same as without the call.
         """
         windows: list[RawWindow] = []
+        self._close(windows)
+        return windows
+
+    def _between_pauses(self, events: Events) -> list[Events]:
+        """The events cut where none came for max_age."""
+        if len(events) == 0:
+            return []
+        if events.t[-1] - events.t[0] < self._max_age:
+            return [events]
+        pauses = np.flatnonzero(np.diff(events.t) >= self._max_age) + 1
+        return [events[a:b] for a, b in pairwise([0, *pauses.tolist(), len(events)])]
+
+    def _quiet(self, windows: list[RawWindow], now: int) -> None:
+        """No event came for max_age, and it is `now`."""
+        self._close(windows)
+        while now >= self._answered + self._max_age:
+            start, self._answered = self._answered, self._answered + self._max_age
+            windows.append(RawWindow(Events.empty(*self._size), start, self._answered))
+
+    def _close(self, windows: list[RawWindow]) -> None:
+        """The windows that come if no event follows within max_age; the next begins a new grid."""
+        if not self._begun or self._last is None:
+            return
+        self._advance(windows, self._last + self._max_age)
         buffer = self._buffer
         if self._shown < buffer.last:
             begin, start = self._open_window()
             if begin < buffer.last:
                 self._emit(windows, begin, buffer.last, start)
-        self.reset()
-        return windows
+        self._answered = self._last
+        self._clear()
+
+    def _advance(self, windows: list[RawWindow], now: int) -> None:
+        """The windows that are complete at `now`."""
+        if not self._begun:
+            return
+        if self.config.mode == "time":
+            self._by_time(windows, now)
+        elif self._stride:
+            self._by_stride(windows, now)
+        else:
+            self._by_count(windows, now)
 
     def _open_window(self) -> tuple[int, int]:
         """First event and start of the window that would close with the last event."""
@@ -199,63 +248,45 @@ class Windower:
             begin = max(buffer.last - self.config.events, buffer.find(oldest))
         return begin, buffer.time(begin)
 
-    def _by_time(self, now: int) -> list[RawWindow]:
-        windows: list[RawWindow] = []
+    def _by_time(self, windows: list[RawWindow], now: int) -> None:
         stride = self._stride or self._duration
         while True:
             start = self._origin + self._step * stride
             end = start + self._duration
             if now < end:
-                return windows
+                return
             begin, stop = self._buffer.find(start), self._buffer.find(end)
-            if begin < stop:
+            if max(begin, self._shown) < stop:
                 self._emit(windows, begin, stop, start)
-                self._answered = end
-            elif end + stride > self._answered + self._max_age:
-                windows.append(self._empty(start, end))
             self._step += 1
             self._buffer.drop(self._buffer.find(start + stride))
 
-    def _by_count(self, now: int) -> list[RawWindow]:
-        windows: list[RawWindow] = []
+    def _by_count(self, windows: list[RawWindow], now: int) -> None:
         buffer = self._buffer
-        while True:
+        while self._shown < buffer.last:
             begin = self._shown
-            if begin == buffer.last:  # no event: answer at the end of every max_age
-                while now >= self._answered + self._max_age:
-                    windows.append(self._empty(self._answered, self._answered + self._max_age))
-                return windows
-            first = buffer.time(begin)
-            while first >= self._answered + self._max_age:
-                windows.append(self._empty(self._answered, self._answered + self._max_age))
-            deadline = first + self._max_age
+            start = buffer.time(begin)
+            deadline = start + self._max_age
             stop = begin + self.config.events
-            full = stop <= buffer.last and buffer.time(stop - 1) < deadline
-            if not full:
+            if stop > buffer.last or buffer.time(stop - 1) >= deadline:
                 if now < deadline:
-                    return windows
+                    return
                 stop = buffer.find(deadline)
-            self._emit(windows, begin, stop, first)
-            self._answered = windows[-1].end if full else deadline
+            self._emit(windows, begin, stop, start)
             buffer.drop(stop)
 
-    def _by_stride(self, now: int) -> list[RawWindow]:
-        windows: list[RawWindow] = []
+    def _by_stride(self, windows: list[RawWindow], now: int) -> None:
         buffer = self._buffer
         while True:
             end = self._origin + (self._step + 1) * self._stride
             if now < end:
-                # Keep what the next windows can still use.
-                buffer.drop(min(buffer.last - self.config.events, buffer.find(end)))
-                return windows
+                buffer.drop(buffer.last - self.config.events)
+                return
             stop = buffer.find(end)
             begin = max(buffer.first, stop - self.config.events, buffer.find(end - self._max_age))
             full = stop - begin == self.config.events
-            if begin < stop and (full or end - self._origin >= self._max_age):
+            if max(begin, self._shown) < stop and (full or end - self._origin >= self._max_age):
                 self._emit(windows, begin, stop, buffer.time(begin))
-                self._answered = end
-            elif end + self._stride > self._answered + self._max_age and begin == stop:
-                windows.append(self._empty(end - self._stride, end))
             self._step += 1
             buffer.drop(begin)
 
@@ -263,7 +294,3 @@ class Windower:
         events = self._buffer.take(begin, stop)
         windows.append(RawWindow(events, start, int(events.t[-1])))
         self._shown = max(self._shown, stop)
-
-    def _empty(self, start: int, end: int) -> RawWindow:
-        self._answered = end
-        return RawWindow(Events.empty(*self._size), start, end)
