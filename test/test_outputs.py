@@ -6,38 +6,16 @@ import pytest
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.inference import outputs, pictures
+from evlayerseg_ros.inference.segmentation import Segmentation
 
 
-class OneMovingBox:
-    """A segmentation known by construction: layer 1 is columns 8 to 15, 100 px/s to the right."""
-
-    affine = np.array([[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 100.0], [0.5, 0.25, -3.0]]])
-
-    def __init__(self, window: Window) -> None:
-        events = window.events
-        self.labels = np.zeros((events.height, events.width), np.uint8)
-        self.labels[:, 8:16] = 1
-        self.event_labels = self.labels[events.y, events.x]
-        self.layer_events = np.bincount(self.event_labels, minlength=2)
-        self.centroids = np.array(
-            [
-                [events.x[self.event_labels == i].mean(), events.y[self.event_labels == i].mean()]
-                for i in (0, 1)
-            ]
-        )
-        self._window = window
-
-    def flow(self) -> np.ndarray:
-        flow = np.zeros((*self.labels.shape, 2), np.float32)
-        flow[self.labels == 1] = 100, 0
-        return flow
-
-    def warp_events(self) -> tuple[np.ndarray, np.ndarray]:
-        events = self._window.events
-        seconds = (self._window.end - events.t) * 1e-9
-        return (events.x + 100 * seconds * self.event_labels).astype(np.float32), events.y.astype(
-            np.float32
-        )
+def one_moving_box(window: Window, left: int = 8, right: int = 16) -> Segmentation:
+    """Known by construction: columns left to right - 1 go right at 100 px/s, the rest stands."""
+    labels = np.zeros((window.events.height, window.events.width), np.uint8)
+    labels[:, left:right] = 1
+    affine = np.zeros((2, 2, 3))
+    affine[1, 0, 2] = 100
+    return Segmentation(window, labels, affine)
 
 
 @pytest.fixture
@@ -66,19 +44,19 @@ def window() -> Window:
     ],
 )
 def test_images_have_the_shape_their_encoding_says(window, name, encoding, shape, dtype) -> None:
-    image = outputs.OUTPUTS[name](window, OneMovingBox(window))
+    image = outputs.OUTPUTS[name](window, one_moving_box(window))
     assert (image.encoding, image.data.shape, image.data.dtype) == (encoding, shape, dtype)
     assert image.data.flags.c_contiguous
 
 
 def test_overlay_paints_moving_events_in_their_layers_colour(window) -> None:
-    segmentation = OneMovingBox(window)
+    segmentation = one_moving_box(window)
     picture = outputs.mask_overlay(window, segmentation).data
     events = window.events
-    on = {(x, y): p for x, y, p in zip(events.x, events.y, events.p, strict=True)}  # last event
-    for (x, y), polarity in on.items():
-        color = tuple(picture[y, x])
-        if 8 <= x < 16:
+    last = {(x, y): i for i, (x, y) in enumerate(zip(events.x, events.y, strict=True))}
+    for (x, y), i in last.items():
+        color, polarity = tuple(picture[y, x]), events.p[i]
+        if segmentation.event_labels[i]:
             strong = np.array(pictures.LAYER_COLORS[0])
             assert color == (tuple(strong) if polarity else tuple(np.rint(strong * 0.72)))
         else:
@@ -86,20 +64,21 @@ def test_overlay_paints_moving_events_in_their_layers_colour(window) -> None:
 
 
 def test_layers_say_the_motion_exactly(window) -> None:
-    segmentation = OneMovingBox(window)
+    segmentation = one_moving_box(window)
+    segmentation.affine[1, 1] = 0.5, 0.25, -3
     table = outputs.layers(window, segmentation).data
     assert table["label"].tolist() == [0, 1]
     assert table["events"].sum() == 500
     assert table[1][["a_ux", "a_uy", "a_u0", "a_vx", "a_vy", "a_v0"]].tolist() == (
         0, 0, 100, 0.5, 0.25, -3,
     )  # fmt: skip
-    assert 8 <= table["x"][1] < 16
+    assert 5 <= table["x"][1] < 16
     # ROS reads the points by these offsets.
     assert [table.dtype.fields[n][1] for n in table.dtype.names] == list(range(0, 44, 4))
 
 
 def test_moving_events_come_back_from_their_packet(window) -> None:
-    segmentation = OneMovingBox(window)
+    segmentation = one_moving_box(window)
     packet = outputs.moving_events(window, segmentation)
     assert packet.encoding == "mono"
     decoder = Decoder("mono", packet.width, packet.height)
@@ -112,15 +91,8 @@ def test_moving_events_come_back_from_their_packet(window) -> None:
 def test_every_output_of_a_window_without_events() -> None:
     nothing = Window(Events.empty(24, 18), 0, 33_000_000, 33_000_000)
 
-    class Still(OneMovingBox):
-        def __init__(self) -> None:
-            self.labels = np.zeros((18, 24), np.uint8)
-            self.event_labels = np.zeros(0, np.uint8)
-            self.layer_events = np.zeros(2, np.int64)
-            self.centroids = np.full((2, 2), np.nan)
-            self._window = nothing
-
-    made = {name: make(nothing, Still()) for name, make in outputs.OUTPUTS.items()}
+    segmentation = one_moving_box(nothing)
+    made = {name: make(nothing, segmentation) for name, make in outputs.OUTPUTS.items()}
     assert not made["sharpened_events"].data.any()
     assert made["moving_events"].data == b""
     assert np.isnan(made["layers"].data["x"]).all()
@@ -161,20 +133,10 @@ def test_warped_events_outside_count_only_what_falls_inside() -> None:
     assert image.sum() == 1
 
 
-def test_events_carried_along_their_motion_are_sharper(window) -> None:
+def test_events_carried_along_their_motion_are_sharper() -> None:
     # One dot that goes right at 100 px/s is a streak of single events; sharpened it is one dot.
     t = np.arange(0, 30_000_000, 10_000_000)
-    events = Events.from_arrays([8, 9, 10], [5, 5, 5], t, [1, 1, 1], 24, 18)
-    picture = outputs.sharpened_events(
-        Window(events, 0, int(t[-1]), 0), OneMovingBoxEverywhere(Window(events, 0, int(t[-1]), 0))
-    ).data
+    events = Events.from_arrays(np.array([8, 9, 10]), np.full(3, 5), t, np.ones(3), 24, 18)
+    window = Window(events, 0, int(t[-1]), 0)
+    picture = outputs.sharpened_events(window, one_moving_box(window)).data
     assert np.argwhere(picture).tolist() == [[5, 10]]
-
-
-class OneMovingBoxEverywhere(OneMovingBox):
-    """All events belong to layer 1."""
-
-    def __init__(self, window: Window) -> None:
-        self.labels = np.ones((window.events.height, window.events.width), np.uint8)
-        self.event_labels = np.ones(len(window.events), np.uint8)
-        self._window = window

@@ -37,7 +37,6 @@ def evaluate(
     window_ms: float | None,
     model: str,
     provider: str,
-    precision: str,
     threads: int,
     topic: str | None,
     json_path: Path | None,
@@ -57,7 +56,7 @@ def evaluate(
 
     options.one_length(window_events, window_ms)
     length = Length(0, round(window_ms * 1e6)) if window_ms else Length(window_events or 50_000)
-    segmenter = options.load_segmenter(model, provider, precision, threads)
+    segmenter = options.load_segmenter(model, provider, threads)
     sequences = []
     with tqdm(unit="window", desc="evaluate") as bar:
         for name, path in _names(recordings).items():

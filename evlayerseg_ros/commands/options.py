@@ -18,17 +18,10 @@ PATH = click.Path(path_type=Path)
 
 
 def model_options(command: Command) -> Command:
-    """--model, --provider, --precision and --threads: what `load_segmenter` takes."""
+    """--model, --provider and --threads: what `load_segmenter` takes."""
     for option in (
         click.option(
             "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 chooses."
-        ),
-        click.option(
-            "--precision",
-            type=click.Choice(["fp32", "fp16"]),
-            default="fp32",
-            show_default=True,
-            help="Arithmetic of the network.",
         ),
         click.option(
             "--provider",
@@ -48,11 +41,11 @@ def model_options(command: Command) -> Command:
     return command
 
 
-def load_segmenter(model: str, provider: str, precision: str, threads: int) -> Segmenter:
+def load_segmenter(model: str, provider: str, threads: int) -> Segmenter:
     """The Segmenter that `model_options` ask for."""
     from evlayerseg_ros.inference.segmenter import Segmenter
 
-    return Segmenter.load(model, provider=provider, precision=precision, threads=threads)
+    return Segmenter.load(model, provider=provider, threads=threads)
 
 
 def window_options(command: Command) -> Command:

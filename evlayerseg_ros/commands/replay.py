@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,10 @@ import click
 from evlayerseg_ros.commands import options
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from evlayerseg_ros.events.window import WindowConfig
+    from evlayerseg_ros.recordings.readers import Packet
 
 
 @click.command()
@@ -51,7 +55,6 @@ def replay(
     max_age_ms: float | None,
     model: str,
     provider: str,
-    precision: str,
     threads: int,
 ) -> None:
     """Segment RECORDING offline: the node's pipeline, deterministic, as fast as it goes.
@@ -69,23 +72,32 @@ def replay(
     config = options.window_config(window_events, window_ms, stride_ms, max_age_ms)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
     with open_recording(recording, topic) as opened:
-        segmenter = options.load_segmenter(model, provider, precision, threads)
-        with tqdm(unit="ev", unit_scale=True, desc=recording.name) as bar:
+        segmenter = options.load_segmenter(model, provider, threads)
+        whole = not start and duration is None
+        with tqdm(unit="packet", desc=recording.name, total=opened.total if whole else None) as bar:
             summary = run(
-                part_of(opened, start, duration),
+                part_of(_counted(opened, bar), start, duration),
                 segmenter,
                 config,
                 bag=output,
                 video=video,
                 topics=names,
-                size=(opened.width, opened.height),
                 fps=_frames_a_second(config),
-                progress=lambda window: bar.update(len(window.events)),
+                progress=lambda events, seconds: bar.set_postfix_str(
+                    f"{events * 1e-6 / seconds:.2f} Mev/s", refresh=False
+                ),
             )
     click.echo(f"{recording}: {summary}; model {segmenter.info.name} on {segmenter.provider}")
     for path in (output, video):
         if path is not None and summary.windows:
             click.echo(f"wrote {path}")
+
+
+def _counted(packets: Iterable[Packet], bar: tqdm) -> Iterator[Packet]:
+    """The packets, each counted by the progress bar when it has been worked off."""
+    for packet in packets:
+        yield packet
+        bar.update()
 
 
 def _frames_a_second(config: WindowConfig) -> float:

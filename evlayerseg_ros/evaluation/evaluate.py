@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +12,8 @@ from evlayerseg_ros.evaluation import metrics
 from evlayerseg_ros.evaluation.truth import Truth
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.types import Events, Window
-
-if TYPE_CHECKING:
-    from evlayerseg_ros.inference.segmenter import Segmentation
-    from evlayerseg_ros.recordings.readers import Packet
+from evlayerseg_ros.inference.segmentation import Segmentation
+from evlayerseg_ros.recordings.readers import Packet
 
 MEASURES = ("iou", "dr", "event_iou", "event_accuracy", "flow_error", "fwl", "rsat")
 """What a window is scored by; NaN where the ground truth does not tell.
@@ -26,7 +23,7 @@ event_iou, event_accuracy: of the events as moving or background.
 flow_error: px/s, mean over events. fwl, rsat: deblurring ratios (above 1, below 1 is sharper).
 """
 
-Segment = Callable[[Window], "Segmentation"]
+Segment = Callable[[Window], Segmentation]
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.inference import pictures
-
-if TYPE_CHECKING:
-    from evlayerseg_ros.inference.segmenter import Segmentation
+from evlayerseg_ros.inference.segmentation import Segmentation
 
 LAYER_DTYPE = np.dtype(
     [

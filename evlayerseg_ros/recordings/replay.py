@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,12 +16,10 @@ from evlayerseg_ros.events.stream import PacketStream, StreamStats
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.inference import outputs, pictures
+from evlayerseg_ros.inference.segmentation import Segmentation
+from evlayerseg_ros.recordings.readers import Packet
 from evlayerseg_ros.recordings.video import VideoWriter, side_by_side
 from evlayerseg_ros.recordings.writer import BagWriter
-
-if TYPE_CHECKING:
-    from evlayerseg_ros.inference.segmenter import Segmentation
-    from evlayerseg_ros.recordings.readers import Packet
 
 DEFAULT_TOPICS = ("mask", "layers", "mask_overlay")
 
@@ -90,6 +88,7 @@ def _push(stream: PacketStream, packet: Packet) -> list[Window]:
         packet.data,
         packet.stamp,
         packet.seq,
+        packet.big_endian,
     )
 
 
@@ -110,14 +109,22 @@ def _faults(stats: StreamStats) -> str:
 def part_of(
     packets: Iterable[Packet], start: float = 0.0, duration: float | None = None
 ) -> Iterator[Packet]:
-    """The packets from `start` s after the first on, for `duration` s (None: to the end)."""
-    first: int | None = None
+    """The packets from `start` s after the first on, for `duration` s (None: to the end).
+
+    Files are cut to the event, bags to the packet.
+    """
+    begin = end = -1
     for packet in packets:
-        first = packet.stamp if first is None else first
-        seconds = (packet.stamp - first) * 1e-9
-        if duration is not None and seconds >= start + duration:
+        if begin < 0:
+            begin = packet.stamp + round(start * 1e9)
+            end = begin + round(duration * 1e9) if duration is not None else sys.maxsize
+        if packet.stamp >= end:
             return
-        if seconds >= start:
+        if packet.events is not None and not packet.topic:
+            first, last = np.searchsorted(packet.events.t, (begin, end))
+            if first < last:
+                yield Packet.of_events(packet.events[first:last])
+        elif packet.stamp >= begin:
             yield packet
 
 
@@ -130,7 +137,7 @@ def replay(
     topics: Sequence[str] = DEFAULT_TOPICS,
     size: tuple[int, int] = (0, 0),
     fps: float = 30.0,
-    progress: Callable[[Window], object] = lambda window: None,
+    progress: Callable[[int, float], object] = lambda events, seconds: None,
 ) -> Summary:
     """Segments a recording and writes what the node would publish.
 
@@ -143,7 +150,7 @@ def replay(
         topics: which outputs go into the bag, names of OUTPUTS.
         size: (width, height) of the sensor, 0 from the packets.
         fps: of the video.
-        progress: called after each window.
+        progress: called after each window with the events and the wall time (s) so far.
 
     Raises:
         InputError: the recording is unsound, a topic is unknown or a file cannot be written.
@@ -172,8 +179,8 @@ def replay(
                     bag_writer.write(topic, output, window.stamp, frame_id)
             if video_writer:
                 video_writer.write(frame_of(window, segmentation, first))
-            progress(window)
-        summary.seconds = time.perf_counter() - begun
+            summary.seconds = time.perf_counter() - begun
+            progress(summary.events, summary.seconds)
     if not summary.windows and stream.stats.last_error:
         raise InputError(stream.stats.last_error)
     summary.faults = _faults(stream.stats)
