@@ -1,0 +1,138 @@
+"""What a window's segmentation is, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numba
+import numpy as np
+
+from evlayerseg_ros.events.types import Window
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The layers of one window.
+
+    A layer's velocity is an affine field at the window's end: u = a[0,0] x + a[0,1] y + a[0,2] and
+    v = a[1,0] x + a[1,1] y + a[1,2], px/s, for the pixel (x, y). What is at X at the window's end was at
+    X - tau (u, v)(X) tau seconds before (docs: affine convention).
+
+    Attributes:
+        window: what was segmented.
+        labels: uint8 [H, W], label per pixel at window.end: 0 background (what moves with the camera),
+            1.. moving layers.
+        affine: float64 [L, 2, 3], velocity of each label, px/s.
+    """
+
+    window: Window
+    labels: np.ndarray
+    affine: np.ndarray
+
+    @cached_property
+    def event_labels(self) -> np.ndarray:
+        """uint8 [N]: label of each event, the front-most layer that carries it into its own mask."""
+        events = self.window.events
+        out = np.zeros(len(events), np.uint8)
+        if len(events) and self.labels.any():
+            _label_events(
+                events.x, events.y, events.t, self.window.end, self.affine, self.labels, out
+            )
+        return out
+
+    @cached_property
+    def layer_events(self) -> np.ndarray:
+        """int64 [L]: how many of the window's events each label holds."""
+        return np.bincount(self.event_labels, minlength=len(self.affine))
+
+    @cached_property
+    def centroids(self) -> np.ndarray:
+        """float64 [L, 2]: mean (x, y) in px of each label's events; nan where there are none."""
+        count = self.layer_events
+        events = self.window.events
+        sums = [
+            np.bincount(self.event_labels, weights=axis, minlength=len(count))
+            for axis in (events.x, events.y)
+        ]
+        with np.errstate(invalid="ignore"):
+            return np.stack(sums, 1) / count[:, None]
+
+    def flow(self) -> np.ndarray:
+        """float32 [H, W, 2]: affine flow field (u, v) in px/s, of each pixel's own layer."""
+        out = np.empty((*self.labels.shape, 2), np.float32)
+        _paint_flow(self.labels, self.affine, out)
+        return out
+
+    def labels_at(self, t: int) -> np.ndarray:
+        """The mask carried along the layers' motions to another instant.
+
+        Args:
+            t: sensor time in ns, usually within the window.
+
+        Returns:
+            uint8 [H, W]: at each pixel the front-most layer that moves from there into its own mask.
+        """
+        out = np.zeros_like(self.labels)
+        if self.labels.any():
+            _carry_labels((self.window.end - t) * 1e-9, self.affine, self.labels, out)
+        return out
+
+    def warp_events(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the window's events are at its end: x, y float32 [N] px, each moved with its layer."""
+        events = self.window.events
+        x, y = np.empty(len(events), np.float32), np.empty(len(events), np.float32)
+        _warp(events.x, events.y, events.t, self.window.end, self.affine, self.event_labels, x, y)
+        return x, y
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _forward(a, x, y, tau):  # type: ignore[no-untyped-def]
+    """Where a point of a layer, seen at (x, y), is tau seconds later: solves X - tau u(X) = (x, y)."""
+    m00, m01 = 1 - tau * a[0, 0], -tau * a[0, 1]
+    m10, m11 = -tau * a[1, 0], 1 - tau * a[1, 1]
+    px, py = x + tau * a[0, 2], y + tau * a[1, 2]
+    inverse = m00 * m11 - m01 * m10
+    # A window in which a layer collapses to a line has no meaning: leave the point where it is.
+    inverse = 1 / inverse if abs(inverse) > 1e-6 else 0.0
+    return (px * m11 - py * m01) * inverse, (py * m00 - px * m10) * inverse
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _front_label(x, y, tau, affine, labels):  # type: ignore[no-untyped-def]
+    for layer in range(len(affine) - 1, 0, -1):
+        u, v = _forward(affine[layer], x, y, tau)
+        # Compared as numbers first: a wild motion may not fit an integer.
+        if -0.5 <= u < labels.shape[1] - 0.5 and -0.5 <= v < labels.shape[0] - 0.5:
+            if labels[int(v + 0.5), int(u + 0.5)] == layer:
+                return layer
+    return 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _label_events(x, y, t, end, affine, labels, out):  # type: ignore[no-untyped-def]
+    for i in range(len(t)):
+        out[i] = _front_label(float(x[i]), float(y[i]), (end - t[i]) * 1e-9, affine, labels)
+
+
+@numba.njit(nogil=True, cache=True)
+def _carry_labels(tau, affine, labels, out):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = _front_label(float(j), float(i), tau, affine, labels)
+
+
+@numba.njit(nogil=True, cache=True)
+def _paint_flow(labels, affine, out):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            a = affine[labels[i, j]]
+            out[i, j, 0] = a[0, 0] * j + a[0, 1] * i + a[0, 2]
+            out[i, j, 1] = a[1, 0] * j + a[1, 1] * i + a[1, 2]
+
+
+@numba.njit(nogil=True, cache=True)
+def _warp(x, y, t, end, affine, event_labels, out_x, out_y):  # type: ignore[no-untyped-def]
+    for i in range(len(t)):
+        tau = (end - t[i]) * 1e-9
+        out_x[i], out_y[i] = _forward(affine[event_labels[i]], float(x[i]), float(y[i]), tau)

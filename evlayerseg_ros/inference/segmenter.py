@@ -1,0 +1,276 @@
+"""Segmenter: the one object that node, replay and evaluation call."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
+from evlayerseg_ros.inference.segmentation import Segmentation
+
+METADATA_KEY = "evlayerseg"
+FORMAT = 1
+LARGEST_MODEL = 512 << 20  # bytes
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says of itself (ONNX metadata, written by `evlayerseg export`).
+
+    Attributes:
+        name: of the weights.
+        variant: network: layernet or paper.
+        voxel: how events become its input.
+        layers: labels, the background included.
+        background: which of the network's layers is the background: "first", or "most_events": the one
+            that holds most events of the window.
+        regime: how the weights were trained: labels, label-free or none.
+        training: settings, data and scores, as the model card has them.
+    """
+
+    name: str
+    variant: str
+    voxel: VoxelSpec
+    layers: int
+    background: str
+    regime: str
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The text that goes into the model file."""
+        return json.dumps({"format": FORMAT, **self.__dict__, "voxel": self.voxel.__dict__})
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> ModelInfo:
+        """Read what `to_json` wrote.
+
+        Raises:
+            InputError: something is missing or makes no sense.
+        """
+        try:
+            values = json.loads(text)
+            version = values.pop("format")
+            values["voxel"] = VoxelSpec(**values["voxel"])
+            info = cls(**values)
+            sound = info.layers >= 2 and 1 <= info.voxel.bins <= 64 and info.voxel.multiple >= 1
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"Model {source} has unreadable metadata ({error}).") from error
+        if version != FORMAT or not sound or info.background not in ("first", "most_events"):
+            raise InputError(
+                f"Model {source} has metadata of another format; export it again with this package."
+            )
+        return info
+
+
+class Segmenter:
+    """Events in, Segmentation out, through ONNX Runtime. Not for several threads at once.
+
+    Attributes:
+        info: what the model file says of itself.
+        requested: the provider asked for (auto, cpu, cuda, tensorrt).
+        provider: the provider really in use (cpu, cuda, tensorrt).
+    """
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, info: ModelInfo, requested: str
+    ) -> None:
+        self._session = session
+        self.info = info
+        self.requested = requested
+        names = {full: short for short, full in PROVIDERS.items()}
+        self.provider = names.get(session.get_providers()[0], session.get_providers()[0])
+        self._voxel = np.zeros((1, 0, 0, 0), np.float32)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = "default",
+        provider: str = "auto",
+        precision: str = "fp32",
+        threads: int = 0,
+    ) -> Segmenter:
+        """Load a model.
+
+        Args:
+            model: "default", the name of weights shipped with the package, or an ONNX file made by
+                `evlayerseg export`.
+            provider: auto (the fastest there is), cpu, cuda or tensorrt. One that cannot be had is
+                replaced by the CPU with a warning; `provider` of the result tells which it became.
+            precision: fp32, or fp16 for TensorRT engines; the other providers ignore it.
+            threads: of ONNX Runtime on the CPU; 0 is as many as there are cores, at most 4.
+
+        Raises:
+            InputError: no such model or provider, or the file is not a model of this package.
+        """
+        if provider not in ("auto", *PROVIDERS):
+            raise InputError(f"Provider {provider!r} is none of auto, {', '.join(PROVIDERS)}.")
+        if precision not in ("fp32", "fp16"):
+            raise InputError(f"Precision {precision!r} is neither fp32 nor fp16.")
+        path = find_model(model)
+        if path.stat().st_size > LARGEST_MODEL:
+            raise InputError(f"Model {path} is larger than {LARGEST_MODEL >> 20} MiB.")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads or min(4, len(os.sched_getaffinity(0)))
+        try:  # from bytes, so that a model cannot name other files to be read
+            session = onnxruntime.InferenceSession(
+                path.read_bytes(), options, providers=_providers(provider, precision)
+            )
+        except Exception as error:  # ONNX Runtime raises many kinds, all meaning this
+            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else "empty"
+            raise InputError(f"Model {path} cannot be loaded: {reason}") from error
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is None:
+            raise InputError(
+                f"Model {path} carries no {METADATA_KEY!r} metadata; make it with `evlayerseg export`."
+            )
+        segmenter = cls(session, ModelInfo.from_json(text, str(path)), provider)
+        segmenter._check_interface(path)
+        if provider not in ("auto", segmenter.provider):
+            log.warning(
+                "Provider %s was asked for but cannot be had; running on %s.",
+                provider, segmenter.provider,
+            )  # fmt: skip
+        return segmenter
+
+    def __call__(self, window: Window) -> Segmentation:
+        """Segment a window.
+
+        Args:
+            window: events of any sensor size.
+
+        Returns:
+            Labels at the window's end and the affine motion of each. A window without events or
+            without duration is all background at rest.
+        """
+        events = window.events
+        if len(events) == 0 or window.end <= window.start:
+            labels = np.zeros((events.height, events.width), np.uint8)
+            return Segmentation(window, labels, np.zeros((self.info.layers, 2, 3)))
+        spec = self.info.voxel
+        shape = spec.shape(events.width, events.height)
+        if self._voxel.shape[1:] != shape:
+            self._voxel = np.zeros((1, *shape), np.float32)
+        voxel_grid(window, spec, self._voxel[0])
+        masks, affine = self._session.run(["masks", "affine"], {"voxel": self._voxel})
+        cell = spec.cell(events.width)
+        labels = upsample_labels(masks[0], shape[1:], cell, events.height, events.width)
+        velocity = cells_to_px(affine[0].astype(np.float64), cell) / window.duration
+        result = Segmentation(window, labels, velocity)
+        if self.info.background == "most_events":
+            return most_events_first(result)
+        return result
+
+    def _check_interface(self, path: Path) -> None:
+        """Refuse a model whose inputs and outputs are not those that its metadata promise."""
+        inputs = {i.name: i.shape for i in self._session.get_inputs()}
+        outputs = {o.name: o.shape for o in self._session.get_outputs()}
+        fits = list(inputs) == ["voxel"] and len(inputs["voxel"]) == 4
+        fits = fits and inputs["voxel"][1] == self.info.voxel.channels
+        fits = fits and {"masks", "affine"} <= set(outputs)
+        if not fits:
+            raise InputError(
+                f"Model {path} has inputs {inputs} and outputs {list(outputs)}, expected voxel "
+                f"[1, {self.info.voxel.channels}, H, W] to masks and affine."
+            )
+
+
+def find_model(model: str | Path) -> Path:
+    """The file of a model: a path, "default", or the name of shipped weights.
+
+    Raises:
+        InputError: there is none, with the names of those that there are.
+    """
+    path = Path(model)
+    if path.is_file():
+        return path
+    shipped = Path(str(resources.files("evlayerseg_ros"))) / "weights"
+    name = "layernet" if str(model) == "default" else str(model)
+    if path.suffix != ".onnx" and (shipped / f"{name}.onnx").is_file():
+        return shipped / f"{name}.onnx"
+    names = ", ".join(sorted(p.stem for p in shipped.glob("*.onnx")))
+    raise InputError(
+        f"Model {model} does not exist: expected an ONNX file, or one of: default, {names}."
+    )
+
+
+def _providers(provider: str, precision: str) -> list[str | tuple[str, dict[str, str]]]:
+    """ONNX Runtime's provider list for a request; the CPU is always the last resort."""
+    wanted = "cuda" if provider == "auto" else provider
+    chosen: list[str | tuple[str, dict[str, str]]] = [PROVIDERS["cpu"]]
+    if wanted != "cpu" and PROVIDERS[wanted] in onnxruntime.get_available_providers():
+        options = {}
+        if wanted == "tensorrt":  # the first build of an engine takes minutes: keep it
+            cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "evlayerseg"
+            options = {
+                "trt_engine_cache_enable": "1",
+                "trt_engine_cache_path": str(cache),
+                "trt_fp16_enable": str(int(precision == "fp16")),
+            }
+        chosen.insert(0, (PROVIDERS[wanted], options))
+    return chosen
+
+
+def upsample_labels(
+    masks: np.ndarray, grid: tuple[int, int], cell: int, height: int, width: int
+) -> np.ndarray:
+    """Labels at the sensor's resolution.
+
+    Args:
+        masks: float32 [L, h, w], scores of each layer on a map that spans the voxel grid.
+        grid: (rows, columns) of the voxel grid, padding included.
+        cell: px per cell.
+        height, width: of the sensor, px.
+
+    Returns:
+        uint8 [height, width], the layer of the highest bilinearly interpolated score.
+    """
+    size = (grid[1] * cell, grid[0] * cell)
+
+    def enlarge(score: np.ndarray) -> np.ndarray:
+        if score.shape != (size[1], size[0]):
+            score = cv2.resize(score, size, interpolation=cv2.INTER_LINEAR)
+        return score[:height, :width]
+
+    if len(masks) == 2:
+        return (enlarge(masks[1] - masks[0]) > 0).astype(np.uint8)
+    return np.argmax(np.stack([enlarge(m) for m in masks]), 0).astype(np.uint8)
+
+
+def cells_to_px(affine: np.ndarray, cell: int) -> np.ndarray:
+    """Affine displacement [..., 2, 3] in cells at cell coordinates as px at pixel coordinates.
+
+    Pixel x lies at (x - (cell - 1) / 2) / cell, since the first cell's centre is (cell - 1) / 2.
+    """
+    out = affine.copy()
+    out[..., 2] = affine[..., 2] * cell - affine[..., :2].sum(-1) * (cell - 1) / 2
+    return out
+
+
+def most_events_first(result: Segmentation) -> Segmentation:
+    """The same with the layer that holds most events as label 0, the others in their order."""
+    counts = np.bincount(
+        result.labels[result.window.events.y, result.window.events.x],
+        minlength=len(result.affine),
+    )
+    order = np.argsort(np.arange(len(counts)) != counts.argmax(), kind="stable")
+    rank = np.empty(len(order), np.uint8)
+    rank[order] = np.arange(len(order))
+    return Segmentation(result.window, rank[result.labels], result.affine[order])

@@ -1,0 +1,130 @@
+"""Random scenes of textured layers in affine motion, after the paper's recipe and beyond it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evlayerseg_ros.training.simulator import Layer, Motion, Scene, Sensor
+from evlayerseg_ros.training.textures import TextureBank
+
+# How often each kind of scene is drawn for training.
+KINDS = {
+    "paper": 0.45,  # one object on a moving background, the paper's ranges and smoothing
+    "object": 0.20,  # one object, anything goes: texture, thresholds, noise, sensor
+    "many": 0.15,  # two or three objects
+    "none": 0.08,  # the camera moves, nothing else
+    "static": 0.07,  # the camera stands still
+    "faint": 0.05,  # an object that hardly contrasts with the background
+}
+
+
+def random_scene(
+    rng: np.random.Generator,
+    bank: TextureBank,
+    kind: str | None = None,
+    duration: float = 0.28,
+) -> Scene:
+    """A random scene.
+
+    Args:
+        rng: source of everything random.
+        bank: source of textures.
+        kind: one of KINDS; drawn by their shares if None.
+        duration: s; positions change as over that part of the paper's sequences of 1 s.
+    """
+    kind = kind or str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    paper = kind == "paper"
+    sensor = _paper_sensor(rng) if paper else _any_sensor(rng)
+    size = (sensor.width, sensor.height)
+    median, blur = _smoothing(rng, paper)
+    texture_size = (int(size[0] * 1.5), int(size[1] * 1.6))
+    background = bank.background(rng, texture_size, median, blur)
+    motion = _background_motion(rng, size, duration)
+    if kind == "static":
+        motion = Motion(motion.shift[[0, 0]], motion.rotation[[0, 0]], motion.scale[[0, 0]])
+    layers = [Layer(background, None, motion)]
+    count = {"none": 0, "many": int(rng.integers(2, 4))}.get(kind, 1)
+    for _ in range(count):
+        layers.append(_object(rng, bank, layers[0], size, duration, paper, kind == "faint"))
+    return Scene(layers, duration, sensor)
+
+
+def _paper_sensor(rng: np.random.Generator) -> Sensor:
+    return Sensor(threshold=(0.5, 0.5), settled=bool(rng.random() < 0.7))
+
+
+def _any_sensor(rng: np.random.Generator) -> Sensor:
+    width, height = ((640, 480), (640, 480), (346, 260))[rng.integers(3)]
+    threshold = np.exp(rng.uniform(np.log(0.18), np.log(0.6)))
+    on, off = threshold * np.exp(rng.normal(0, 0.08, 2))
+    return Sensor(
+        width=width,
+        height=height,
+        threshold=(float(on), float(off)),
+        threshold_sigma=float(rng.uniform(0, 0.15)),
+        refractory=float(rng.choice([1e-7, 1e-4, 5e-4])),
+        noise_rate=float(np.exp(rng.uniform(np.log(0.02), np.log(4)))),
+        hot_pixels=int(rng.integers(0, 20)),
+        settled=bool(rng.random() < 0.8),
+    )
+
+
+def _smoothing(rng: np.random.Generator, paper: bool) -> tuple[int, float]:
+    """Median size and blur of the background's texture."""
+    if paper:
+        return 15, 1.0
+    return int(rng.choice([0, 5, 9, 11, 15, 19])), float(rng.uniform(0.8, 2.5))
+
+
+def _background_motion(rng: np.random.Generator, size: tuple[int, int], duration: float) -> Motion:
+    """A part of the paper's: rotation +-5 deg, shift +-0.2 of the image, scale 0.9 to 1.1, over 1 s."""
+    shift = rng.uniform(-0.2, 0.2, (2, 2)) * size
+    rotation = np.deg2rad(rng.uniform(-5, 5, 2))
+    scale = rng.uniform(0.9, 1.1, 2)
+    start = rng.uniform(0, 1 - min(duration, 1))
+    part = np.array([start, start + duration])[:, None]
+    moved = shift[0] + part * (shift[1] - shift[0])
+    return Motion(
+        moved,
+        (rotation[0] + part * (rotation[1] - rotation[0]))[:, 0],
+        (scale[0] + part * (scale[1] - scale[0]))[:, 0],
+    )
+
+
+def _object(
+    rng: np.random.Generator,
+    bank: TextureBank,
+    background: Layer,
+    size: tuple[int, int],
+    duration: float,
+    paper: bool,
+    faint: bool,
+) -> Layer:
+    """An object that is in view half-way through the clip and moves on its own."""
+    side = int(np.exp(rng.uniform(np.log(0.1), np.log(0.55))) * size[0])
+    median, blur = (11, 1.0) if paper else (int(rng.choice([0, 5, 11])), float(rng.uniform(0.6, 2)))
+    texture, alpha = bank.object(rng, side, median, blur)
+    if faint:
+        mean, near = texture.mean(), np.median(background.log_intensity)
+        texture = (near + rng.uniform(-0.3, 0.3) + (texture - mean) * 0.4).astype(np.float32)
+    # Speed relative to the background, in image widths per second; the paper's reach 1.5.
+    speed = float(np.exp(rng.uniform(np.log(0.12), np.log(1.6)))) * size[0]
+    heading = rng.uniform(0, 2 * np.pi)
+    carried = background.motion.shift[1] - background.motion.shift[0]
+    step = np.array([np.cos(heading), np.sin(heading)]) * speed * duration + carried
+    middle = rng.uniform(-0.42, 0.42, 2) * size
+    rotation = np.deg2rad(rng.uniform(-10, 10, 2)) * rng.choice([1, 1, 3])
+    scale = rng.uniform(0.8, 1.2, 2)
+    start = rng.uniform(0, 1 - min(duration, 1))
+    part = np.array([start, start + duration])
+    return Layer(
+        texture,
+        alpha,
+        Motion(
+            np.stack([middle - step / 2, middle + step / 2]),
+            rng.uniform(0, 2 * np.pi) * (not paper)
+            + rotation[0]
+            + part * (rotation[1] - rotation[0]),
+            scale[0] + part * (scale[1] - scale[0]),
+        ),
+    )

@@ -1,0 +1,190 @@
+"""The training loop, from top to bottom."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.model.layernet import LayerNet
+from evlayerseg_ros.training.losses import event_iou, supervised_loss
+from evlayerseg_ros.training.scenes import random_scene
+from evlayerseg_ros.training.simulator import simulate
+from evlayerseg_ros.training.stream import SceneStream, cut_sample, to_tensors
+from evlayerseg_ros.training.textures import TextureBank, image_files
+
+
+@dataclass
+class Settings:
+    """How to train; `PRESETS` names some.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: windows a step.
+        rate: peak learning rate, after a linear warm-up, falling as a cosine to zero.
+        decay: weight decay (AdamW).
+        average: decay per step of the running average of the weights, which is what is kept.
+        reuse: how often each simulated window is used.
+        validate: steps between validations.
+        windows: windows of the validation set.
+        seed: of everything random.
+    """
+
+    steps: int = 6000
+    batch: int = 16
+    rate: float = 2e-3
+    decay: float = 1e-4
+    average: float = 0.998
+    reuse: float = 8
+    validate: int = 250
+    windows: int = 48
+    seed: int = 0
+
+
+def validation_set(
+    bank: TextureBank, network: LayerNet, windows: int, seed: int
+) -> dict[str, torch.Tensor]:
+    """Windows of 50,000 events of the paper's kind of scene, one from each of `windows` scenes."""
+    rng = np.random.default_rng([seed, 1 << 20])
+    samples = []
+    while len(samples) < windows:
+        scene = random_scene(rng, bank, "paper", duration=0.2)
+        events, labels = simulate(scene, rng)
+        if len(events) < 52_000 or not 0.02 < (labels[:50_000] > 0).mean() < 0.95:
+            continue
+        cell = network.voxel.cell(scene.sensor.width)
+        sample = cut_sample(scene, events, cell, 0, 50_000)
+        samples.append(to_tensors(sample, network.voxel, None))
+    return {key: torch.stack([s[key] for s in samples]) for key in samples[0]}
+
+
+@torch.no_grad()
+def validate(network: LayerNet, data: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Mean loss, IoU and detection rate over the validation set."""
+    network.eval()
+    losses, ious = [], []
+    for at in range(0, len(data["voxel"]), 8):
+        part = {k: v[at : at + 8] for k, v in data.items()}
+        output = network(part["voxel"])
+        losses.append({k: float(v) for k, v in supervised_loss(output, **part).items()})
+        ious.append(event_iou(output[0], part["voxel"], part["labels"]))
+    network.train()
+    iou = torch.cat(ious)
+    mean = {k: float(np.mean([one[k] for one in losses])) for k in losses[0]}
+    return {**mean, "iou": float(iou.mean()), "dr": float((iou >= 0.5).float().mean())}
+
+
+def train(
+    out: Path,
+    settings: Settings,
+    photos: list[Path],
+    cutouts: list[Path],
+    held_out: list[Path],
+    resume: bool = False,
+) -> Path:
+    """Train LayerNet with the simulator's labels.
+
+    Args:
+        out: folder for checkpoint.pt and curves.csv.
+        settings: how.
+        photos, cutouts: folders of images for the simulated scenes; none: procedural textures only.
+        held_out: folders of photographs for validation.
+        resume: go on from the checkpoint in `out`.
+
+    Returns:
+        The checkpoint's path.
+
+    Raises:
+        InputError: a folder holds no images, or there is no checkpoint to resume.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = out / "checkpoint.pt"
+    torch.manual_seed(settings.seed)
+    network = LayerNet().to(memory_format=torch.channels_last)
+    average = copy.deepcopy(network)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
+    )
+    step = 0
+    if resume:
+        if not checkpoint.exists():
+            raise InputError(f"{checkpoint} does not exist, so there is nothing to resume.")
+        state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step = state["step"]
+    bank = TextureBank(image_files(photos), image_files(cutouts))
+    held = TextureBank(image_files(held_out), [])
+    data = validation_set(held, network, settings.windows, settings.seed)
+    stream = SceneStream(bank, network.voxel, settings.seed + step, settings.reuse)
+    # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
+    loader = iter(
+        DataLoader(
+            stream, settings.batch, num_workers=1, prefetch_factor=4,
+            multiprocessing_context="spawn",
+        )
+    )  # fmt: skip
+    curves = (out / "curves.csv").open("a", newline="")
+    writer = csv.writer(curves)
+    began, running = time.time(), 0.0
+    bar = tqdm(total=settings.steps, initial=step, unit="step")
+    while step < settings.steps:
+        batch = next(loader)
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate * schedule(step, settings.steps)
+        voxel = batch["voxel"].to(memory_format=torch.channels_last)
+        losses = supervised_loss(network(voxel), **batch)
+        optimiser.zero_grad(set_to_none=True)
+        losses["total"].backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        decay = min(settings.average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+                mean.lerp_(value, 1 - decay)
+        running += 0.02 * (float(losses["total"]) - running) if step > 1 else float(losses["total"])
+        bar.update()
+        bar.set_postfix(loss=f"{running:.3f}", refresh=False)
+        if step % settings.validate == 0 or step == settings.steps:
+            scores = validate(average, data)
+            writer.writerow([step, int(time.time() - began), f"{running:.4f}"]
+                            + [f"{k}={v:.4f}" for k, v in scores.items()])  # fmt: skip
+            curves.flush()
+            tqdm.write(f"step {step}: " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
+            temporary = checkpoint.with_suffix(".tmp")
+            torch.save(
+                {
+                    "variant": network.variant,
+                    "settings": network.settings,
+                    "training": asdict(settings),
+                    "scores": scores,
+                    "step": step,
+                    "network": network.state_dict(),
+                    "average": average.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                },
+                temporary,
+            )
+            temporary.replace(checkpoint)
+    bar.close()
+    curves.close()
+    return checkpoint
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the peak learning rate at a step: linear warm-up, then a cosine to zero."""
+    warm = max(1, min(200, steps // 20))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
