@@ -9,7 +9,7 @@ import click
 
 from evlayerseg_ros import __version__
 from evlayerseg_ros.commands.evaluate import evaluate
-from evlayerseg_ros.commands.live import segment
+from evlayerseg_ros.commands.live import play, segment
 from evlayerseg_ros.commands.replay import replay
 from evlayerseg_ros.errors import InputError
 
@@ -31,7 +31,7 @@ def main() -> None:
     """Motion segmentation of event cameras: which pixels move on their own, and how."""
 
 
-for _command in (segment, replay, evaluate):
+for _command in (segment, play, replay, evaluate):
     main.add_command(_command)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+
+from evlayerseg_ros.commands import options
 
 
 @click.command(
@@ -19,3 +23,32 @@ def segment(ros_args: tuple[str, ...]) -> None:
     from evlayerseg_ros.node.segment import main
 
     main(["segment", *ros_args])
+
+
+@click.command()
+@click.argument("recording", type=options.PATH)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How many times as fast as it was recorded.",
+)
+@click.option("--loop", is_flag=True, help="Begin again at the end, until interrupted.")
+@click.option("--to", metavar="TOPIC", help="Where to publish; else to whoever listens.")
+@click.option("--topic", help="Topic of the events, where the recording holds several.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    help="Seconds to wait for a subscriber.",
+)
+def play(
+    recording: Path, rate: float, loop: bool, to: str | None, topic: str | None, wait: float
+) -> None:
+    """Publish RECORDING as EventPackets at its own pace, for machines without `ros2 bag`."""
+    from evlayerseg_ros.recordings.play import play as run
+
+    played = run(recording, rate, to, loop, topic, wait)
+    click.echo(f"{recording}: {played}")
