@@ -1,0 +1,65 @@
+"""Why nothing comes in: what the ROS graph says about the publishers of a topic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
+
+EVENT_PACKET = "event_camera_msgs/msg/EventPacket"
+
+
+def why_silent(node: Node, subscription: Any, silent: bool) -> str:
+    """A sentence on what keeps messages away, "" if all is well.
+
+    Args:
+        node: that asks.
+        subscription: that should hear something.
+        silent: whether nothing came lately. A publisher that cannot be heard is named anyway.
+    """
+    topic = subscription.topic_name
+    wanted = _type_name(subscription.msg_type)
+    reliable = subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+    publishers = node.get_publishers_info_by_topic(topic)
+    for publisher in publishers:
+        who = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+        if publisher.topic_type != wanted:
+            return (
+                f"{who} publishes {publisher.topic_type} on {topic}, but {wanted} is expected: "
+                "see parameter event_type."
+            )
+        if reliable and publisher.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
+            return (
+                f"{who} publishes {topic} as best effort, which a reliable subscription does not "
+                "hear: set qos.events_reliability to best_effort."
+            )
+    if not silent:
+        return ""
+    if publishers:
+        return f"Nothing comes from the {len(publishers)} publisher(s) of {topic}."
+    elsewhere = [
+        name
+        for name, types in node.get_topic_names_and_types()
+        if wanted in types
+        and name != topic
+        and not name.endswith("/moving_events")
+        and node.count_publishers(name)
+    ]
+    if elsewhere:
+        return f"Nobody publishes {topic}: remap ~/events to {' or '.join(elsewhere)}."
+    return f"Nobody publishes {topic}."
+
+
+def subscribed_topics(node: Node, type_name: str = EVENT_PACKET) -> list[str]:
+    """Topics of that type which somebody subscribes to."""
+    return [
+        name
+        for name, types in node.get_topic_names_and_types()
+        if type_name in types and node.count_subscribers(name)
+    ]
+
+
+def _type_name(message_type: Any) -> str:
+    package, middle = message_type.__module__.split(".")[:2]
+    return f"{package}/{middle}/{message_type.__name__}"

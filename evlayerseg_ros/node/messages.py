@@ -1,0 +1,113 @@
+"""Plain outputs to rclpy messages, event messages to a PacketStream; large arrays in one copy."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from event_camera_msgs.msg import EventPacket
+from sensor_msgs.msg import Image, PointCloud2, PointField
+from std_msgs.msg import Header
+
+from evlayerseg_ros.events.dvs import parse_event_array
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.inference import outputs
+
+# The message type of each topic.
+TOPIC_TYPES = {
+    name: PointCloud2 if name == "layers" else EventPacket if name == "moving_events" else Image
+    for name in outputs.OUTPUTS
+}
+_POINT_FIELDS = {"f4": PointField.FLOAT32, "u4": PointField.UINT32}
+
+
+def to_time(stamp: int) -> Time:
+    """ROS time in ns as a message."""
+    seconds, nanoseconds = divmod(stamp, 1_000_000_000)
+    return Time(sec=seconds, nanosec=nanoseconds)
+
+
+def from_time(time: Time) -> int:
+    """A message's time in ns."""
+    return time.sec * 1_000_000_000 + time.nanosec
+
+
+def to_message(output: outputs.Output, stamp: int, frame_id: str, seq: int = 0) -> Any:
+    """The message that carries an output.
+
+    Args:
+        output: Image, Points or Packet of inference/outputs.py.
+        stamp: ROS time in ns.
+        frame_id: of the camera.
+        seq: number of the packet; the others have none.
+    """
+    header = Header(stamp=to_time(stamp), frame_id=frame_id)
+    if isinstance(output, outputs.Image):
+        height, width = output.data.shape[:2]
+        return Image(
+            header=header,
+            height=height,
+            width=width,
+            encoding=output.encoding,
+            step=output.data.strides[0],
+            data=to_bytes(output.data),
+        )
+    if isinstance(output, outputs.Points):
+        return _cloud(output.data, header)
+    return EventPacket(
+        header=header,
+        height=output.height,
+        width=output.width,
+        seq=seq,
+        time_base=output.time_base,
+        encoding=output.encoding,
+        events=to_bytes(output.data),
+    )
+
+
+def push_packet(stream: PacketStream, message: EventPacket) -> tuple[list[Window], str]:
+    """The windows that an EventPacket closes and its frame_id; InputError if it is unsound."""
+    windows = stream.push(
+        message.encoding,
+        message.width,
+        message.height,
+        message.time_base,
+        np.frombuffer(message.events, np.uint8),
+        from_time(message.header.stamp),
+        message.seq,
+        message.is_bigendian,
+    )
+    return windows, message.header.frame_id
+
+
+def push_event_array(stream: PacketStream, message: bytes) -> tuple[list[Window], str]:
+    """The same for a dvs_msgs/EventArray as it came over the wire: objects would be slow."""
+    events, stamp, frame_id = parse_event_array(message)
+    return stream.push_events(events, stamp), frame_id
+
+
+def to_bytes(data: np.ndarray | bytes) -> array:
+    """uint8[] as rclpy takes it without looking at each element."""
+    filled = array("B")
+    filled.frombytes(memoryview(data).cast("B") if len(data) else b"")
+    return filled
+
+
+def _cloud(table: np.ndarray, header: Header) -> PointCloud2:
+    assert table.dtype.fields is not None
+    return PointCloud2(
+        header=header,
+        height=1,
+        width=len(table),
+        fields=[
+            PointField(name=name, offset=offset, datatype=_POINT_FIELDS[kind.str[1:]], count=1)
+            for name, (kind, offset, *_) in table.dtype.fields.items()
+        ],
+        point_step=table.dtype.itemsize,
+        row_step=table.nbytes,
+        data=to_bytes(table.tobytes()),
+        is_dense=True,
+    )

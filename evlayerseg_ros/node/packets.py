@@ -1,0 +1,123 @@
+"""A publisher of EventPackets, as a camera driver is one."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+import numpy as np
+import rclpy
+from event_camera_msgs.msg import EventPacket
+from rclpy.duration import Duration
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.node.graph import subscribed_topics
+from evlayerseg_ros.node.messages import to_bytes, to_time
+
+DEFAULT_TOPIC = "/event_camera/events"
+
+# Time that both sides of a connection take to know of each other, s.
+MATCHING = 0.3
+
+
+class PacketPublisher:
+    """Publishes EventPackets under a node `event_camera` of its own; a context manager.
+
+    Reliable, so that best-effort and reliable subscribers both hear it.
+    """
+
+    def __init__(self, topic: str | None = None, patience: float = 10.0) -> None:
+        """Waits for a subscriber.
+
+        Args:
+            topic: where to publish; None takes the topic of EventPackets that somebody subscribes
+                to, the camera drivers' /event_camera/events first.
+            patience: s to wait for a subscriber at most.
+
+        Raises:
+            InputError: nobody subscribes in that time.
+        """
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node("event_camera", context=self._context)
+        try:
+            self._publisher = self._node.create_publisher(
+                EventPacket,
+                topic or self._find(patience),
+                QoSProfile(
+                    history=HistoryPolicy.KEEP_LAST,
+                    depth=1000,
+                    reliability=ReliabilityPolicy.RELIABLE,
+                ),
+            )
+            self.topic: str = self._publisher.topic_name
+            self._await_subscriber(patience)
+        except BaseException:
+            self.close()
+            raise
+
+    def publish(
+        self,
+        encoding: str,
+        width: int,
+        height: int,
+        time_base: int,
+        data: np.ndarray | bytes,
+        stamp: int,
+        seq: int,
+        frame_id: str,
+    ) -> None:
+        """Publishes one packet; stamp in ns, data as encoded bytes."""
+        message = EventPacket(
+            height=height,
+            width=width,
+            seq=seq,
+            time_base=time_base,
+            encoding=encoding,
+            events=to_bytes(data),
+        )
+        message.header.stamp = to_time(stamp)
+        message.header.frame_id = frame_id
+        self._publisher.publish(message)
+
+    def close(self) -> None:
+        """Waits until what was published has arrived, 2 s at most, and ends the node."""
+        if hasattr(self, "_publisher") and self._publisher.get_subscription_count():
+            self._publisher.wait_for_all_acked(Duration(seconds=2))
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def __enter__(self) -> PacketPublisher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _find(self, patience: float) -> str:
+        """The one topic that somebody wants EventPackets on."""
+        until = time.monotonic() + patience
+        while time.monotonic() < until:
+            topics = subscribed_topics(self._node)
+            if topics:
+                return DEFAULT_TOPIC if DEFAULT_TOPIC in topics else topics[0]
+            time.sleep(0.05)
+        raise InputError(
+            f"Nobody subscribed to EventPackets within {patience:g} s: start the node first "
+            "(evlayerseg segment), or name a topic."
+        )
+
+    def _await_subscriber(self, patience: float) -> None:
+        until = time.monotonic() + patience
+        while not self._publisher.get_subscription_count():
+            if time.monotonic() > until:
+                raise InputError(f"Nobody subscribed to {self.topic} within {patience:g} s.")
+            time.sleep(0.02)
+        # The other side may not have matched yet: to it, best effort, the first packets were lost.
+        time.sleep(MATCHING)

@@ -1,0 +1,272 @@
+"""SegmentNode: the lifecycle node that turns event packets into motion layers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from event_camera_msgs.msg import EventPacket
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_srvs.srv import Trigger
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.inference.outputs import OUTPUTS
+from evlayerseg_ros.inference.segmenter import Segmentation, Segmenter
+from evlayerseg_ros.node import graph, parameters
+from evlayerseg_ros.node.diagnostics import Facts, Monitor
+from evlayerseg_ros.node.messages import TOPIC_TYPES, push_event_array, push_packet, to_message
+from evlayerseg_ros.node.warm_up import warm_up
+from evlayerseg_ros.node.worker import Worker
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+# Seconds without a packet after which the node says why nothing comes in.
+QUIET = 3.0
+
+
+class SegmentNode(LifecycleNode):
+    """Topics, parameters and services as the README lists them.
+
+    configure loads the model, activate subscribes and starts the worker; everything between a
+    packet and its results happens on the worker's thread.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("evlayerseg", **kwargs)
+        parameters.declare(self)
+        self._state = "unconfigured"
+        self._setup_fault = self._input_fault = self._frame_id = ""
+        self._monitor = Monitor()
+        self._segmenter: Segmenter | None = None
+        self._worker: Worker | None = None
+        self._window_config = parameters.window_config(self)
+        self._outputs: dict[str, Any] = {}
+        self._subscription: Any = None
+        self._moving_seq = 0
+        self._heard = 0.0  # when the last packet came, time.monotonic()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        # A steady clock: diagnostics go on where simulated time stands still.
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        group = MutuallyExclusiveCallbackGroup()
+        self._timer = self.create_timer(1.0, self._tick, callback_group=group, clock=self._steady)
+        self._starter: Any = None
+        if parameters.value(self, "autostart"):
+            self._starter = self.create_timer(0.0, self._autostart, clock=self._steady)
+
+    # -- lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads the model and makes the publishers; a wrong model leaves the node unconfigured."""
+        return self._guarded("configure", self._configure)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribes and starts to work."""
+        super().on_activate(state)
+        return self._guarded("activate", self._activate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops to work; the model stays."""
+        self._stop()
+        self._state = "inactive"
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Gives everything back."""
+        self._release("unconfigured")
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Gives everything back, for good."""
+        self._release("finalized")
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Gives everything back; the node can be configured again."""
+        self._release("unconfigured")
+        return SUCCESS
+
+    def finish(self) -> None:
+        """The lifecycle's last transition, if it has not been made yet."""
+        if self._state != "finalized":
+            self.trigger_shutdown()
+
+    def _autostart(self) -> None:
+        self.destroy_timer(self._starter)
+        if self._state == "unconfigured" and self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def _guarded(self, what: str, action: Callable[[], None]) -> TransitionCallbackReturn:
+        """Does it; what fails is said in one sentence and leaves the state as it was."""
+        try:
+            action()
+        except InputError as error:
+            self._setup_fault = str(error)
+        except Exception as error:
+            self._setup_fault = f"Cannot {what}: {type(error).__name__}: {error}"
+        else:
+            self._setup_fault = ""
+            return SUCCESS
+        self.get_logger().error(self._setup_fault)
+        self._release("unconfigured") if what == "configure" else self._stop()
+        return FAILURE
+
+    def _configure(self) -> None:
+        get = partial(parameters.value, self)
+        self._segmenter = Segmenter.load(get("model"), get("provider"), threads=get("threads"))
+        warm_up(self._segmenter, get("sensor.width"), get("sensor.height"))
+        output_qos = parameters.qos(self, "output")
+        for name in OUTPUTS:
+            self._outputs[name] = self.create_lifecycle_publisher(
+                TOPIC_TYPES[name], f"~/{name}", output_qos
+            )
+        self._state = "inactive"
+        if caution := self._caution():
+            self.get_logger().warning(caution)
+
+    def _activate(self) -> None:
+        assert self._segmenter is not None
+        dvs = parameters.value(self, "event_type") == "dvs_msgs/EventArray"
+        kind = _event_array_type() if dvs else EventPacket
+        self._monitor.forget()
+        self._window_config = parameters.window_config(self)
+        self._worker = Worker(
+            self._stream(),
+            push=push_event_array if dvs else push_packet,
+            segment=self._segmenter,
+            wanted=self._wanted,
+            publish=self._publish,
+            measure=self._monitor.latency,
+            report=self._report,
+            max_windows=parameters.value(self, "max_backlog_windows"),
+        )
+        self._worker.start()
+        self._heard = time.monotonic()
+        self._subscription = self.create_subscription(
+            kind, "~/events", self._on_message, parameters.qos(self, "events"), raw=dvs
+        )
+        self._state = "active"
+        self.get_logger().info(
+            f"Listening to {self._subscription.topic_name}, model {self._segmenter.info.name} on "
+            f"{self._segmenter.provider}, windows by {self._window_config.mode}."
+        )
+
+    def _stream(self) -> PacketStream:
+        size = (parameters.value(self, f"sensor.{side}") for side in ("width", "height"))
+        return PacketStream(self._window_config, *size)
+
+    def _stop(self) -> None:
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _release(self, state: str) -> None:
+        self._stop()
+        for publisher in self._outputs.values():
+            self.destroy_lifecycle_publisher(publisher)
+        self._outputs = {}
+        self._segmenter = None
+        self._state = state
+
+    # -- data
+
+    def _on_message(self, message: Any) -> None:
+        """Only enqueues."""
+        self._heard = time.monotonic()
+        if self._worker is not None:
+            raw = isinstance(message, bytes)
+            self._worker.put(message, len(message if raw else message.events))
+
+    def _listened_to(self, name: str) -> bool:
+        publisher = self._outputs[name]
+        return bool(
+            publisher.get_subscription_count() and parameters.value(self, f"publish.{name}")
+        )
+
+    def _wanted(self) -> bool:
+        return any(self._listened_to(name) for name in OUTPUTS)
+
+    def _publish(self, window: Window, segmentation: Segmentation, frame_id: str) -> None:
+        self._frame_id = frame_id
+        for name, make in OUTPUTS.items():
+            if self._listened_to(name):
+                message = to_message(
+                    make(window, segmentation), window.stamp, frame_id, self._moving_seq
+                )
+                self._moving_seq += name == "moving_events"
+                self._outputs[name].publish(message)
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._worker is not None
+        if self._worker is not None:
+            self._worker.reset()
+            response.message = "Buffered events and decoder state are forgotten."
+        else:
+            response.message = f"Nothing to forget: the node is {self._state}."
+        return response
+
+    # -- what it tells
+
+    def _report(self, sentence: str) -> None:
+        self._monitor.fault(sentence)
+        self.get_logger().error(sentence, throttle_duration_sec=5.0)
+
+    def _caution(self) -> str:
+        """A sentence if the provider is not the one asked for."""
+        asked = parameters.value(self, "provider")
+        if self._segmenter is None or asked in ("auto", self._segmenter.provider):
+            return ""
+        return f"Asked for provider {asked}, but the network runs on {self._segmenter.provider}."
+
+    def _tick(self) -> None:
+        """Once a second: applies changed parameters, notices silence, reports."""
+        if self._worker is not None:
+            self._follow_parameters(self._worker)
+            self._notice_silence()
+        info = {"model": str(parameters.value(self, "model")), "frame_id": self._frame_id}
+        if self._segmenter is not None:
+            info |= {"model": self._segmenter.info.name, "provider": self._segmenter.provider}
+        facts = Facts(
+            self._state,
+            self._setup_fault,
+            self._input_fault if self._state == "active" else "",
+            self._caution(),
+            info,
+        )
+        name = self.get_fully_qualified_name()
+        stamp = self.get_clock().now().nanoseconds
+        self._diagnostics.publish(self._monitor.message(stamp, name, facts, self._worker))
+
+    def _follow_parameters(self, worker: Worker) -> None:
+        worker.max_windows = parameters.value(self, "max_backlog_windows")
+        config = parameters.window_config(self)
+        if config != self._window_config:
+            self._window_config = config
+            worker.reset(self._stream())
+            self._monitor.forget()
+
+    def _notice_silence(self) -> None:
+        silent = time.monotonic() - self._heard > QUIET
+        self._input_fault = graph.why_silent(self, self._subscription, silent)
+        if self._input_fault:
+            self.get_logger().warning(self._input_fault, throttle_duration_sec=10.0)
+
+
+def _event_array_type() -> type:
+    try:
+        from dvs_msgs.msg import EventArray
+    except ImportError:
+        raise InputError(
+            "event_type is dvs_msgs/EventArray, but dvs_msgs is not installed: "
+            "build it in this workspace."
+        ) from None
+    return EventArray

@@ -1,0 +1,31 @@
+"""Everything that is slow only once, done while the node configures and not when events come."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
+from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.inference.outputs import OUTPUTS
+from evlayerseg_ros.inference.segmenter import Segmenter
+
+
+def warm_up(segmenter: Segmenter, width: int, height: int) -> None:
+    """Runs each compiled loop and the network once, on a few events.
+
+    Args:
+        segmenter: whose network to run.
+        width, height: of the sensor in px; 0 takes a common one.
+    """
+    width, height = width or 640, height or 480
+    for encoding in ENCODINGS:
+        Decoder(encoding, width, height).decode(np.empty(0, np.uint8))
+    n = 100
+    events = Events.from_arrays(
+        np.arange(n) % width, np.arange(n) % height, np.arange(n) * 100_000, np.arange(n) % 2,
+        width, height,
+    )  # fmt: skip
+    window = Window(events, 0, int(events.t[-1]), int(events.t[-1]))
+    segmentation = segmenter(window)
+    for make in OUTPUTS.values():
+        make(window, segmentation)

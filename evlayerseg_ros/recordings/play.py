@@ -1,0 +1,152 @@
+"""Plays a recording to the node over ROS, for machines without `ros2 bag`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.codecs import encode_mono
+from evlayerseg_ros.events.types import Events
+from evlayerseg_ros.recordings.readers import Packet, open_recording
+
+# Decoded events go out in packets of this much sensor time, ns, as from a camera driver.
+SLICE = 4_000_000
+
+
+class Encoded(NamedTuple):
+    """What goes out: the fields of an EventPacket."""
+
+    encoding: str
+    width: int
+    height: int
+    time_base: int
+    data: np.ndarray | bytes
+    stamp: int
+    frame_id: str
+
+
+@dataclass
+class Played:
+    """What was played.
+
+    Attributes:
+        topic: where.
+        packets: how many.
+        bytes: of events in them.
+        seconds: wall time.
+        late: longest delay behind the recording's own pace, s.
+    """
+
+    topic: str
+    packets: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    late: float = 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.packets} packets, {self.bytes * 1e-6:.2f} MB in {self.seconds:.2f} s "
+            f"on {self.topic}, at most {self.late * 1e3:.0f} ms late"
+        )
+
+
+def play(
+    path: Path,
+    rate: float = 1.0,
+    topic: str | None = None,
+    loop: bool = False,
+    recorded_topic: str | None = None,
+    patience: float = 10.0,
+    progress: Callable[[Played], object] = lambda played: None,
+) -> Played:
+    """Publishes a recording as EventPackets at its own pace.
+
+    Args:
+        path: any recording that open_recording reads. Packets go out as they are, events in
+            encoding mono; the header stamps are the recording's.
+        rate: how many times as fast as it was recorded.
+        topic: where to; None finds who listens, see PacketPublisher.
+        loop: begins again at the end, with numbers and times as recorded, until interrupted.
+        recorded_topic: which topic of a bag, None if it has one.
+        patience: s to wait for a subscriber.
+        progress: called after each packet.
+
+    Raises:
+        InputError: the recording is unsound, the rate is not positive, or nobody subscribes.
+    """
+    # rclpy only where a recording is really played.
+    from evlayerseg_ros.node.packets import PacketPublisher
+
+    if not rate > 0:
+        raise InputError(f"The rate is {rate:g}: expected a number above 0.")
+    with open_recording(path, recorded_topic):
+        pass  # a wrong path is told before anybody waits
+    with PacketPublisher(topic, patience) as publisher:
+        played = Played(publisher.topic)
+        begun = time.monotonic()
+        while True:
+            start, first, seq = time.monotonic(), None, 0
+            with open_recording(path, recorded_topic) as recording:
+                for packet in recording:
+                    for out in encoded(packet):
+                        first = out.stamp if first is None else first
+                        _wait(start + (out.stamp - first) * 1e-9 / rate, played)
+                        number = packet.seq if packet.encoding != "events" else seq
+                        publisher.publish(*out[:6], number, out.frame_id)
+                        seq += 1
+                        played.packets += 1
+                        played.bytes += len(out.data)
+                        played.seconds = time.monotonic() - begun
+                        progress(played)
+            if not loop:
+                return played
+
+
+def encoded(packet: Packet) -> Iterator[Encoded]:
+    """A packet of a recording as EventPackets: as it is, or its events in encoding mono."""
+    if packet.encoding != "events":
+        yield Encoded(
+            packet.encoding,
+            packet.width,
+            packet.height,
+            packet.time_base,
+            packet.data,
+            packet.stamp,
+            packet.frame_id,
+        )
+        return
+    events = packet.events
+    for part in slices(events):
+        base = int(part.t[0])
+        yield Encoded(
+            "mono",
+            part.width,
+            part.height,
+            base,
+            encode_mono(part, base),
+            base,
+            packet.frame_id,
+        )
+
+
+def slices(events: Events) -> Iterator[Events]:
+    """The events in parts of SLICE ns of sensor time; empty parts are left out."""
+    if not len(events):
+        return
+    edges = np.flatnonzero(np.diff(events.t // SLICE)) + 1
+    for begin, end in zip([0, *edges], [*edges, len(events)]):
+        yield events[begin:end]
+
+
+def _wait(until: float, played: Played) -> None:
+    ahead = until - time.monotonic()
+    if ahead > 0:
+        time.sleep(ahead)
+    else:
+        played.late = max(played.late, -ahead)
