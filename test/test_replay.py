@@ -62,7 +62,6 @@ def test_bag_holds_every_window_with_its_stamp(recording, segmenter, tmp_path) -
         expected = [
             (window, segmenter(window)) for window, _ in windows_of(opened, PacketStream(config))
         ]
-    segmenter.reset()
     bag = tmp_path / "out.mcap"
     with open_recording(recording) as opened:
         summary = replay(opened, segmenter, config, bag=bag, topics=list(OUTPUTS))

@@ -56,11 +56,11 @@ def evaluate(
 
     options.one_length(window_events, window_ms)
     length = Length(0, round(window_ms * 1e6)) if window_ms else Length(window_events or 50_000)
-    truths = {name: load_truth(masks, path) for name, path in _names(recordings).items()}
     segmenter = options.load_segmenter(model, provider, threads)
     sequences = []
-    with tqdm(unit="window", total=sum(len(t.t) for t in truths.values())) as bar:
-        for (name, truth), path in zip(truths.items(), recordings, strict=True):
+    with tqdm(unit="window", desc="evaluate") as bar:
+        for name, path in _names(recordings).items():
+            truth = load_truth(masks, path)
             with open_recording(path, topic) as opened:
                 sequences.append(
                     evaluate_sequence(name, events_of(opened), truth, segmenter, length, bar.update)

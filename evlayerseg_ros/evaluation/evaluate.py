@@ -211,6 +211,11 @@ def _score(truth: Truth, i: int, first: int, window: Window, segment: Segment) -
     }
     if truth.event_labels is not None:
         labels = truth.event_labels[first : first + len(events)]
+        if len(labels) != len(events):
+            raise InputError(
+                f"The ground truth has labels for {len(truth.event_labels)} events but the "
+                f"recording has more."
+            )
         measures["event_iou"], measures["event_accuracy"] = metrics.event_scores(
             segmentation.event_labels, labels
         )

@@ -94,13 +94,29 @@ def _from_npz(path: Path) -> Truth:
         raise InputError(
             f"{path}: masks must be [M,H,W] with one mask_t each, got {masks.shape} and {t.shape}."
         )
+    label, affine_t, affine = (data.get(key) for key in ("label", "affine_t", "affine"))
+    if affine is not None and not _fits(label, affine_t, affine):
+        raise InputError(
+            f"{path}: affine must be [K,L,2,3] with K affine_t and a motion for every label."
+        )
     order = np.argsort(t, kind="stable")
     return Truth(
         t[order].astype(np.int64),
         lambda i: masks[order[i]] > 0,
-        data.get("label"),
-        data.get("affine_t"),
-        data.get("affine"),
+        label,
+        affine_t,
+        affine,
+    )
+
+
+def _fits(label: np.ndarray | None, affine_t: np.ndarray | None, affine: np.ndarray) -> bool:
+    """Whether the motions have a time each and one for every label."""
+    return (
+        affine_t is not None
+        and affine.ndim == 4
+        and affine.shape[2:] == (2, 3)
+        and len(affine_t) == len(affine) > 0
+        and (label is None or label.max(initial=0) < affine.shape[1])
     )
 
 
