@@ -1,4 +1,4 @@
-"""Voxel grids: a window of events as the tensor that the network reads. The only definition of it."""
+"""Voxel grids: a window of events as the tensor that the network reads."""
 
 from __future__ import annotations
 
@@ -40,10 +40,8 @@ class VoxelSpec:
     def shape(self, sensor_width: int, sensor_height: int) -> tuple[int, int, int]:
         """(channels, rows, columns) of the grid for a sensor of that size."""
         cell = self.cell(sensor_width)
-        rows, columns = (
-            -(-(-(-size // cell)) // self.multiple) * self.multiple
-            for size in (sensor_height, sensor_width)
-        )
+        step = cell * self.multiple  # px that rows and columns grow by
+        rows, columns = (-(-size // step) * self.multiple for size in (sensor_height, sensor_width))
         return self.channels, rows, columns
 
 

@@ -16,13 +16,13 @@ class Segmentation:
     """The layers of one window.
 
     A layer's velocity is an affine field at the window's end: u = a[0,0] x + a[0,1] y + a[0,2] and
-    v = a[1,0] x + a[1,1] y + a[1,2], px/s, for the pixel (x, y). What is at X at the window's end was at
-    X - tau (u, v)(X) tau seconds before (docs: affine convention).
+    v = a[1,0] x + a[1,1] y + a[1,2], px/s, for the pixel (x, y). What is at X at the window's end
+    was at X - tau (u, v)(X) tau seconds before (docs: affine convention).
 
     Attributes:
         window: what was segmented.
-        labels: uint8 [H, W], label per pixel at window.end: 0 background (what moves with the camera),
-            1.. moving layers.
+        labels: uint8 [H, W], label per pixel at window.end: 0 background (what moves with the
+            camera), 1.. moving layers.
         affine: float64 [L, 2, 3], velocity of each label, px/s.
     """
 
@@ -32,7 +32,7 @@ class Segmentation:
 
     @cached_property
     def event_labels(self) -> np.ndarray:
-        """uint8 [N]: label of each event, the front-most layer that carries it into its own mask."""
+        """uint8 [N]: label of each event: the front-most layer that carries it into its mask."""
         events = self.window.events
         out = np.zeros(len(events), np.uint8)
         if len(events) and self.labels.any():
@@ -71,7 +71,8 @@ class Segmentation:
             t: sensor time in ns, usually within the window.
 
         Returns:
-            uint8 [H, W]: at each pixel the front-most layer that moves from there into its own mask.
+            uint8 [H, W]: at each pixel the front-most layer that moves from there into its own
+            mask.
         """
         out = np.zeros_like(self.labels)
         if self.labels.any():
@@ -79,7 +80,7 @@ class Segmentation:
         return out
 
     def warp_events(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where the window's events are at its end: x, y float32 [N] px, each moved with its layer."""
+        """Where the events are at the window's end, moved with their layers: x, y float32 [N]."""
         events = self.window.events
         x, y = np.empty(len(events), np.float32), np.empty(len(events), np.float32)
         _warp(events.x, events.y, events.t, self.window.end, self.affine, self.event_labels, x, y)
@@ -88,7 +89,7 @@ class Segmentation:
 
 @numba.njit(nogil=True, cache=True, inline="always")
 def _forward(a, x, y, tau):  # type: ignore[no-untyped-def]
-    """Where a point of a layer, seen at (x, y), is tau seconds later: solves X - tau u(X) = (x, y)."""
+    """Where a layer's point at (x, y) is tau seconds later: solves X - tau u(X) = (x, y)."""
     m00, m01 = 1 - tau * a[0, 0], -tau * a[0, 1]
     m10, m11 = -tau * a[1, 0], 1 - tau * a[1, 1]
     px, py = x + tau * a[0, 2], y + tau * a[1, 2]
@@ -103,9 +104,9 @@ def _front_label(x, y, tau, affine, labels):  # type: ignore[no-untyped-def]
     for layer in range(len(affine) - 1, 0, -1):
         u, v = _forward(affine[layer], x, y, tau)
         # Compared as numbers first: a wild motion may not fit an integer.
-        if -0.5 <= u < labels.shape[1] - 0.5 and -0.5 <= v < labels.shape[0] - 0.5:
-            if labels[int(v + 0.5), int(u + 0.5)] == layer:
-                return layer
+        inside = -0.5 <= u < labels.shape[1] - 0.5 and -0.5 <= v < labels.shape[0] - 0.5
+        if inside and labels[int(v + 0.5), int(u + 0.5)] == layer:
+            return layer
     return 0
 
 

@@ -39,8 +39,8 @@ class ModelInfo:
         variant: network: layernet or paper.
         voxel: how events become its input.
         layers: labels, the background included.
-        background: which of the network's layers is the background: "first", or "most_events": the one
-            that holds most events of the window.
+        background: which of the network's layers is the background: "first", or "most_events": the
+            one that holds most events of the window.
         regime: how the weights were trained: labels, label-free or none.
         training: settings, data and scores, as the model card has them.
     """
@@ -139,7 +139,8 @@ class Segmenter:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
             raise InputError(
-                f"Model {path} carries no {METADATA_KEY!r} metadata; make it with `evlayerseg export`."
+                f"Model {path} carries no {METADATA_KEY!r} metadata; "
+                "make it with `evlayerseg export`."
             )
         segmenter = cls(session, ModelInfo.from_json(text, str(path)), provider)
         segmenter._check_interface(path)

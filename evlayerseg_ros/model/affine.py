@@ -1,9 +1,11 @@
 """Affine motion in torch.
 
-The convention of the whole package: a layer's displacement over a window is an affine field D [2, 3] at
-pixel (x, y) of the window's end, in px: what is seen at (x, y) at the end was at (x, y) - D (x, y, 1) at
-the start. Dividing by the window's seconds gives the velocity that is published. Here coordinates and
-displacements are in cells of the voxel grid, with (0, 0) the centre of the first cell.
+The convention of the whole package: a layer's displacement over a window is an affine field D [2,
+    3] at
+pixel (x, y) of the window's end, in px: what is seen at (x, y) at the end was at (x, y) - D (x, y,
+1) at the start. Dividing by the window's seconds gives the velocity that is published. Here
+coordinates and displacements are in cells of the voxel grid, with (0, 0) the centre of the first
+cell.
 """
 
 from __future__ import annotations
@@ -40,9 +42,9 @@ def fit_affine(
 ) -> torch.Tensor:
     """Weighted least-squares affine motion of each layer, in closed form and differentiable.
 
-    Coordinates are centred on each layer's weighted mean, so that translation and deformation separate;
-    a ridge on the deformation keeps layers with little support from it (a layer without any weight has
-    no motion).
+    Coordinates are centred on each layer's weighted mean, so that translation and deformation
+    separate; a ridge on the deformation keeps layers with little support from it (a layer without
+    any weight has no motion).
 
     Args:
         flow: [B, 2, h, w], displacement in cells of the grid.

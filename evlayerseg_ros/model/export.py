@@ -52,7 +52,8 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def export(network: nn.Module, out: Path, name: str, regime: str, training: dict[str, Any]) -> None:
-    """Write a network as ONNX with its metadata, and check that ONNX Runtime gives the same answers.
+    """Write a network as ONNX with its metadata, and check that ONNX Runtime gives the same
+    answers.
 
     Args:
         network: LayerNet or PaperNet; changed in place (folded).

@@ -1,12 +1,14 @@
 """LayerNet: the small real-time network of this package.
 
-Two heads, as in EV-LayerSegNet: one says which layer each pixel belongs to, the other how things move,
-and neither sees the other's answer. The motion head predicts displacement place by place with a weight
-that says how far to trust it; each layer's affine motion is the weighted least-squares fit under its
-mask. That is differentiable, needs no fully connected layer, and so fits any sensor.
+Two heads, as in EV-LayerSegNet: one says which layer each pixel belongs to, the other how things
+move, and neither sees the other's answer. The motion head predicts displacement place by place with
+a weight that says how far to trust it; each layer's affine motion is the weighted least-squares fit
+under its mask. That is differentiable, needs no fully connected layer, and so fits any sensor.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -26,8 +28,8 @@ class StandardConv(nn.Module):
 
     It keeps activations in range without looking at them, as a normalisation layer would, so that
     nothing is left to compute at run time: `fold` gives the plain convolution that it stands for
-    (Qiao et al., "Micro-batch training with batch-channel normalization and weight standardization",
-    2019; Brock et al., "Characterizing signal propagation ..", ICLR 2021).
+    (Qiao et al., "Micro-batch training with batch-channel normalization and weight
+    standardization", 2019; Brock et al., "Characterizing signal propagation ..", ICLR 2021).
     """
 
     GAIN = 1.7139  # sqrt(2 / (1 - 1/pi)), which keeps the variance through a ReLU
@@ -112,7 +114,7 @@ class LayerNet(nn.Module):
         super().__init__()
         self.settings = {"layers": layers, "bins": bins, "widths": list(widths)}
         self.voxel = VoxelSpec(bins=bins, split=True, width=320, multiple=16)
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.stem = block(2 * bins, widths[0], 2)
         self.down = nn.ModuleList(nn.Sequential(block(a, b, 2), Residual(b)) for a, b in pairs)
         self.bottom = nn.Sequential(Context(widths[-1]), Residual(widths[-1]))

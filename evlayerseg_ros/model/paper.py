@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -48,9 +50,7 @@ class PaperNet(nn.Module):
         self.settings = {"layers": layers, "bins": bins}
         self.voxel = VoxelSpec(bins=bins, split=False)
         widths = (bins, 64, 128, 256, 512)
-        self.encoder = nn.ModuleList(
-            nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.encoder = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(widths))
         self.residual = nn.Sequential(Residual(512), Residual(512))
         outputs = (256, 128, 64, 32)
         inputs = (512, 256, 128, 64)
@@ -60,9 +60,7 @@ class PaperNet(nn.Module):
         self.mask_head = nn.Conv2d(32, layers, 1)
         self.flow_encoder = nn.ModuleList(nn.Conv2d(512, 512, 3, 2, 1) for _ in range(6))
         units = (512, 256, 64, 6 * layers)
-        self.flow_head = nn.ModuleList(
-            nn.Linear(a, b) for a, b in zip(units, units[1:], strict=False)
-        )
+        self.flow_head = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(units))
 
     def forward(self, voxel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Segment.

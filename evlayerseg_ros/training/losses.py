@@ -33,7 +33,8 @@ def supervised_loss(
         displacement: [B, 1 + objects, 2, 3] in cells.
 
     Returns:
-        Scalars: mask (weighted cross-entropy and Dice), motion (end-point error of the motion head in
+        Scalars: mask (weighted cross-entropy and Dice), motion (end-point error of the motion head
+            in
         cells), affine (that of each layer's affine motion), and total.
     """
     masks, affine, motion = output

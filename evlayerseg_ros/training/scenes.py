@@ -77,7 +77,7 @@ def _smoothing(rng: np.random.Generator, paper: bool) -> tuple[int, float]:
 
 
 def _background_motion(rng: np.random.Generator, size: tuple[int, int], duration: float) -> Motion:
-    """A part of the paper's: rotation +-5 deg, shift +-0.2 of the image, scale 0.9 to 1.1, over 1 s."""
+    """A part of the paper's: over 1 s +-5 deg, +-0.2 of the image, scale 0.9 to 1.1."""
     shift = rng.uniform(-0.2, 0.2, (2, 2)) * size
     rotation = np.deg2rad(rng.uniform(-5, 5, 2))
     scale = rng.uniform(0.9, 1.1, 2)

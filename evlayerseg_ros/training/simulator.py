@@ -1,15 +1,18 @@
 """A precise simulator of an event camera that looks at textured layers in affine motion.
 
-Every pixel integrates the log intensity that it sees at samples between which no layer moves by more
-than half a pixel, and emits an event each time that its own threshold is crossed, at the linearly
-interpolated instant (the ESIM model: Rebecq et al., CoRL 2018). The pixel, not the frame, is the outer
-loop: a pixel far from any object is sampled only as often as the background moves, so a scene costs a
+Every pixel integrates the log intensity that it sees at samples between which no layer moves by
+more than half a pixel, and emits an event each time that its own threshold is crossed, at the
+linearly interpolated instant (the ESIM model: Rebecq et al., CoRL 2018). The pixel, not the frame,
+is the outer
+loop: a pixel far from any object is sampled only as often as the background moves, so a scene costs
+    a
 fraction of rendering all its frames. numpy and numba only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numba
 import numpy as np
@@ -26,7 +29,8 @@ class Motion:
     """A layer's pose, linear in time from start (s=0) to end (s=1) of the clip.
 
     Attributes:
-        shift: float [2, 2], (x, y) of the texture's centre at start and end, px from the image centre.
+        shift: float [2, 2], (x, y) of the texture's centre at start and end, px from the image
+            centre.
         rotation: float [2], rad, counter-clockwise in image axes (x right, y down).
         scale: float [2], image px per texture px.
     """
@@ -104,7 +108,7 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Scene:
-    """Layers from back to front (the first is the background), seen by a sensor for `duration` s."""
+    """Layers from back (the background) to front, seen by a sensor for `duration` s."""
 
     layers: list[Layer]
     duration: float
@@ -137,7 +141,7 @@ class Scene:
 
         With step > 1, of the pixels nearest to the centres of step x step cells.
         """
-        maps, textures, alphas, shapes = _pack(self, np.array([t]))
+        maps, _, alphas, shapes = _pack(self, np.array([t]))
         out = np.zeros((-(-self.sensor.height // step), -(-self.sensor.width // step)), np.uint8)
         _label_kernel(maps[:, 0], alphas, shapes, step, out)
         return out
@@ -195,12 +199,10 @@ def _sampling(scene: Scene) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
         seen = corners if index == 0 else np.array(
             [[0, 0, 1], [tw, 0, 1], [0, th, 1], [tw, th, 1]], float).T  # fmt: skip
         if index == 0:  # what passes the image's corners
-            moves = [
-                scene.displacement(0, a, b) @ seen for a, b in zip(grid, grid[1:], strict=False)
-            ]
+            moves = [scene.displacement(0, a, b) @ seen for a, b in pairwise(grid)]
         else:  # the object's own corners
             at = [(scene.to_image(index, t) @ seen)[:2] for t in grid]
-            moves = [b - a for a, b in zip(at, at[1:], strict=False)]
+            moves = [b - a for a, b in pairwise(at)]
         speeds.append(max(np.hypot(*m).max() for m in moves) / (grid[1] - grid[0]))
     need = [max(1.0, s * scene.duration / MAX_STEP) for s in speeds]
     steps = int(min(MAX_STEPS, np.ceil(max(need)))) + 1
@@ -220,7 +222,7 @@ def _sampling(scene: Scene) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
 
 
 def _pack(scene: Scene, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Flat arrays for the kernels: maps image -> texture [layers, K, 6], textures, alphas, shapes."""
+    """Flat arrays for the kernels: maps image to texture [layers, K, 6], textures, .."""
     maps = np.empty((len(scene.layers), len(times), 6), np.float32)
     for i in range(len(scene.layers)):
         for k, t in enumerate(times):

@@ -119,8 +119,9 @@ def _flip(
 class SceneStream(IterableDataset):
     """Endless training samples from freshly simulated scenes.
 
-    Each worker keeps a pool of the latest windows and draws from it, simulating a new clip each time
-    that every window has been drawn `reuse` times on average: a scene costs more than a training step.
+    Each worker keeps a pool of the latest windows and draws from it, simulating a new clip each
+    time that every window has been drawn `reuse` times on average: a scene costs more than a
+    training step.
 
     Args:
         bank: textures.

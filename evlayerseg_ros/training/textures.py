@@ -1,4 +1,4 @@
-"""What simulated layers look like: photographs, cut-outs and procedural textures. numpy and OpenCV only."""
+"""What simulated layers look like: photographs, cut-outs, procedural textures. No torch."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class TextureBank:
 
 
 def smooth(image: np.ndarray, median: int, blur: float) -> np.ndarray:
-    """Median filter (odd size; below 3 none), then a Gaussian of sigma `blur` px; uint8 to float32."""
+    """Median filter (odd; below 3 none), then a Gaussian of sigma `blur` px; to float32."""
     if median >= 3:
         image = cv2.medianBlur(image, median)
     image = image.astype(np.float32)
