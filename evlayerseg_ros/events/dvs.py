@@ -9,12 +9,17 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import Events
 
-# uint16 x, uint16 y, time ts (two 32-bit numbers), bool polarity; CDR pads an event to 16 bytes.
-_NAMES = ["x", "y", "sec", "nsec", "p"]
-_FORMATS = ["<u2", "<u2", "<i4", "<u4", "u1"]
-_PACKED = np.dtype({"names": _NAMES, "formats": _FORMATS, "itemsize": 13})
-_PADDED = np.dtype(
-    {"names": _NAMES, "formats": _FORMATS, "offsets": [0, 2, 4, 8, 12], "itemsize": 16}
+# An event is uint16 x, uint16 y, time ts (two 32-bit numbers), bool polarity. ROS 1 packs that into
+# 13 bytes. CDR aligns each number by itself: times fall on every 16 bytes, and every event but the
+# first begins 2 bytes before its row, in the gap that the last event left.
+_PACKED = np.dtype([("x", "<u2"), ("y", "<u2"), ("sec", "<i4"), ("nsec", "<u4"), ("p", "u1")])
+_ALIGNED = np.dtype(
+    {
+        "names": ["y", "y_of_first", "sec", "nsec", "p", "x_of_next"],
+        "formats": ["<u2", "<u2", "<i4", "<u4", "u1", "<u2"],
+        "offsets": [0, 2, 4, 8, 12, 14],
+        "itemsize": 16,
+    }
 )
 
 
@@ -56,16 +61,21 @@ def _parse(raw: memoryview, ros1: bool) -> tuple[Events, int, str]:
         at += -at % 4
     height, width, n = struct.unpack_from("<III", raw, at)
     at += 12
-    layout = _PACKED if ros1 else _PADDED
+    layout = _PACKED if ros1 else _ALIGNED
     missing = at + n * layout.itemsize - len(raw)
     if missing > (0 if ros1 else 3):
         raise ValueError("too short")
-    # CDR does not pad the last event.
-    body = bytes(raw[at:]) + bytes(max(missing, 0))
-    events = np.frombuffer(body, layout, n)
-    t = events["sec"].astype(np.int64) * 1_000_000_000 + events["nsec"]
+    table = np.frombuffer(bytes(raw[at:]) + bytes(max(missing, 0)), layout, n)
+    if ros1 or n == 0:
+        x, y = table["x" if ros1 else "y"], table["y"]
+    else:
+        x = np.concatenate([table["y"][:1], table["x_of_next"][:-1]])
+        y = np.concatenate([table["y_of_first"][:1], table["y"][1:]])
+    t, p = table["sec"].astype(np.int64) * 1_000_000_000 + table["nsec"], table["p"]
     if np.any(np.diff(t) < 0):
         order = np.argsort(t, kind="stable")
-        events, t = events[order], t[order]
-    decoded = Events.from_arrays(events["x"], events["y"], t, events["p"], width, height)
+        x, y, t, p = x[order], y[order], t[order], p[order]
+    decoded = Events.from_arrays(
+        np.ascontiguousarray(x), np.ascontiguousarray(y), t, p, width, height
+    )
     return decoded, seconds * 1_000_000_000 + nanoseconds, frame_id

@@ -1,0 +1,319 @@
+"""open_recording on every kind of recording, sound and unsound."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import tracemalloc
+from itertools import pairwise
+
+import faery
+import h5py
+import numpy as np
+import pytest
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as Writer2
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events import Events
+from evlayerseg_ros.recordings.readers import CHUNK, open_recording
+
+BAGS = {
+    "event_camera_py/test_events_1": ("evt3", 640, 480, 517, "/event_camera/events"),
+    "event_camera_py/test_events_1/test_events_1.db3": (
+        "evt3",
+        640,
+        480,
+        517,
+        "/event_camera/events",
+    ),
+    "event_camera_py/test_events_1.bag": ("evt3", 640, 480, 517, "/event_camera/events"),
+    "event_camera_py/test_events_2/test_events_2_0.mcap": (
+        "libcaer_cmp",
+        346,
+        260,
+        100,
+        "/event_camera/events",
+    ),
+    "event_camera_codecs/test_data_evt3_trigger": ("evt3", 1280, 720, 105, None),
+    "event_camera_codecs/test_data_libcaer_rollover": ("libcaer", 640, 480, 201, None),
+    "event_camera_codecs/test_data_mono_cd": ("mono", 640, 480, 2, None),
+}
+
+
+@pytest.mark.parametrize("name", BAGS)
+def test_bags(recordings, name):
+    encoding, width, height, count, topic = BAGS[name]
+    with open_recording(recordings / name) as recording:
+        packets = list(recording)
+        assert (recording.width, recording.height, recording.total) == (width, height, count)
+        assert topic in (None, recording.topic)
+        assert 0 < recording.duration < 3
+    assert len(packets) == count
+    assert {(p.encoding, p.width, p.height) for p in packets} == {(encoding, width, height)}
+    assert [p.seq - packets[0].seq for p in packets] == list(range(count))
+    assert all(a.stamp <= b.stamp for a, b in pairwise(packets))
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "size", "span"),
+    [
+        ("vendor/sparks_evt3.raw", 1_218_618, (1280, 720), 10.77),
+        ("vendor/driving_evt3.raw", 219_596, (1280, 720), 0.0088),
+        ("vendor/vga_evt2.raw", 521_252, (640, 480), 0.096),
+        ("vendor/driving_evt2.raw", 539_481, (640, 480), 0.050),
+        ("vendor/cars_davis346.aedat4", 78_830, (346, 260), 2.36),
+        ("ijrr/dynamic_rotation/events.txt", 30_000, (240, 180), None),
+        ("ijrr/shapes_rotation", 20_000, (240, 180), None),
+    ],
+)
+def test_files(recordings, name, count, size, span):
+    with open_recording(recordings / name) as recording:
+        packets = list(recording)
+        assert (recording.width, recording.height) == size
+        assert recording.total in (None, len(packets))
+    events = Events.concatenate([p.events for p in packets])
+    assert len(events) == count
+    assert np.all(np.diff(events.t) >= 0)
+    assert all(p.encoding == "events" and p.stamp == p.events.t[0] for p in packets)
+    if span is not None:
+        assert (events.t[-1] - events.t[0]) * 1e-9 == pytest.approx(span, rel=0.01)
+
+
+def test_text_times_are_exact(recordings):
+    with open_recording(recordings / "ijrr/shapes_rotation/events.txt") as recording:
+        events = next(iter(recording)).events
+    assert events.t[:3].tolist() == [2_097_134_001, 2_097_140_000, 2_097_141_001]
+    assert (events.x[0], events.y[0], events.p[0]) == (162, 27, 0)
+
+
+def some_events(n=1000, size=(346, 260), start=7_000_000_000):
+    rng = np.random.default_rng(5)
+    t = start + np.cumsum(rng.integers(0, 100, n)) * 1000
+    x, y = rng.integers(0, size[0], n), rng.integers(0, size[1], n)
+    return Events.from_arrays(x, y, t, rng.integers(0, 2, n), *size)
+
+
+def read(path, **options):
+    with open_recording(path, **options) as recording:
+        return Events.concatenate([p.events for p in recording])
+
+
+def same(a, b):
+    return (a.width, a.height) == (b.width, b.height) and all(
+        np.array_equal(getattr(a, k), getattr(b, k)) for k in "xytp"
+    )
+
+
+@pytest.mark.parametrize("suffix", ["es", "dat"])
+def test_faery_files(tmp_path, suffix):
+    sent = some_events()
+    table = np.zeros(len(sent), faery.EVENTS_DTYPE)
+    table["t"], table["x"], table["y"], table["on"] = sent.t // 1000, sent.x, sent.y, sent.p
+    path = tmp_path / f"some.{suffix}"
+    faery.events_stream_from_array(table, (346, 260)).to_file(path, zero_t0=False)
+    got = read(path)
+    assert same(got[:0], sent[:0])
+    np.testing.assert_array_equal(got.t - got.t[0], sent.t - sent.t[0])
+    np.testing.assert_array_equal(got.x, sent.x)
+    np.testing.assert_array_equal(got.y, sent.y)
+    np.testing.assert_array_equal(got.p, sent.p)
+
+
+def test_evt21_raw(tmp_path):
+    words = [(0, 0x8 << 28 | 1000), (0b101, 0x1 << 28 | 3 << 22 | 32 << 11 | 5)]
+    path = tmp_path / "some.raw"
+    header = b"% format EVT21;height=320;width=320\n% end\n"
+    path.write_bytes(header + np.array(words, "<u4").tobytes())
+    events = read(path)
+    assert (events.width, events.height) == (320, 320)
+    assert events.x.tolist() == [32, 34] and events.t.tolist() == [64_003_000] * 2
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz(tmp_path, save):
+    sent = some_events(2 * CHUNK + 17)
+    path = tmp_path / "some.npz"
+    save(path, x=sent.x, y=sent.y, t=sent.t, p=sent.p, size=(346, 260))
+    assert same(read(path), sent)
+    with open_recording(path) as recording:
+        assert [len(p.events) for p in recording] == [CHUNK, CHUNK, 17]
+        assert recording.total == 3
+
+
+def test_hdf5_of_the_authors(tmp_path):
+    sent = some_events(size=(640, 480), start=1_609_459_200 * 10**9)
+    path = tmp_path / "some.h5"
+    with h5py.File(path, "w") as file:
+        file["events/xs"], file["events/ys"] = sent.x.astype(np.int16), sent.y.astype(np.int16)
+        file["events/ts"], file["events/ps"] = sent.t * 1e-9, sent.p.astype(bool)
+        file.attrs["t0"], file.attrs["duration"] = sent.t[0] * 1e-9, 0.05
+    got = read(path)
+    assert np.abs(got.t - sent.t).max() < 500  # float64 seconds since 1970 resolve 240 ns
+    assert all(np.array_equal(getattr(got, k), getattr(sent, k)) for k in "xyp")
+
+
+def test_hdf5_of_dsec(tmp_path):
+    sent = some_events(size=(640, 480))
+    path = tmp_path / "events.h5"
+    with h5py.File(path, "w") as file:
+        file["events/x"], file["events/y"] = sent.x, sent.y
+        file["events/t"], file["events/p"] = (sent.t - sent.t[0]) // 1000, sent.p
+        file["t_offset"] = sent.t[0] // 1000
+    assert same(read(path), sent)
+    assert same(read(tmp_path), sent)  # a folder with just that file
+
+
+DVS_EVENT = "uint16 x\nuint16 y\ntime ts\nbool polarity"
+DVS_ARRAY = "std_msgs/Header header\nuint32 height\nuint32 width\ndvs_msgs/Event[] events"
+
+
+def write_event_arrays(path, chunks, ros1, topics=("/dvs/events",)):
+    """A bag of dvs_msgs/EventArray, serialized by rosbags."""
+    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
+    event = DVS_EVENT if ros1 else DVS_EVENT.replace("time ts", "builtin_interfaces/Time ts")
+    types.register(get_types_from_msg(event, "dvs_msgs/msg/Event"))
+    types.register(get_types_from_msg(DVS_ARRAY, "dvs_msgs/msg/EventArray"))
+    new = types.types
+    time, header = new["builtin_interfaces/msg/Time"], new["std_msgs/msg/Header"]
+    write = types.serialize_ros1 if ros1 else types.serialize_cdr
+    with (
+        Writer1(path)
+        if ros1
+        else Writer2(path, version=9, storage_plugin=StoragePlugin.MCAP) as bag
+    ):
+        for topic in topics:
+            connection = bag.add_connection(topic, "dvs_msgs/msg/EventArray", typestore=types)
+            for e in chunks:
+                events = [
+                    new["dvs_msgs/msg/Event"](int(x), int(y), time(*divmod(int(t), 10**9)), bool(p))
+                    for x, y, t, p in zip(e.x, e.y, e.t, e.p, strict=True)
+                ]
+                stamp = time(*divmod(int(e.t[0]), 10**9))
+                head = header(0, stamp, "dvs") if ros1 else header(stamp, "dvs")
+                message = new["dvs_msgs/msg/EventArray"](head, e.height, e.width, events)
+                raw = write(message, "dvs_msgs/msg/EventArray")
+                bag.write(connection, int(e.t[0]), raw)
+
+
+@pytest.mark.parametrize("ros1", [False, True])
+def test_dvs_event_arrays(tmp_path, ros1):
+    sent = some_events(start=1_700_000_000 * 10**9)
+    path = tmp_path / ("some.bag" if ros1 else "some")
+    write_event_arrays(path, [sent[:400], sent[400:401], sent[401:]], ros1)
+    assert same(read(path), sent)
+    with open_recording(path) as recording:
+        packets = list(recording)
+    assert [p.stamp for p in packets] == [sent.t[0], sent.t[400], sent.t[401]]
+    assert {(p.topic, p.frame_id, p.encoding) for p in packets} == {
+        ("/dvs/events", "dvs", "events")
+    }
+
+
+def test_several_topics_need_a_choice(tmp_path):
+    sent = some_events(10)
+    write_event_arrays(tmp_path / "some", [sent], False, ("/left/events", "/right/events"))
+    with pytest.raises(InputError, match="choose: /left/events, /right/events"):
+        open_recording(tmp_path / "some")
+    assert same(read(tmp_path / "some", topic="/right/events"), sent)
+    with pytest.raises(InputError, match=r"no topic /up .*/left/events"):
+        open_recording(tmp_path / "some", topic="/up")
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    def peak(n):
+        path = tmp_path / "some.npz"
+        some = some_events(n)
+        np.savez(path, x=some.x, y=some.y, t=some.t, p=some.p, size=(346, 260))
+        del some
+        with open_recording(path) as recording:
+            tracemalloc.start()
+            for _ in recording:
+                pass
+            used = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return used
+
+    assert peak(16 * CHUNK) < 1.2 * peak(4 * CHUNK)
+
+
+def test_storage_identifier_missing(recordings, tmp_path):
+    with pytest.raises(InputError, match=r"storage_identifier.*mcap or sqlite3.*try its"):
+        open_recording(recordings / "event_camera_py/test_events_2")
+    name = "test_events_2_0.mcap"
+    shutil.copy(recordings / "event_camera_py/test_events_2" / name, tmp_path / name)
+    with open_recording(tmp_path) as recording:  # a folder with just that file
+        assert recording.total == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("none.mcap", None, "There is no recording at"),
+        ("some.mcap", b"", "is empty"),
+        ("some.mcap", b"no mcap at all" * 9, "cannot be read as a rosbag2 recording"),
+        ("some.db3", b"no database" * 99, "cannot be read as a rosbag2 recording"),
+        ("some.bag", b"no bag" * 99, "cannot be read as a ROS 1 bag"),
+        ("some.raw", b"hello world", "no Prophesee RAW file: expected a header"),
+        ("some.raw", b"% evt 4.0\n1234", "expected a header"),
+        ("some.raw", b"% evt 3.0\n% end\n", "holds no events"),
+        ("some.aedat4", b"junk" * 9, "cannot be read as an AEDAT4 file"),
+        ("some.es", b"junk" * 9, "cannot be read as an Event Stream file"),
+        ("some.npz", b"junk" * 9, "cannot be read as an npz recording"),
+        ("some.h5", b"junk" * 9, "cannot be read as an HDF5 recording"),
+        ("some.txt", b"0.1 1 2\n", "expected t x y p"),
+        ("some.txt", b"one two three four\n", "cannot be read as text"),
+        ("some.txt", b"0.2 1 1 1\n0.1 1 1 1\n", "time goes back"),
+        ("some.jpg", b"picture", "of no known kind: expected a bag"),
+    ],
+)
+def test_unsound_files_are_named_with_what_was_expected(tmp_path, name, content, told):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=told) as caught, open_recording(path) as recording:
+        list(recording)
+    assert name in str(caught.value) and str(caught.value).endswith(".")
+
+
+def test_tables_that_lack_or_contradict(tmp_path):
+    path = tmp_path / "some.npz"
+    e = some_events(5)
+    np.savez(path, x=e.x, y=e.y, t=e.t, p=e.p)
+    with pytest.raises(InputError, match="lacks size"):
+        open_recording(path)
+    np.savez(path, x=e.x[:3], y=e.y, t=e.t, p=e.p, size=(346, 260))
+    with pytest.raises(InputError, match="one length"):
+        open_recording(path)
+    np.savez(path, x=e.x, y=e.y, t=e.t, p=e.p, size=(2, 2))
+    with pytest.raises(InputError, match="outside the sensor"), open_recording(path) as recording:
+        list(recording)
+    np.savez(path, x=e.x[:0], y=e.y[:0], t=e.t[:0], p=e.p[:0], size=(2, 2))
+    with pytest.raises(InputError, match="no events"):
+        open_recording(path)
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["events/xs"] = e.x
+    with pytest.raises(InputError, match="lacks events/xs, ys, ts, ps"):
+        open_recording(tmp_path / "some.h5")
+
+
+def test_a_bag_cut_in_the_middle(recordings, tmp_path):
+    whole = (recordings / "event_camera_py/test_events_1.bag").read_bytes()
+    path = tmp_path / "cut.bag"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"cut\.bag"), open_recording(path) as recording:
+        list(recording)
+
+
+def test_a_message_that_lies_about_its_size(tmp_path):
+    from evlayerseg_ros.events.dvs import parse_event_array
+
+    head = struct.pack("<HHiII", 0x100, 0, 1, 2, 4) + b"cam\0"
+    with pytest.raises(InputError, match="no dvs_msgs/EventArray"):
+        parse_event_array(head + struct.pack("<III", 48, 64, 2**32 - 1))
+    with pytest.raises(InputError, match="no dvs_msgs/EventArray"):
+        parse_event_array(b"\0\1")
+    events, stamp, frame = parse_event_array(head + struct.pack("<III", 48, 64, 0))
+    assert (len(events), stamp, frame) == (0, 1_000_000_002, "cam")
