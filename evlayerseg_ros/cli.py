@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Any
 
@@ -21,8 +22,14 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            click.echo(f"evlayerseg: {error}", err=True)
-            ctx.exit(2)
+            sentence = str(error)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has left: click knows
+                raise
+            where = f" {error.filename}" if error.filename else ""
+            sentence = f"Cannot read or write{where}: {error.strerror or error}."
+        click.echo(f"evlayerseg: {sentence}", err=True)
+        ctx.exit(2)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

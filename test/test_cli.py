@@ -1,5 +1,6 @@
 """What a user sees of the commands: help, version, and one sentence for bad input."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,19 @@ def test_wrong_outputs(recording, tmp_path) -> None:
     refused(run("replay", recording, "--video", tmp_path / "no folder" / "out.mp4"), "out.mp4")
     refused(run("replay", recording, "-o", tmp_path), str(tmp_path))
     refused(run("replay", recording, "--outputs", "mask,nonsense"), "nonsense", "mask_overlay")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_recording_that_may_not_be_read(recording) -> None:
+    recording.chmod(0)
+    refused(run("replay", recording), "dots.npz")
+
+
+@pytest.mark.parametrize("missing", ["rclpy", "event_camera_msgs"])
+def test_ros_commands_without_ros(recording, monkeypatch, missing) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    for command in (("play", recording), ("segment",)):
+        refused(run(*command), "ROS 2")
 
 
 def test_wrong_windows(recording) -> None:

@@ -6,9 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from evlayerseg_ros.cli import main
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import report
 from evlayerseg_ros.evaluation.evaluate import Length, SequenceScores, evaluate_sequence, windows_at
@@ -132,6 +135,43 @@ def test_same_scores_from_a_folder_of_pictures_and_from_an_npz(events, truth, tm
         found = load_truth(where, recording)
         assert found.t.tolist() == MASK_TIMES.tolist()
         assert scores(events, found).measures["iou"] == pytest.approx([7 / 13] * 4)
+
+
+def test_command_reads_the_authors_layout_as_it_reads_npz(tmp_path) -> None:
+    rng = np.random.default_rng(1)
+    n = 30_000
+    x, y, p = (rng.integers(0, side, n) for side in (640, 480, 2))
+    t = np.sort(rng.integers(0, 200_000, n)) * 1000  # ns, whole microseconds
+    masks = np.zeros((3, 480, 640), np.uint8)
+    masks[:, 100:300, 200:500] = 1
+    mask_t = np.array([10, 50, 90]) * 1_000_000
+    folder = tmp_path / "masks" / "scene"
+    folder.mkdir(parents=True)
+    for when, mask in zip(mask_t, masks, strict=True):
+        cv2.imwrite(str(folder / f"gt_scene.bag_{when * 1e-9:.9f}.png"), mask * 255)
+    with h5py.File(tmp_path / "scene.h5", "w") as file:
+        for name, column in (("xs", x), ("ys", y), ("ts", t * 1e-9), ("ps", p.astype(bool))):
+            file[f"events/{name}"] = column
+        file.attrs["t0"], file.attrs["duration"] = t[0] * 1e-9, (t[-1] - t[0]) * 1e-9
+    columns = {"x": x.astype(np.uint16), "y": y.astype(np.uint16), "t": t, "p": p.astype(np.uint8)}
+    np.savez(
+        tmp_path / "scene.npz", **columns, size=[640, 480], mask_t=mask_t, masks=masks,
+    )  # fmt: skip
+    results = []
+    for i, arguments in enumerate(
+        (["scene.h5", "--masks", str(tmp_path / "masks")], ["scene.npz", "--report", "report"])
+    ):
+        arguments[0], arguments[-1] = (str(tmp_path / a) for a in (arguments[0], arguments[-1]))
+        scores_path = tmp_path / f"{i}.json"
+        run = ["evaluate", *arguments, "--window-events", "5000", "--json", str(scores_path)]
+        result = CliRunner().invoke(main, run)
+        assert result.exit_code == 0, result.output
+        results.append(json.loads(scores_path.read_text()))
+    assert results[0] == results[1]
+    assert results[0]["sequences"]["scene"]["windows"] == 3
+    assert 0 <= results[0]["mean"]["iou"] <= 1
+    assert results[0]["mean"]["event_iou"] is None  # these masks do not tell
+    assert (tmp_path / "report" / "index.html").exists()
 
 
 @pytest.mark.parametrize("name", ["missing", "empty", "text.npz", "keys.npz", "shapes.npz"])

@@ -17,6 +17,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -137,14 +138,22 @@ def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
                 child.wait()
 
 
-def simulated(folder: Path) -> Path:
-    """A recording of a moving object before a moving background."""
+def simulate(path: Path) -> None:
+    """Writes a recording of a moving object before a moving background."""
     from evlayerseg_ros.training.simulate import write_preset
 
-    path = folder / "demo.npz"
     print("simulating a moving object before a moving background", flush=True)
     write_preset("demo", path, seed=7)
-    return path
+
+
+def perform(recording: Path, listener: Listener) -> None:
+    """Starts the node, plays the recording into it and listens until all is over."""
+    remaps = ("-r", f"__ns:={NAMESPACE}", "-r", f"~/events:={EVENTS}")
+    with process("segment", "--ros-args", *remaps) as node:
+        listener.wait_for_node(node)
+        print(f"the node is active; playing {recording}", flush=True)
+        with process("play", str(recording), "--to", EVENTS) as player:
+            listener.listen(lambda: player.poll() is not None)
 
 
 def figures(listener: Listener) -> str:
@@ -199,15 +208,14 @@ def main() -> int:
     # A domain of our own: the demo does not mix with what else runs on this network.
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    recording = arguments.recording or simulated(arguments.out)
     rclpy.init(args=[])
     listener = Listener()
-    remaps = ("-r", f"__ns:={NAMESPACE}", "-r", f"~/events:={EVENTS}")
-    with process("segment", "--ros-args", *remaps) as node:
-        listener.wait_for_node(node)
-        print(f"the node is active; playing {recording}", flush=True)
-        with process("play", str(recording), "--to", EVENTS) as player:
-            listener.listen(lambda: player.poll() is not None)
+    with TemporaryDirectory() as folder:
+        recording = arguments.recording
+        if recording is None:
+            recording = Path(folder) / "demo.npz"
+            simulate(recording)
+        perform(recording, listener)
     rclpy.try_shutdown()
     if not listener.masks or not listener.packets:
         print("No masks came out; what the node said stands above.", file=sys.stderr)

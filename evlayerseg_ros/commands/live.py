@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from evlayerseg_ros.commands import options
+from evlayerseg_ros.errors import InputError
 
 
 @click.command(
@@ -20,6 +21,7 @@ def segment(ros_args: tuple[str, ...]) -> None:
     It waits to be configured and activated, which `ros2 launch evlayerseg_ros segment.launch.py`
     does by itself.
     """
+    _need_ros()
     from evlayerseg_ros.node.segment import main
 
     main(["segment", *ros_args])
@@ -50,5 +52,17 @@ def play(
     """Publish RECORDING as EventPackets at its own pace, for machines without `ros2 bag`."""
     from evlayerseg_ros.recordings.play import play as run
 
+    _need_ros()
     played = run(recording, rate, to, loop, topic, wait)
     click.echo(f"{recording}: {played}")
+
+
+def _need_ros() -> None:
+    try:
+        import event_camera_msgs.msg  # noqa: F401
+        import rclpy  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"This command needs ROS 2, but there is no {error.name}: source ROS 2 and the "
+            "workspace that has event_camera_msgs, or use the environment that `make venv` makes."
+        ) from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -161,30 +162,56 @@ def replay(
         )
     stream = PacketStream(config, *size)
     summary = Summary()
-    begun, first = time.perf_counter(), 0
-    with ExitStack() as stack:
-        bag_writer = stack.enter_context(BagWriter(bag)) if bag else None
-        video_writer = stack.enter_context(VideoWriter(video, fps)) if video else None
+    begun = time.perf_counter()
+    first: int | None = None
+    with _sink(bag, video, topics, fps) as write:
         for window, frame_id in windows_of(packets, stream):
             started = time.perf_counter()
             segmentation = segment(window)
             summary.compute.append(time.perf_counter() - started)
-            first = first or window.start
+            first = window.start if first is None else first
             summary.windows += 1
             summary.events += len(window.events)
             summary.span = (window.end - first) * 1e-9
+            write(window, segmentation, frame_id, first)
+            summary.seconds = time.perf_counter() - begun
+            progress(summary.events, summary.seconds)
+        if not summary.windows and stream.stats.last_error:
+            raise InputError(stream.stats.last_error)
+    summary.seconds = time.perf_counter() - begun
+    summary.faults = _faults(stream.stats)
+    return summary
+
+
+@contextmanager
+def _sink(
+    bag: Path | None, video: Path | None, topics: Sequence[str], fps: float
+) -> Iterator[Callable[[Window, Segmentation, str, int], None]]:
+    """What writes a window to the bag and the video while the next one is segmented."""
+    with ExitStack() as stack:
+        bag_writer = stack.enter_context(BagWriter(bag)) if bag else None
+        video_writer = stack.enter_context(VideoWriter(video, fps)) if video else None
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        pending: list[Future[None]] = []
+
+        def write(window: Window, segmentation: Segmentation, frame_id: str, first: int) -> None:
             if bag_writer:
                 for topic in topics:
                     output = outputs.OUTPUTS[topic](window, segmentation)
                     bag_writer.write(topic, output, window.stamp, frame_id)
             if video_writer:
                 video_writer.write(frame_of(window, segmentation, first))
-            summary.seconds = time.perf_counter() - begun
-            progress(summary.events, summary.seconds)
-    if not summary.windows and stream.stats.last_error:
-        raise InputError(stream.stats.last_error)
-    summary.faults = _faults(stream.stats)
-    return summary
+
+        def finish() -> None:
+            while pending:
+                pending.pop().result()
+
+        def take(window: Window, segmentation: Segmentation, frame_id: str, first: int) -> None:
+            finish()
+            pending.append(pool.submit(write, window, segmentation, frame_id, first))
+
+        yield take
+        finish()
 
 
 def frame_of(window: Window, segmentation: Segmentation, first: int) -> np.ndarray:
