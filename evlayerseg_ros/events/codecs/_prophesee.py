@@ -55,67 +55,48 @@ def evt3_capacity(words: Any) -> int:
 def evt3(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
     """EVT 3.0: 16-bit words, 12 + 12 bits of time in us, which wraps every 16.8 s.
 
-    The words of a scene come in an order that no processor predicts, so the common ones (event,
-    row, low time, high time said again) run without a branch: every word is written as if it were
-    an event, and only an event moves on to the next place. The arrays need one place more for that.
+    An event is written before it is known to be good, and only a good one moves on to the next
+    place: no branch that depends on coordinates. The arrays need one place more for that.
     """
     n = np.uint64(0)  # unsigned, so that no index is checked for being negative
     floor, high, low = state[FLOOR], state[HIGH], state[LOW]
     has_high, has_low = state[HAS_HIGH] != 0, state[HAS_LOW] != 0
     row, has_row = max(state[Y], 0), state[Y] >= 0
+    base, polarity = state[X], state[POLARITY]
+    synced = has_low & has_row
     steady = has_high & (state[CONFIRMED] == 0)
     again = 0x8000 | (high & 0xFFF) if steady else -1
+    now = floor * 1000
     ignored = 0
     for k in range(np.uint64(len(words))):
         word = np.int64(words[k])
         code = word >> 12
         value = word & 0xFFF
-        number = value & 0x7FF
-        is_row = code == 0x0
-        is_low = (code == 0x6) & steady
-        x[n] = number
-        y[n] = row
-        t[n] = floor * 1000
-        p[n] = value >> 11
-        is_event = (code == 0x2) & has_low & has_row & (number < width) & (row < height)
-        n += np.uint64(is_event)
-        row = number if is_row else row
-        has_row |= is_row
-        low = value if is_low else low
-        has_low |= is_low
-        floor = max(floor, (high << 12) | low) if is_low else floor
-        is_ignored = (EVT3_IGNORED >> code) & 1
-        ignored += is_ignored
-        if is_row | is_event | is_low | (word == again) | (is_ignored != 0):
-            continue
-
-        if code == 0x4 or code == 0x5:  # 12 or 8 pixels in a row
-            span = 12 if code == 0x4 else 8
-            valid = uint32(value & ((1 << span) - 1))
-            base = state[X]
-            if not (has_low and has_row and base >= 0):
-                state[UNSYNCED] += count_bits(valid)
+        if code == 0x2:  # one event
+            column = value & 0x7FF
+            x[n] = column
+            y[n] = row
+            t[n] = now
+            p[n] = value >> 11
+            good = synced & (column < width) & (row < height)
+            n += np.uint64(good)
+            if not good:
+                state[OUTSIDE if synced else UNSYNCED] += 1
+        elif code == 0x0:
+            row = value & 0x7FF
+            has_row, synced = True, has_low
+        elif code == 0x6:
+            if not has_high:
                 continue
-            state[X] = base + span
-            if row >= height:
-                state[OUTSIDE] += count_bits(valid)
-                continue
-            while valid != 0:
-                column = base + lowest_bit(valid)
-                valid = uint32(valid & (valid - uint32(1)))
-                if column < width:
-                    x[n] = column
-                    y[n] = row
-                    t[n] = floor * 1000
-                    p[n] = state[POLARITY]
-                    n += np.uint64(1)
-                else:
-                    state[OUTSIDE] += 1
-        elif code == 0x3:
-            state[X] = number
-            state[POLARITY] = value >> 11
-        elif code == 0x2:
-            state[OUTSIDE if has_low and has_row else UNSYNCED] += 1
+            # While a jump is not believed yet, the low part alone says that time went on.
+            if not steady and value < low:
+                high += 1
+            low = value
+            floor = max(floor, (high << 12) | low)
+            now = floor * 1000
+            has_low, synced = True, has_row
+        elif word == again:
+            pass  # the high time once more, as sensors send it every 16 us
         elif code == 0x8:
             before = high
             if has_high:
@@ -126,19 +107,38 @@ def evt3(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any
             if high != before:
                 low = 0
                 floor = max(floor, high << 12)
+                now = floor * 1000
             steady = state[CONFIRMED] == 0
             again = 0x8000 | (high & 0xFFF) if steady else -1
-        elif code == 0x6:
-            # While a jump is not believed yet, the low part alone says that time went on.
-            if has_high:
-                high += value < low
-                low, has_low = value, True
-                floor = max(floor, (high << 12) | low)
+        elif code == 0x3:
+            base = value & 0x7FF
+            polarity = value >> 11
+        elif code == 0x4 or code == 0x5:  # 12 or 8 pixels in a row
+            span = 12 if code == 0x4 else 8
+            valid = uint32(value & ((1 << span) - 1))
+            if not synced or base < 0 or row >= height:
+                state[OUTSIDE if synced and base >= 0 else UNSYNCED] += count_bits(valid)
+                valid = uint32(0)
+            while valid != 0:
+                column = base + lowest_bit(valid)
+                valid = uint32(valid & (valid - uint32(1)))
+                x[n] = column
+                y[n] = row
+                t[n] = now
+                p[n] = polarity
+                good = column < width
+                n += np.uint64(good)
+                if not good:
+                    state[OUTSIDE] += 1
+            base += span if base >= 0 else 0
+        elif (EVT3_IGNORED >> code) & 1:
+            ignored += 1
         else:
             state[UNKNOWN] += 1
     state[IGNORED] += ignored
     state[FLOOR], state[HIGH], state[LOW] = floor, high, low
-    state[HAS_HIGH], state[HAS_LOW], state[Y] = has_high, has_low, row if has_row else -1
+    state[HAS_HIGH], state[HAS_LOW] = has_high, has_low
+    state[X], state[POLARITY], state[Y] = base, polarity, row if has_row else -1
     return n
 
 
