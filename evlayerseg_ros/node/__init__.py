@@ -1,1 +1,1 @@
-"""The thin ROS layer, and the only room that imports rclpy: the node, messages, QoS, diagnostics."""
+"""The thin ROS layer and the only room that imports rclpy: node, messages, QoS, diagnostics."""

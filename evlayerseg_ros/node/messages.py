@@ -92,7 +92,7 @@ def push_event_array(stream: PacketStream, message: bytes) -> tuple[list[Window]
 def to_bytes(data: np.ndarray | bytes) -> array:
     """uint8[] as rclpy takes it without looking at each element."""
     filled = array("B")
-    filled.frombytes(memoryview(data).cast("B") if len(data) else b"")
+    filled.frombytes(data.reshape(-1).view(np.uint8).data if isinstance(data, np.ndarray) else data)
     return filled
 
 

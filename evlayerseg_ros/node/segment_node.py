@@ -98,7 +98,10 @@ class SegmentNode(LifecycleNode):
             self.trigger_shutdown()
 
     def _autostart(self) -> None:
+        if self._starter is None:  # the timer may have been due more than once
+            return
         self.destroy_timer(self._starter)
+        self._starter = None
         if self._state == "unconfigured" and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
@@ -119,7 +122,9 @@ class SegmentNode(LifecycleNode):
 
     def _configure(self) -> None:
         get = partial(parameters.value, self)
-        self._segmenter = Segmenter.load(get("model"), get("provider"), threads=get("threads"))
+        self._segmenter = Segmenter.load(
+            get("model"), get("provider"), get("precision"), get("threads")
+        )
         warm_up(self._segmenter, get("sensor.width"), get("sensor.height"))
         output_qos = parameters.qos(self, "output")
         for name in OUTPUTS:

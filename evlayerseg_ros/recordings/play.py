@@ -97,7 +97,7 @@ def play(
                     for out in encoded(packet):
                         first = out.stamp if first is None else first
                         _wait(start + (out.stamp - first) * 1e-9 / rate, played)
-                        number = packet.seq if packet.encoding != "events" else seq
+                        number = seq if packet.seq is None else packet.seq
                         publisher.publish(*out[:6], number, out.frame_id)
                         seq += 1
                         played.packets += 1
@@ -110,7 +110,7 @@ def play(
 
 def encoded(packet: Packet) -> Iterator[Encoded]:
     """A packet of a recording as EventPackets: as it is, or its events in encoding mono."""
-    if packet.encoding != "events":
+    if packet.events is None:
         yield Encoded(
             packet.encoding,
             packet.width,
@@ -121,8 +121,7 @@ def encoded(packet: Packet) -> Iterator[Encoded]:
             packet.frame_id,
         )
         return
-    events = packet.events
-    for part in slices(events):
+    for part in slices(packet.events):
         base = int(part.t[0])
         yield Encoded(
             "mono",

@@ -1,0 +1,194 @@
+"""The real node in its own process, and a client that talks to it over DDS."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from event_camera_msgs.msg import EventPacket
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from evlayerseg_ros.events.codecs import encode_mono
+from evlayerseg_ros.events.types import Events
+
+TIMEOUT = 60.0
+MS = 1_000_000
+# ROS time at which moving_box() begins, ns.
+EPOCH = 1_700_000_000_000_000_000
+
+
+class Client:
+    """A ROS node beside the one under test."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node("client", context=self.context)
+        self.executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.diagnostics = self.hear(DiagnosticArray, "/diagnostics")
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    def hear(self, kind: type, topic: str, depth: int = 1000) -> list[Any]:
+        """Subscribes; what comes lands in the list."""
+        heard: list[Any] = []
+        self.node.create_subscription(kind, topic, heard.append, depth)
+        return heard
+
+    def until(self, ready: Callable[[], Any], what: str) -> Any:
+        """Spins until ready() says something true, and returns it."""
+        deadline = time.monotonic() + TIMEOUT
+        while not (result := ready()):
+            assert time.monotonic() < deadline, f"waited {TIMEOUT} s for {what}"
+            self.executor.spin_once(timeout_sec=0.05)
+        return result
+
+    def call(self, kind: type, name: str, request: Any) -> Any:
+        """Calls a service."""
+        client = self.node.create_client(kind, name)
+        self.until(client.service_is_ready, f"service {name}")
+        future = client.call_async(request)
+        self.until(future.done, f"an answer of {name}")
+        self.node.destroy_client(client)
+        return future.result()
+
+    def state(self) -> str:
+        return self.call(GetState, "/evlayerseg/get_state", GetState.Request()).current_state.label
+
+    def change(self, label: str) -> bool:
+        request = ChangeState.Request()
+        request.transition.label = label
+        return self.call(ChangeState, "/evlayerseg/change_state", request).success
+
+    def wait_active(self) -> None:
+        self.until(lambda: self.state() == "active", "the node to be active")
+
+    def publisher(self, kind: type = EventPacket, reliable: bool = True) -> Any:
+        """A publisher on the node's ~/events that the node hears."""
+        qos = QoSProfile(depth=1000)
+        if not reliable:
+            qos.reliability = ReliabilityPolicy.BEST_EFFORT
+        return self.node.create_publisher(kind, "/evlayerseg/events", qos)
+
+    def matched(self, publisher: Any) -> Any:
+        self.until(publisher.get_subscription_count, "the node to subscribe")
+        return publisher
+
+    def connected(self, topic: str) -> None:
+        """Waits until the node's publisher of a topic is matched with ours subscription."""
+        self.until(lambda: self.node.count_publishers(topic), f"a publisher of {topic}")
+
+    def told(self, wanted: Callable[[Any], bool], what: str) -> Any:
+        """The first diagnostic status from now on that is wanted."""
+        self.diagnostics.clear()
+
+        def found() -> Any:
+            statuses = [s for message in self.diagnostics for s in message.status]
+            return next((s for s in statuses if wanted(s)), None)
+
+        return self.until(found, what)
+
+
+class NodeProcess:
+    """The executable `segment`; its output is in `log`."""
+
+    def __init__(self, log: Path, *parameters: str) -> None:
+        arguments = [word for parameter in parameters for word in ("-p", parameter)]
+        self._log = log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "evlayerseg_ros.node.segment",
+                    "--ros-args",
+                    "-p",
+                    "threads:=1",
+                    *arguments,
+                ],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Sends a signal and returns the exit status."""
+        if self.alive():
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+@contextmanager
+def running(log: Path, *parameters: str) -> Iterator[NodeProcess]:
+    """The node, ended on leaving; `parameters` as NAME:=VALUE."""
+    node = NodeProcess(log, *parameters)
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
+def moving_box(duration: int = 200 * MS, rate: int = 200_000) -> Events:
+    """A textured background at 40 px/s and a box at 200 px/s on 128x96 px.
+
+    Args:
+        duration: ns.
+        rate: events per second.
+    """
+    rng = np.random.default_rng(3)
+    n = int(rate * duration * 1e-9)
+    t = np.sort(rng.integers(0, duration, n))
+    t[0], t[-1] = 0, duration - 1
+    boxed = rng.random(n) < 0.4
+    dot = rng.integers(0, 60, n)
+    places = rng.random((60, 2))
+    x = np.where(boxed, 20 + 30 * places[dot, 0] + t * 200e-9, 127 * places[dot, 0] + t * 40e-9)
+    y = np.where(boxed, 30 + 30 * places[dot, 1], 95 * places[dot, 1])
+    return Events.from_arrays(x.astype(int) % 128, y.astype(int), t, rng.integers(0, 2, n), 128, 96)
+
+
+def packets(events: Events, length: int = 10 * MS, encoding: str = "mono") -> list[EventPacket]:
+    """The events as EventPackets of `length` ns each, stamped from EPOCH on."""
+    out = []
+    for seq, begin in enumerate(range(0, int(events.t[-1]) + 1, length)):
+        first, last = np.searchsorted(events.t, [begin, begin + length])
+        data = array("B", encode_mono(events[first:last], begin))
+        packet = EventPacket(
+            height=96, width=128, seq=seq, time_base=begin, encoding=encoding, events=data
+        )
+        stamp = EPOCH + begin
+        packet.header.stamp.sec, packet.header.stamp.nanosec = divmod(stamp, 1_000_000_000)
+        packet.header.frame_id = "camera_optical"
+        out.append(packet)
+    return out
+
+
+def stamp_of(message: Any) -> int:
+    """A message's header stamp in ns."""
+    return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
