@@ -33,39 +33,39 @@ NEAR = 65_000_000
 
 
 @njit(**JIT)
-def _in_order(time: int, floor: int, state: Any) -> int:
-    """The event's time as the clock `floor` allows: in a packet, time never goes back."""
-    if time < floor:
-        state[GLITCHES] += 1
-        if state[FRESH] == 0 or floor - time <= NEAR:
-            time = floor
-    state[FRESH] = 0
-    return time
+def _late(time: int, floor: int, fresh: bool, state: Any) -> int:
+    """The clock after an event's `time` below the clock `floor`: in a packet it never goes back."""
+    state[GLITCHES] += 1
+    return time if fresh and floor - time > NEAR else floor
 
 
 @njit(**JIT)
 def libcaer(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
     """libcaer's events: address and 31 bits of time in us, which rolls over after 36 min."""
-    n = 0
-    floor = state[FLOOR]
-    for k in range(0, len(words), 2):
-        low = np.int64(words[k + 1] & 0x7FFFFFFF)
+    n = np.uint64(0)
+    floor, base, high, last = state[FLOOR], state[BASE], state[HIGH], state[LOW]
+    fresh = state[FRESH] != 0
+    for k in range(np.uint64(0), np.uint64(len(words)), np.uint64(2)):
+        address = np.int64(words[k])
+        low = np.int64(words[k + np.uint64(1)] & 0x7FFFFFFF)
         # A packet lasts milliseconds: it sees at most one roll-over, a step back by nearly all.
-        if state[HIGH] == 0 and state[LOW] - low > 1 << 30:
-            state[HIGH] = 1 << 31
-        state[LOW] = low
-        floor = _in_order(state[BASE] + (state[HIGH] + low) * 1000, floor, state)
-        address = words[k]
+        if high == 0 and last - low > 1 << 30:
+            high = 1 << 31
+        last = low
+        time = base + (high + low) * 1000
+        floor = time if time >= floor else _late(time, floor, fresh, state)
+        fresh = False
         column, row = address >> 17, (address >> 2) & 0x7FFF
-        if column < width and row < height:
-            x[n] = column
-            y[n] = row
-            t[n] = floor
-            p[n] = (address >> 1) & 1
-            n += 1
-        else:
+        x[n] = column
+        y[n] = row
+        t[n] = floor
+        p[n] = (address >> 1) & 1
+        good = (column < width) & (row < height)
+        n += np.uint64(good)
+        if not good:
             state[OUTSIDE] += 1
-    state[FLOOR] = floor
+    state[FLOOR], state[HIGH], state[LOW] = floor, high, last
+    state[FRESH] = fresh
     return n
 
 
@@ -74,54 +74,59 @@ def libcaer_cmp(
     words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any
 ) -> int:
     """libcaer_driver's compressed form: 16-bit words, 12 + 12 bits of us since the time base."""
-    n = 0
-    floor, column, base, polarity = state[FLOOR], state[X], state[Y], state[POLARITY]
-    for word in words:
+    n = np.uint64(0)
+    floor, high, low = state[FLOOR], state[HIGH], state[LOW]
+    column, base, polarity = state[X], state[Y], state[POLARITY]
+    fresh, time_base = state[FRESH] != 0, state[BASE]
+    for k in range(np.uint64(len(words))):
+        word = np.int64(words[k])
         code = word >> 12
-        value = np.int64(word & 0xFFF)
+        value = word & 0xFFF
+        if code == 0x3 or code == 0x5:
+            time = time_base + ((high << 12) | low) * 1000
+            floor = time if time >= floor else _late(time, floor, fresh, state)
+            fresh = False
         if code == 0x3:  # one event
             row = value & 0x7FF
-            floor = _in_order(state[BASE] + ((state[HIGH] << 12) | state[LOW]) * 1000, floor, state)
-            if column < 0:
-                state[UNSYNCED] += 1
-            elif column < width and row < height:
-                x[n] = column
-                y[n] = row
-                t[n] = floor
-                p[n] = value >> 11
-                n += 1
-            else:
-                state[OUTSIDE] += 1
+            x[n] = column
+            y[n] = row
+            t[n] = floor
+            p[n] = value >> 11
+            good = (column >= 0) & (column < width) & (row < height)
+            n += np.uint64(good)
+            if not good:
+                state[OUTSIDE if column >= 0 else UNSYNCED] += 1
         elif code == 0x2:
             column = value & 0x7FF
         elif code == 0x1:
-            state[LOW] = value
+            low = value
         elif code == 0x0:
-            state[HIGH] = value
+            high = value
         elif code == 0x4:
             base = value & 0x7FF
             polarity = value >> 11
         elif code == 0x5:  # 8 pixels in a column
-            floor = _in_order(state[BASE] + ((state[HIGH] << 12) | state[LOW]) * 1000, floor, state)
             valid = uint32(value & 0xFF)
+            if column < 0 or base < 0 or column >= width:
+                state[OUTSIDE if column >= 0 and base >= 0 else UNSYNCED] += count_bits(valid)
+                valid = uint32(0)
             while valid != 0:
                 row = base + lowest_bit(valid)
                 valid = uint32(valid & (valid - uint32(1)))
-                if column < 0 or base < 0:
-                    state[UNSYNCED] += 1
-                elif column < width and row < height:
-                    x[n] = column
-                    y[n] = row
-                    t[n] = floor
-                    p[n] = polarity
-                    n += 1
-                else:
+                x[n] = column
+                y[n] = row
+                t[n] = floor
+                p[n] = polarity
+                good = row < height
+                n += np.uint64(good)
+                if not good:
                     state[OUTSIDE] += 1
-            if base >= 0:
-                base += 8
+            base += 8 if base >= 0 else 0
         else:
             state[UNKNOWN] += 1
-    state[FLOOR], state[X], state[Y], state[POLARITY] = floor, column, base, polarity
+    state[FLOOR], state[HIGH], state[LOW] = floor, high, low
+    state[X], state[Y], state[POLARITY] = column, base, polarity
+    state[FRESH] = fresh
     return n
 
 
@@ -131,29 +136,28 @@ def libcaer_cmp_capacity(words: Any) -> int:
     n = 0
     for word in words:
         code = word >> 12
-        if code == 0x3:
-            n += 1
-        elif code == 0x5:
-            n += count_bits(uint32(word & 0xFF))
+        n += (code == 0x3) + count_bits(uint32(word & (code == 0x5) * uint32(0xFF)))
     return n
 
 
 @njit(**JIT)
 def mono(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
     """One event in 64 bits: 32 bits of ns since the time base, x, y, polarity."""
-    n = 0
-    floor = state[FLOOR]
-    for k in range(0, len(words), 2):
-        floor = _in_order(state[BASE] + np.int64(words[k]), floor, state)
-        address = words[k + 1]
+    n = np.uint64(0)
+    floor, base, fresh = state[FLOOR], state[BASE], state[FRESH] != 0
+    for k in range(np.uint64(0), np.uint64(len(words)), np.uint64(2)):
+        time = base + np.int64(words[k])
+        address = np.int64(words[k + np.uint64(1)])
+        floor = time if time >= floor else _late(time, floor, fresh, state)
+        fresh = False
         column, row = address & 0xFFFF, (address >> 16) & 0x7FFF
-        if column < width and row < height:
-            x[n] = column
-            y[n] = row
-            t[n] = floor
-            p[n] = address >> 31
-            n += 1
-        else:
+        x[n] = column
+        y[n] = row
+        t[n] = floor
+        p[n] = address >> 31
+        good = (column < width) & (row < height)
+        n += np.uint64(good)
+        if not good:
             state[OUTSIDE] += 1
-    state[FLOOR] = floor
+    state[FLOOR], state[FRESH] = floor, fresh
     return n
