@@ -14,10 +14,19 @@ from click.testing import CliRunner
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import report
-from evlayerseg_ros.evaluation.evaluate import Length, SequenceScores, evaluate_sequence, windows_at
+from evlayerseg_ros.evaluation.evaluate import (
+    Length,
+    SequenceScores,
+    evaluate_sequence,
+    events_of,
+    windows_at,
+)
 from evlayerseg_ros.evaluation.truth import Truth, load_truth
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.inference.segmentation import Segmentation
+from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.training.presets import write_sequence
+from evlayerseg_ros.training.simulator import Layer, Motion, Scene, Sensor
 
 WIDTH, HEIGHT, SIDE = 40, 30, 10
 SPEED = 100.0  # px/s, of the box to the right
@@ -172,6 +181,41 @@ def test_command_reads_the_authors_layout_as_it_reads_npz(tmp_path) -> None:
     assert 0 <= results[0]["mean"]["iou"] <= 1
     assert results[0]["mean"]["event_iou"] is None  # these masks do not tell
     assert (tmp_path / "report" / "index.html").exists()
+
+
+def test_the_simulators_own_truth_scores_nearly_perfectly(tmp_path) -> None:
+    """Simulator, carried masks, warped events and metrics agree on times, signs and axes."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:200, :240]
+    back = np.sin(rows / 6) * np.cos(columns / 7)
+    thing = 2 * np.sin(np.mgrid[:44, :44].sum(0) / 3)
+    nothing, still = np.zeros(2), np.ones(2)
+    pan = Motion(np.array([[6.0, 3], [-6, -3]]), nothing, still)
+    cross = Motion(np.array([[-30.0, 10], [40, -10]]), np.array([0.0, 0.2]), np.array([1.0, 1.1]))
+    layers = [
+        Layer(back.astype(np.float32), None, pan),
+        Layer(thing.astype(np.float32), np.ones((44, 44), np.float32), cross),
+    ]
+    scene = Scene(layers, 0.25, Sensor(width=160, height=120, threshold=(0.2, 0.2)))
+    path = tmp_path / "scene.npz"
+    write_sequence(path, scene, rng)
+    truth = load_truth(None, path)
+
+    def told(window: Window) -> Segmentation:
+        end = window.end * 1e-9
+        velocity = np.stack([scene.velocity(layer, end) for layer in (0, 1)])
+        return Segmentation(window, scene.labels(end), velocity)
+
+    with open_recording(path) as opened:
+        result = evaluate_sequence("scene", events_of(opened), truth, told, Length(0, 25_000_000))
+    found = result.mean()
+    assert len(result.times) >= 8
+    assert found["dr"] == 1
+    assert found["iou"] > 0.95
+    assert found["event_iou"] > 0.8  # events at the border of a small object go either way
+    assert found["fwl"] > 1.1 and found["rsat"] < 1
+    speeds = np.abs(truth.affine[:, 1, :, 2]).max()
+    assert found["flow_error"] < 0.1 * speeds
 
 
 @pytest.mark.parametrize("name", ["missing", "empty", "text.npz", "keys.npz", "shapes.npz"])

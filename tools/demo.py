@@ -138,12 +138,12 @@ def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
                 child.wait()
 
 
-def simulate(path: Path) -> None:
-    """Writes a recording of a moving object before a moving background."""
-    from evlayerseg_ros.training.simulate import write_preset
+def simulated(folder: Path) -> Path:
+    """A recording of a moving object before a moving background."""
+    from evlayerseg_ros.training.presets import write_preset
 
     print("simulating a moving object before a moving background", flush=True)
-    write_preset("demo", path, seed=7)
+    return write_preset("demo", folder, seed=7)[0]
 
 
 def perform(recording: Path, listener: Listener) -> None:
@@ -211,11 +211,7 @@ def main() -> int:
     rclpy.init(args=[])
     listener = Listener()
     with TemporaryDirectory() as folder:
-        recording = arguments.recording
-        if recording is None:
-            recording = Path(folder) / "demo.npz"
-            simulate(recording)
-        perform(recording, listener)
+        perform(arguments.recording or simulated(Path(folder)), listener)
     rclpy.try_shutdown()
     if not listener.masks or not listener.packets:
         print("No masks came out; what the node said stands above.", file=sys.stderr)

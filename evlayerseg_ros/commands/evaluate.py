@@ -58,7 +58,7 @@ def evaluate(
     length = Length(0, round(window_ms * 1e6)) if window_ms else Length(window_events or 50_000)
     segmenter = options.load_segmenter(model, provider, threads)
     sequences = []
-    with tqdm(unit="window", desc="evaluate") as bar:
+    with tqdm(unit="window", desc="evaluate", disable=None) as bar:
         for name, path in _names(recordings).items():
             truth = load_truth(masks, path)
             with open_recording(path, topic) as opened:

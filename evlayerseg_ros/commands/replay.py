@@ -74,7 +74,9 @@ def replay(
     with open_recording(recording, topic) as opened:
         segmenter = options.load_segmenter(model, provider, threads)
         whole = not start and duration is None
-        with tqdm(unit="packet", desc=recording.name, total=opened.total if whole else None) as bar:
+        total = opened.total if whole else None
+        # disable=None: no bar where stderr is no terminal.
+        with tqdm(unit="packet", desc=recording.name, total=total, disable=None) as bar:
             summary = run(
                 part_of(_counted(opened, bar), start, duration),
                 segmenter,
