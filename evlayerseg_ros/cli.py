@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from evlayerseg_ros import __version__
 from evlayerseg_ros.commands.evaluate import evaluate
 from evlayerseg_ros.commands.live import play, segment
 from evlayerseg_ros.commands.replay import replay
+from evlayerseg_ros.commands.training import export, simulate, train
 from evlayerseg_ros.errors import InputError
 
 
@@ -38,7 +40,7 @@ def main() -> None:
     """Motion segmentation of event cameras: which pixels move on their own, and how."""
 
 
-for _command in (segment, play, replay, evaluate):
+for _command in (segment, play, replay, evaluate, simulate, train, export):
     main.add_command(_command)
 
 
@@ -47,19 +49,13 @@ def run_command(name: str) -> None:
     main(args=[name, *sys.argv[1:]], prog_name="evlayerseg")
 
 
-def play_main() -> None:
-    """Console script `play`."""
-    run_command("play")
-
-
-def replay_main() -> None:
-    """Console script `replay`."""
-    run_command("replay")
-
-
-def evaluate_main() -> None:
-    """Console script `evaluate`."""
-    run_command("evaluate")
+# Console scripts, one a command.
+play_main = partial(run_command, "play")
+replay_main = partial(run_command, "replay")
+evaluate_main = partial(run_command, "evaluate")
+simulate_main = partial(run_command, "simulate")
+train_main = partial(run_command, "train")
+export_main = partial(run_command, "export")
 
 
 if __name__ == "__main__":

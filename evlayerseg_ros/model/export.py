@@ -15,11 +15,12 @@ from torch import nn
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.inference.segmenter import METADATA_KEY, ModelInfo
 from evlayerseg_ros.model.layernet import LayerNet, fold
+from evlayerseg_ros.model.network import Network
 from evlayerseg_ros.model.paper import PaperNet
 
 OPSET = 17
 TOLERANCE = 1e-3  # relative to the largest output
-VARIANTS: dict[str, type[nn.Module]] = {net.variant: net for net in (LayerNet, PaperNet)}
+VARIANTS: dict[str, type[Network]] = {net.variant: net for net in (LayerNet, PaperNet)}
 
 
 class _Runtime(nn.Module):
@@ -34,7 +35,7 @@ class _Runtime(nn.Module):
         return masks, affine
 
 
-def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
     """The network of a checkpoint with its averaged weights, and everything else in the file.
 
     Raises:
@@ -51,7 +52,7 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     return network, state
 
 
-def export(network: nn.Module, out: Path, name: str, regime: str, training: dict[str, Any]) -> None:
+def export(network: Network, out: Path, name: str, regime: str, training: dict[str, Any]) -> None:
     """Write a network as ONNX with its metadata, and check that ONNX Runtime gives the same
     answers.
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.model.affine import fit_affine
+from evlayerseg_ros.model.network import Network
 
 MASK_STRIDE = 2  # cells of the voxel grid per step of the mask
 FLOW_STRIDE = 4  # and of the displacement map
@@ -55,8 +56,8 @@ class StandardConv(nn.Module):
         """The plain convolution with the same answer."""
         outputs, inputs = self.weight.shape[:2]
         conv = nn.Conv2d(inputs, outputs, 3, self.stride, 1)
-        conv.weight.data.copy_(self.filters().detach())
-        conv.bias.data.copy_(self.bias.detach())
+        conv.weight = nn.Parameter(self.filters().detach())
+        conv.bias = nn.Parameter(self.bias.detach())
         return conv
 
 
@@ -95,7 +96,7 @@ class Context(nn.Module):
         return x + self.linear(x.mean((2, 3), keepdim=True))
 
 
-class LayerNet(nn.Module):
+class LayerNet(Network):
     """U-Net at 1/2, 1/4, 1/8 and 1/16 of the voxel grid with a mask head and a motion head.
 
     Args:

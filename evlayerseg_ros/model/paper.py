@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.model.affine import affine_field, pixel_grid
+from evlayerseg_ros.model.network import Network
 
 SIZE = (480, 640)  # rows and columns that the fully connected flow head is bound to
 GAMMA = 100.0
@@ -33,7 +34,7 @@ class Residual(nn.Module):
         return functional.relu(x + self.second(functional.relu(self.first(x))))
 
 
-class PaperNet(nn.Module):
+class PaperNet(Network):
     """Encoder, segmentation module and flow module as published; 28.4 M parameters.
 
     Args:

@@ -161,7 +161,7 @@ def simulate(scene: Scene, rng: np.random.Generator) -> tuple[Events, np.ndarray
     sensor = scene.sensor
     times, stride, centres, radii = _sampling(scene)
     maps, textures, alphas, shapes = _pack(scene, times)
-    capacity = 1 << 20
+    capacity = 1 << 23  # only what is written takes memory
     while True:
         x = np.empty(capacity, np.uint16)
         y = np.empty(capacity, np.uint16)

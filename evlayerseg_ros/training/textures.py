@@ -36,7 +36,7 @@ def _load(path: Path, longest: int) -> np.ndarray:
     if image is None:
         raise InputError(f"{path} cannot be read as an image.")
     if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+        image = (image / 257).astype(np.uint8)
     if image.ndim == 2:
         image = image[..., None]
     opaque = np.full(image.shape[:2], 255, np.uint8)
@@ -55,15 +55,22 @@ class TextureBank:
     Args:
         photos: image files for backgrounds and for the faces of shapes.
         cutouts: image files with an alpha channel for objects.
+        procedural: share of surfaces that are procedural although there are photos.
     """
 
-    def __init__(self, photos: list[Path] | None = None, cutouts: list[Path] | None = None) -> None:
+    def __init__(
+        self,
+        photos: list[Path] | None = None,
+        cutouts: list[Path] | None = None,
+        procedural: float = 0.35,
+    ) -> None:
         self.photos = photos or []
         self.cutouts = cutouts or []
+        self.procedural = procedural if self.photos else 1.0
 
     def surface(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
         """uint8 [h, w]: a random opaque texture of (width, height) px."""
-        if self.photos and rng.random() < 0.65:
+        if rng.random() >= self.procedural:
             image = _crop(rng, _load(self.photos[rng.integers(len(self.photos))], 2000), size)
         else:
             kind = rng.choice(["leaves", "leaves", "clouds", "stripes", "cells"])
@@ -87,7 +94,8 @@ class TextureBank:
             both = cv2.resize(both, None, fx=scale, fy=scale, interpolation=way)
             if rng.random() < 0.5:
                 both = both[:, ::-1]
-            image, alpha = _grade(rng, both[..., 0].copy()), both[..., 1].astype(np.float32) / 255
+            image = _grade(rng, both[..., 0].copy())
+            alpha = (both[..., 1] / 255).astype(np.float32)
         else:
             alpha = shape(rng, side)
             image = self.surface(rng, (side, side))

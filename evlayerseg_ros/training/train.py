@@ -17,6 +17,7 @@ from tqdm import tqdm
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.model.layernet import LayerNet
 from evlayerseg_ros.training.losses import event_iou, supervised_loss
+from evlayerseg_ros.training.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
 from evlayerseg_ros.training.scenes import random_scene
 from evlayerseg_ros.training.simulator import simulate
 from evlayerseg_ros.training.stream import SceneStream, cut_sample, to_tensors
@@ -50,12 +51,19 @@ class Settings:
     seed: int = 0
 
 
+PRESETS = {
+    "default": Settings(),
+    "smoke": Settings(steps=150, batch=8, validate=75, windows=8, reuse=24),
+}
+REGIME = "labels"  # what teaches: the simulator's labels
+
+
 def validation_set(
     bank: TextureBank, network: LayerNet, windows: int, seed: int
 ) -> dict[str, torch.Tensor]:
     """Windows of 50,000 events of the paper's kind of scene, one from each of `windows` scenes."""
     rng = np.random.default_rng([seed, 1 << 20])
-    samples = []
+    samples: list[dict[str, torch.Tensor]] = []
     while len(samples) < windows:
         scene = random_scene(rng, bank, "paper", duration=0.2)
         events, labels = simulate(scene, rng)
@@ -88,7 +96,6 @@ def train(
     settings: Settings,
     photos: list[Path],
     cutouts: list[Path],
-    held_out: list[Path],
     resume: bool = False,
 ) -> Path:
     """Train LayerNet with the simulator's labels.
@@ -96,8 +103,8 @@ def train(
     Args:
         out: folder for checkpoint.pt and curves.csv.
         settings: how.
-        photos, cutouts: folders of images for the simulated scenes; none: procedural textures only.
-        held_out: folders of photographs for validation.
+        photos, cutouts: folders of images for the simulated scenes, beside the photographs that
+            scikit-image ships and procedural textures.
         resume: go on from the checkpoint in `out`.
 
     Returns:
@@ -109,7 +116,8 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
     torch.manual_seed(settings.seed)
-    network = LayerNet().to(memory_format=torch.channels_last)
+    network = LayerNet()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(
         network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
@@ -123,9 +131,9 @@ def train(
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         step = state["step"]
-    bank = TextureBank(image_files(photos), image_files(cutouts))
-    held = TextureBank(image_files(held_out), [])
-    data = validation_set(held, network, settings.windows, settings.seed)
+    bank = TextureBank(photographs(TRAINING_PHOTOS) + image_files(photos), image_files(cutouts))
+    held_out = TextureBank(photographs(EVALUATION_PHOTOS))
+    data = validation_set(held_out, network, settings.windows, settings.seed)
     stream = SceneStream(bank, network.voxel, settings.seed + step, settings.reuse)
     # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
     loader = iter(
@@ -136,7 +144,7 @@ def train(
     )  # fmt: skip
     curves = (out / "curves.csv").open("a", newline="")
     writer = csv.writer(curves)
-    began, running = time.time(), 0.0
+    began, running = time.time(), math.nan
     bar = tqdm(total=settings.steps, initial=step, unit="step")
     while step < settings.steps:
         batch = next(loader)
@@ -153,7 +161,8 @@ def train(
         with torch.no_grad():
             for mean, value in zip(average.parameters(), network.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
-        running += 0.02 * (float(losses["total"]) - running) if step > 1 else float(losses["total"])
+        loss = float(losses["total"].detach())
+        running = loss if math.isnan(running) else running + 0.02 * (loss - running)
         bar.update()
         bar.set_postfix(loss=f"{running:.3f}", refresh=False)
         if step % settings.validate == 0 or step == settings.steps:
@@ -167,7 +176,9 @@ def train(
                 {
                     "variant": network.variant,
                     "settings": network.settings,
+                    "regime": REGIME,
                     "training": asdict(settings),
+                    "data": {"photos": len(bank.photos), "cutouts": len(bank.cutouts)},
                     "scores": scores,
                     "step": step,
                     "network": network.state_dict(),

@@ -1,0 +1,123 @@
+"""The commands that simulate, train and export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evlayerseg_ros.commands import options
+from evlayerseg_ros.errors import InputError
+
+PRESETS = ["demo", "affine25", "object", "many", "none", "static", "faint"]
+
+
+@click.command()
+@click.argument("out", type=options.PATH)
+@click.option(
+    "--preset",
+    type=click.Choice(PRESETS),
+    default="demo",
+    show_default=True,
+    help="affine25 is the evaluation set of the README; the others but demo are its companions.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def simulate(out: Path, preset: str, seed: int) -> None:
+    """Simulate sequences with events, labels, masks and motion into the folder OUT.
+
+    Each is an npz that every other command reads as a recording, with its truth inside.
+    """
+    from evlayerseg_ros.training.presets import write_preset
+
+    for path in write_preset(preset, out, seed):
+        click.echo(path)
+
+
+def _folders(function: click.decorators.FC) -> click.decorators.FC:
+    """Options that name folders of images."""
+    for name, text in (
+        ("--cutouts", "Folder of images with an alpha channel, for objects; may be repeated."),
+        ("--photos", "Folder of photographs, for backgrounds and objects; may be repeated."),
+    ):
+        function = click.option(name, type=options.PATH, multiple=True, help=text)(function)
+    return function
+
+
+@click.command()
+@click.argument("out", type=options.PATH)
+@click.option(
+    "--preset",
+    type=click.Choice(["smoke", "default"]),
+    default="default",
+    show_default=True,
+    help="smoke takes three minutes on two cores and only shows that learning works.",
+)
+@_folders
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Optimiser steps instead of the preset's."
+)
+@click.option("--batch", type=click.IntRange(min=1), help="Windows a step instead of the preset's.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed instead of the preset's.")
+@click.option("--resume", is_flag=True, help="Go on from OUT/checkpoint.pt.")
+def train(
+    out: Path,
+    preset: str,
+    photos: tuple[Path, ...],
+    cutouts: tuple[Path, ...],
+    steps: int | None,
+    batch: int | None,
+    seed: int | None,
+    resume: bool,
+) -> None:
+    """Train LayerNet on simulated scenes; OUT gets checkpoint.pt and curves.csv.
+
+    Scenes are made while training runs, from photographs that scikit-image ships, procedural
+    textures, and the folders given; their labels come from the simulator. Nothing is downloaded.
+    """
+    _need_torch()
+    from dataclasses import replace
+
+    from evlayerseg_ros.training.train import PRESETS as SETTINGS
+    from evlayerseg_ros.training.train import train as run
+
+    given = {"steps": steps, "batch": batch, "seed": seed}
+    settings = replace(
+        SETTINGS[preset], **{key: value for key, value in given.items() if value is not None}
+    )
+    click.echo(run(out, settings, list(photos), list(cutouts), resume))
+
+
+@click.command()
+@click.argument("checkpoint", type=options.PATH)
+@click.option("-o", "--output", type=options.PATH, required=True, help="ONNX file to write.")
+@click.option("--name", help="Name of the weights; the file's stem if left out.")
+def export(checkpoint: Path, output: Path, name: str | None) -> None:
+    """Write CHECKPOINT as an ONNX file that every other command takes as --model.
+
+    CHECKPOINT is what `evlayerseg train` wrote. `paper` exports the paper's network with random
+    weights, to measure its speed. Torch's and ONNX Runtime's answers are compared before it ends.
+    """
+    _need_torch()
+    from evlayerseg_ros.model.export import export as run
+    from evlayerseg_ros.model.export import load_checkpoint
+    from evlayerseg_ros.model.paper import PaperNet
+
+    if str(checkpoint) == "paper":
+        run(PaperNet(), output, name or output.stem, "none", {})
+    else:
+        network, state = load_checkpoint(checkpoint)
+        about = {key: state[key] for key in ("training", "step", "scores", "data")}
+        run(network, output, name or output.stem, state["regime"], about)
+    click.echo(output)
+
+
+def _need_torch() -> None:
+    """Say what is missing where the training extra is not installed."""
+    try:
+        import onnx
+        import torch
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is missing: training and export need the package's [train] extra."
+        ) from error
+    del onnx, torch

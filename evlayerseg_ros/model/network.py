@@ -1,0 +1,28 @@
+"""What every network of this package says of itself, so that training and export need no cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from evlayerseg_ros.events.voxel import VoxelSpec
+
+
+class Network(nn.Module):
+    """Maps a voxel grid to (masks [B, L, h, w], affine [B, L, 2, 3], ...).
+
+    Attributes:
+        variant: name in checkpoints and model files.
+        background: which layer is the background: "first", or "most_events" where training leaves
+            the order open.
+        any_size: whether it takes any sensor, or only 640x480.
+        settings: arguments that make the same network again.
+        voxel: how events become its input.
+    """
+
+    variant: str
+    background: str
+    any_size: bool
+    settings: dict[str, Any]
+    voxel: VoxelSpec
