@@ -56,8 +56,6 @@ class Listener:
         self.diagnostics: dict[str, str] = {}
         self._node = rclpy.create_node("demo")
         hear = self._node.create_subscription
-        loose = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
-        hear(EventPacket, EVENTS, self._hear_packet, loose)
         hear(PointCloud2, f"{NODE}/layers", self._hear_layers, 100)
         hear(DiagnosticArray, "/diagnostics", self._hear_diagnostics, 10)
         for name in PICTURES:
@@ -87,7 +85,8 @@ class Listener:
     def latencies(self) -> list[float]:
         """Seconds from the publication of the packet with a window's last event to its mask here.
 
-        Publication is DDS's source timestamp; here is the subscriber's callback.
+        Publication is DDS's source timestamp; here is the subscriber's callback. The first windows
+        are left out: the packets are heard only from the first mask on.
         """
         packets = sorted(self.packets)
         stamps = [stamp for stamp, _ in packets]
@@ -95,6 +94,11 @@ class Listener:
         # packet whose stamp is not later.
         at = ((bisect_right(stamps, stamp) - 1, arrival) for stamp, arrival in self.masks.items())
         return [(arrival - packets[i][1]) * 1e-9 for i, arrival in at if i >= 0]
+
+    def _hear_packets(self) -> None:
+        """Not before the first mask: `play` waits for a subscriber, and that must be the node."""
+        loose = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._node.create_subscription(EventPacket, EVENTS, self._hear_packet, loose)
 
     def _hear_packet(self, message: EventPacket, info: dict[str, int]) -> None:
         self.packets.append((_ns(message.header.stamp), info["source_timestamp"]))
@@ -114,6 +118,8 @@ class Listener:
             self.pictures[name][stamp] = message
             if name == "mask":
                 self.masks[stamp] = time.time_ns()
+                if len(self.masks) == 1:
+                    self._hear_packets()
 
         return hear
 
@@ -158,14 +164,15 @@ def perform(recording: Path, listener: Listener) -> None:
 
 def figures(listener: Listener) -> str:
     """What was measured, in lines of text."""
-    masks = sorted(listener.masks.values())
-    seconds = max((masks[-1] - min(sent for _, sent in listener.packets)) * 1e-9, 1e-9)
-    events = sum(listener.events.values())
+    arrivals = sorted(listener.masks.values())
+    seconds = (arrivals[-1] - arrivals[0]) * 1e-9
+    windows = len(arrivals) - 1  # after the first, whose arrival begins the time
+    events = sum(listener.events.values()) - listener.events.get(min(listener.masks), 0)
     p50, p99 = np.percentile(listener.latencies(), (50, 99)) * 1e3
     told = listener.diagnostics
     return "\n".join(
         [
-            f"windows      {len(masks)} in {seconds:.2f} s: {len(masks) / seconds:.1f} windows/s",
+            f"windows      {windows} in {seconds:.2f} s: {windows / seconds:.1f} windows/s",
             f"latency      p50 {p50:.1f} ms, p99 {p99:.1f} ms "
             "(last event's packet published -> mask received)",
             f"events       {events * 1e-6:.2f} M: {events * 1e-6 / seconds:.2f} Mev/s",
@@ -213,8 +220,8 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         perform(arguments.recording or simulated(Path(folder)), listener)
     rclpy.try_shutdown()
-    if not listener.masks or not listener.packets:
-        print("No masks came out; what the node said stands above.", file=sys.stderr)
+    if len(listener.masks) < 2 or not listener.packets:
+        print("Hardly a mask came out; what the node said stands above.", file=sys.stderr)
         return 1
     print(figures(listener))
     write_pictures(listener, arguments.out)
