@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SETUP := tools/setup_venv.sh setup.py constraints.txt $(wildcard interfaces/*/*.txt interfaces/*/msg/*)
+SETUP := tools/setup_venv.sh setup.py constraints.txt launch config rviz $(wildcard interfaces/*/*.txt interfaces/*/msg/*)
 
 # A home that cannot be written must not matter.
 export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log

@@ -67,9 +67,10 @@ pip install -c "$constraints" --no-build-isolation -e ".${extras:+[$extras]}"
 
 # The rest of an ament prefix, which pip leaves out of editable installs: links into the tree.
 share=$prefix/share/evlayerseg_ros
-mkdir -p "$share" "$prefix/lib/evlayerseg_ros" "$prefix/share/ament_index/resource_index/packages"
+rm -rf "$share" "$prefix/lib/evlayerseg_ros"
+mkdir -p "$share"/{launch,config,rviz} "$prefix/lib/evlayerseg_ros" "$prefix/share/ament_index/resource_index/packages"
 ln -sfn "$here/resource/evlayerseg_ros" "$prefix/share/ament_index/resource_index/packages/evlayerseg_ros"
-for part in package.xml launch config rviz; do ln -sfn "$here/$part" "$share/$part"; done
+for file in package.xml launch/*.py config/* rviz/*; do ln -s "$here/$file" "$share/$file"; done
 "$bin/python" - "$prefix" <<'EOF'
 import sys
 from importlib.metadata import distribution
@@ -78,7 +79,6 @@ from pathlib import Path
 prefix = Path(sys.argv[1])
 for script in distribution("evlayerseg_ros").entry_points.select(group="console_scripts"):
     link = prefix / "lib/evlayerseg_ros" / script.name
-    link.unlink(missing_ok=True)
     link.symlink_to(prefix / "bin" / script.name)
 EOF
 
