@@ -120,6 +120,12 @@ def test_flow_wheel_is_white_where_nothing_moves() -> None:
     assert pictures.flow_wheel(flow)[0, 0].tolist() == [255, 0, 0]
 
 
+def test_flow_wheel_survives_what_is_no_number() -> None:
+    flow = np.full((2, 2, 2), np.nan, np.float32)
+    flow[0, 0] = np.inf
+    assert pictures.flow_wheel(flow).shape == (2, 2, 3)
+
+
 def test_warped_events_split_over_four_pixels_and_keep_their_sum() -> None:
     image = pictures.image_of_warped_events(np.array([2.25]), np.array([1.5]), 6, 4)
     np.testing.assert_allclose(image[1:3, 2:4], [[0.375, 0.125], [0.375, 0.125]])

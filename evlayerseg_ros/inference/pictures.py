@@ -28,6 +28,9 @@ LAYER_COLORS = (
 _WHEEL_STEPS = (15, 6, 4, 11, 13, 6)
 """Colours of the published wheel from red to yellow, green, cyan, blue, magenta and back."""
 
+_HUES = 1081
+"""Directions that the flow's picture tells apart."""
+
 _TINT = 0.30
 """How strongly the dense mask shows through behind the events."""
 
@@ -78,7 +81,7 @@ def flow_wheel(flow: np.ndarray, full_speed: float | None = None) -> np.ndarray:
     if full_speed is None:
         full_speed = float(speed.max(initial=0.0))
     picture = np.empty((*speed.shape, 3), np.uint8)
-    _paint_flow(picture, speed, angle, np.float32(1.0 / max(full_speed, 1e-9)), _WHEEL)
+    _paint_flow(picture, speed, angle, np.float32(256 / max(full_speed, 1e-9)), _WHEEL)
     return picture
 
 
@@ -132,15 +135,19 @@ def _to_bytes(colors: np.ndarray) -> np.ndarray:
 
 
 def _color_wheel() -> np.ndarray:
-    """The wheel's colours, float32 [55, 3] in 0..1, evenly spaced, from right by way of down."""
+    """The wheel's full colours, uint8 [_HUES, 3], evenly spaced from right by way of down."""
     corners = np.array(
-        [(1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1), (1, 0, 1), (1, 0, 0)], np.float32
+        [(1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1), (1, 0, 1), (1, 0, 0)], np.float64
     )
     arcs = [
-        corners[i] + (corners[i + 1] - corners[i]) * np.arange(n, dtype=np.float32)[:, None] / n
+        corners[i] + (corners[i + 1] - corners[i]) * np.arange(n)[:, None] / n
         for i, n in enumerate(_WHEEL_STEPS)
     ]
-    return np.concatenate(arcs).astype(np.float32)
+    wheel = np.concatenate(arcs)
+    # As published, the last of these colours lies a whole turn from the first.
+    place = np.linspace(0, len(wheel) - 1, _HUES)
+    channels = [np.interp(place, np.arange(len(wheel)), wheel[:, c]) for c in range(3)]
+    return _to_bytes(255 * np.stack(channels, 1))
 
 
 _GROUND_TABLE, _EVENT_TABLE, _SOLID_TABLE = _layer_tables()
@@ -169,20 +176,16 @@ def _draw_events(picture, x, y, p, event_labels, colors):  # type: ignore[no-unt
 
 @njit(cache=True, nogil=True)
 def _paint_flow(picture, speed, angle, scale, wheel):  # type: ignore[no-untyped-def]
-    # As published, the last colour lies a whole turn from the first.
-    last = len(wheel) - 1
-    turn = np.float32(last / (2 * np.pi))
-    one = np.float32(1.0)
+    turn = np.float32((len(wheel) - 1) / (2 * np.pi))
     for row in range(speed.shape[0]):
         for column in range(speed.shape[1]):
-            place = angle[row, column] * turn
-            first = min(int(place), last - 1)
-            part = place - np.float32(first)
-            r = speed[row, column] * scale
+            hue = int(angle[row, column] * turn + np.float32(0.5))
+            hue = min(max(hue, 0), len(wheel) - 1)  # whatever a NaN becomes
+            part = int(min(speed[row, column] * scale, np.float32(1e6)))  # 256 is full
             for c in range(3):
-                color = (one - part) * wheel[first, c] + part * wheel[first + 1, c]
-                color = one - r * (one - color) if r <= one else color * np.float32(0.75)
-                picture[row, column, c] = np.uint8(color * np.float32(255.0))
+                color = int(wheel[hue, c])
+                color = 255 - (part * (255 - color) >> 8) if part <= 256 else color * 3 >> 2
+                picture[row, column, c] = color
 
 
 @njit(cache=True, nogil=True)
