@@ -18,7 +18,8 @@ MASK_RATE = 40.0  # Hz, ground truth of the paper's sequences
 # Photographs of scikit-image's wheel; training never sees those for evaluation.
 EVALUATION_PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "motorcycle_left", "camera")
 TRAINING_PHOTOS = (
-    "brick", "coins", "grass", "gravel", "hubble_deep_field", "ihc", "moon", "page", "retina", "text",
+    "brick", "coins", "grass", "gravel", "hubble_deep_field",
+    "ihc", "moon", "page", "retina", "text",
 )  # fmt: skip
 
 
@@ -138,8 +139,8 @@ def write_preset(preset: str, out: Path, seed: int = 0) -> list[Path]:
 def write_sequence(path: Path, scene: Scene, rng: np.random.Generator) -> None:
     """Simulate a scene into an npz that every command reads as a recording with its truth.
 
-    Holds x, y (uint16 px), t (int64 ns), p (0 or 1), size (width, height), label (uint8, layer of
-    each event), mask_t (int64 ns), masks (uint8 [M, H, W], layer at each pixel), affine_t (int64 ns)
+    Holds x, y (uint16 px), t (int64 ns), p (0 or 1), size (width, height), label (uint8, layer
+    of each event), mask_t (int64 ns), masks (uint8 [M, H, W], layer at each pixel), affine_t (int64 ns)
     and affine (float64 [M, L, 2, 3], velocity of each layer in px/s at those times).
     """
     events, label = simulate(scene, rng)

@@ -134,7 +134,8 @@ class Scene:
 
     def velocity(self, layer: int, t: float, dt: float = 1e-4) -> np.ndarray:
         """float64 [2, 3]: affine velocity of a layer at t (s), px/s at image px (x, y)."""
-        return self.displacement(layer, t - dt / 2, t + dt / 2) / dt
+        change = (self.to_image(layer, t + dt) - self.to_image(layer, t - dt)) / (2 * dt)
+        return (change @ np.linalg.inv(self.to_image(layer, t)))[:2]
 
     def labels(self, t: float, step: int = 1) -> np.ndarray:
         """uint8 [H/step, W/step]: the front-most layer at each pixel, t seconds after the start.

@@ -95,7 +95,7 @@ class TextureBank:
             if rng.random() < 0.5:
                 both = both[:, ::-1]
             image = _grade(rng, both[..., 0].copy())
-            alpha = (both[..., 1] / 255).astype(np.float32)
+            alpha = both[..., 1].astype(np.float32) / np.float32(255)
         else:
             alpha = shape(rng, side)
             image = self.surface(rng, (side, side))
