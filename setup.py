@@ -58,6 +58,7 @@ setup(
         "click",
         "faery",
         "h5py",
+        "hdf5plugin",
         "numba",
         "numpy",
         "onnxruntime",

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import faery
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 from rosbags.rosbag1 import Writer as Writer1
@@ -164,6 +165,19 @@ def test_hdf5_of_dsec(tmp_path):
         file["t_offset"] = sent.t[0] // 1000
     assert same(read(path), sent)
     assert same(read(tmp_path), sent)  # a folder with just that file
+
+
+def test_hdf5_with_the_filters_that_data_sets_use(tmp_path):
+    sent = some_events(n=20_000, size=(640, 480))
+    columns = {"x": sent.x, "y": sent.y, "t": (sent.t - sent.t[0]) // 1000, "p": sent.p}
+    # Blosc with Zstd is DSEC's, Zstd that of the paper's authors.
+    for filters in (hdf5plugin.Blosc(cname="zstd", clevel=1), hdf5plugin.Zstd(clevel=1)):
+        path = tmp_path / f"{type(filters).__name__}.h5"
+        with h5py.File(path, "w") as file:
+            for name, column in columns.items():
+                file.create_dataset(f"events/{name}", data=column, chunks=(4096,), **filters)
+            file["t_offset"] = sent.t[0] // 1000
+        assert same(read(path), sent)
 
 
 DVS_EVENT = "uint16 x\nuint16 y\ntime ts\nbool polarity"
