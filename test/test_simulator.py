@@ -26,7 +26,7 @@ def run(layers, **sensor):
 
 
 def test_a_moving_ramp_crosses_thresholds_at_known_times() -> None:
-    # Moved left by 20 px, every pixel sees 0.1 x 20 = 2.0 more: 3 thresholds of 0.6, at t = 0.03 k s.
+    # Moved left by 20 px, every pixel sees 0.1 x 20 = 2.0 more: 3 thresholds of 0.6, each 0.03 s.
     _, events, labels = run([Layer(ramp(0.1), None, motion(end=(-20, 0)))], threshold=(0.6, 0.6))
     assert len(events) == 3 * W * H
     assert (events.p == 1).all()
@@ -73,7 +73,7 @@ def test_events_of_an_object_are_labelled_and_lie_on_its_path() -> None:
     centre = (W - 1) / 2 - 15 + 30 * events.t * 1e-9 / DURATION
     assert np.hypot(events.x - centre, events.y - (H - 1) / 2).max() < 11
     mask = scene.labels(DURATION)
-    ys, xs = np.nonzero(mask)
+    _, xs = np.nonzero(mask)
     assert xs.mean() == pytest.approx((W - 1) / 2 + 15, abs=0.5)
     assert mask.sum() == pytest.approx(np.pi * 8**2, rel=0.1)
 

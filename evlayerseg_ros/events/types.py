@@ -74,7 +74,8 @@ class Events:
         x, y, t, p = (np.asarray(a) for a in (x, y, t, p))
         if not len(x) == len(y) == len(t) == len(p):
             raise InputError(
-                f"Events need x, y, t and p of one length, got {len(x)}, {len(y)}, {len(t)}, {len(p)}."
+                "Events need x, y, t and p of one length, got "
+                f"{len(x)}, {len(y)}, {len(t)}, {len(p)}."
             )
         if len(t):
             if x.min() < 0 or y.min() < 0 or x.max() >= width or y.max() >= height:

@@ -10,8 +10,8 @@ SMOOTHNESS = 0.001
 def paper_loss(flow: torch.Tensor, windows: list[torch.Tensor]) -> torch.Tensor:
     """Average-timestamp deblurring loss, forward plus backward, and smoothness of the flow.
 
-    Zhu et al., CVPR 2019, section 3.2, with the normalisation of Hagenaars et al., NeurIPS 2021, by the
-    number of pixels hit; smoothness is counted between neighbours that both saw events.
+    Zhu et al., CVPR 2019, section 3.2, normalised by the number of pixels hit as in Hagenaars et
+    al., NeurIPS 2021; smoothness is counted between neighbours that both saw events.
 
     Args:
         flow: [B, 2, H, W], displacement (u, v) in px over the window at each pixel.
@@ -76,8 +76,8 @@ def _splat(
 def smoothness(flow: torch.Tensor, events: torch.Tensor) -> torch.Tensor:
     """Charbonnier smoothness between the four kinds of neighbours that both saw events.
 
-    In the authors' units: flow in sensor sides (max(H, W) px), and the differences of u and v are added
-    before they are squared.
+    In the authors' units: flow in sensor sides (max(H, W) px), and the differences of u and v are
+    added before they are squared.
 
     Args:
         flow: [2, H, W], px.

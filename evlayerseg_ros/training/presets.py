@@ -139,15 +139,15 @@ def write_preset(preset: str, out: Path, seed: int = 0) -> list[Path]:
 def write_sequence(path: Path, scene: Scene, rng: np.random.Generator) -> None:
     """Simulate a scene into an npz that every command reads as a recording with its truth.
 
-    Holds x, y (uint16 px), t (int64 ns), p (0 or 1), size (width, height), label (uint8, layer
-    of each event), mask_t (int64 ns), masks (uint8 [M, H, W], layer at each pixel), affine_t (int64 ns)
-    and affine (float64 [M, L, 2, 3], velocity of each layer in px/s at those times).
+    Holds x, y (uint16 px), t (int64 ns), p (0 or 1), size (width, height), label (uint8, layer of
+    each event), mask_t (int64 ns), masks (uint8 [M, H, W], layer at each pixel), affine_t (int64
+    ns) and affine (float64 [M, L, 2, 3], velocity of each layer in px/s at those times).
     """
     events, label = simulate(scene, rng)
     times = np.arange(0, scene.duration, 1 / MASK_RATE)
-    masks = np.stack([scene.labels(t) for t in times])
+    masks = np.stack([scene.labels(float(t)) for t in times])
     layers = range(len(scene.layers))
-    affine = np.stack([[scene.velocity(layer, t) for layer in layers] for t in times])
+    affine = np.stack([[scene.velocity(layer, float(t)) for layer in layers] for t in times])
     stamps = np.round(times * 1e9).astype(np.int64)
     np.savez_compressed(
         path,

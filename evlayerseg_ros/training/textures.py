@@ -11,6 +11,7 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
+MARGIN = 6  # px of transparency around an object, so that its edge can be blurred
 DARKEST = 1e-3  # added to intensities in 0..1 before the logarithm, as ESIM does
 
 
@@ -99,9 +100,8 @@ class TextureBank:
         else:
             alpha = shape(rng, side)
             image = self.surface(rng, (side, side))
-        pad = 6
-        image = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-        alpha = cv2.copyMakeBorder(alpha, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0)
+        image = np.pad(image, MARGIN, mode="edge")
+        alpha = np.pad(alpha, MARGIN)
         return (
             log_intensity(smooth(image, median, blur)),
             cv2.GaussianBlur(alpha, (0, 0), max(0.5, blur * 0.7)),
@@ -162,7 +162,7 @@ def _dead_leaves(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     radii = np.sort(smallest * (1 - rng.random(min(count, 4000)) * 0.985) ** -0.75)[::-1]
     for radius in np.minimum(radii, max(w, h) / 3):
         centre = (int(rng.integers(w)), int(rng.integers(h)))
-        value = int(rng.integers(256))
+        value = (int(rng.integers(256)),)
         kind = rng.integers(3)
         if kind == 0:
             cv2.circle(image, centre, int(radius), value, -1)
@@ -242,5 +242,5 @@ def shape(rng: np.random.Generator, side: int) -> np.ndarray:
     turned = angles + rng.uniform(0, 2 * np.pi)
     points = np.stack([np.cos(turned), np.sin(turned)], 1) * (radius / radius.max())[:, None]
     points = (points * 0.49 + 0.5) * side
-    cv2.fillPoly(alpha, [points.astype(np.int32)], 1.0)
+    cv2.fillPoly(alpha, [points.astype(np.int32)], (1.0,))
     return alpha
