@@ -2,12 +2,11 @@
 
 import os
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch import Action, LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.substitutions import FindPackageShare
-
-from launch import LaunchContext, LaunchDescription
+from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
 
 PACKAGE = "evlayerseg_ros"
 SHARE = FindPackageShare(PACKAGE)
@@ -31,7 +30,7 @@ ARGUMENTS = {
 }
 
 
-def start(context: LaunchContext) -> list[Node]:
+def start(context: LaunchContext) -> list[Action]:
     """The processes that the arguments ask for."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     # Large messages: see config/fastdds.xml. A profile of the user's own stays.
@@ -40,7 +39,7 @@ def start(context: LaunchContext) -> list[Node]:
     environment = {name: os.environ.get(name, path) for name, path in environment.items()}
     overrides = {name: given[name] for name in ("model", "provider") if given[name]}
     overrides["use_sim_time"] = given["use_sim_time"].lower() == "true"
-    nodes = [
+    actions: list[Action] = [
         Node(
             package=PACKAGE,
             executable="segment",
@@ -54,11 +53,15 @@ def start(context: LaunchContext) -> list[Node]:
         )
     ]
     if given["bag"]:
-        nodes.append(
-            Node(
-                package=PACKAGE,
-                executable="play",
-                arguments=[given["bag"], "--topic-out", given["events_topic"]],
+        actions.append(
+            ExecuteProcess(
+                cmd=[
+                    ExecutableInPackage("play", PACKAGE),
+                    given["bag"],
+                    "--to",
+                    given["events_topic"],
+                ],
+                name="play",
                 additional_env=environment,
                 output="screen",
             )
@@ -66,7 +69,7 @@ def start(context: LaunchContext) -> list[Node]:
     if given["rviz"].lower() == "true":
         drawn = ("mask_overlay", "flow_color", "mask", "sharpened_events", "layers")
         home = f"/{given['camera'].strip('/')}/evlayerseg"
-        nodes.append(
+        actions.append(
             Node(
                 package="rviz2",
                 executable="rviz2",
@@ -74,7 +77,7 @@ def start(context: LaunchContext) -> list[Node]:
                 remappings=[(f"/event_camera/evlayerseg/{x}", f"{home}/{x}") for x in drawn],
             )
         )
-    return nodes
+    return actions
 
 
 def generate_launch_description() -> LaunchDescription:
