@@ -305,7 +305,7 @@ def _label_kernel(maps, alphas, shapes, step, out):  # type: ignore[no-untyped-d
 
 @numba.njit(nogil=True, cache=True)
 def _tile_steps(cx, cy, reach, stride, centres, radii, steps, spans):  # type: ignore[no-untyped-def]
-    """Which samples a tile needs, and in which span of them, [first, end), each object may cover it."""
+    """The samples that a tile needs, and the span [first, end) of them in reach of each object."""
     count = 0
     spans[:, 0], spans[:, 1] = len(steps), 0
     for k in range(len(steps)):
