@@ -11,7 +11,7 @@ NAME = "evlayerseg_ros"
 SHARE = f"share/{NAME}"
 
 # `ros2 run evlayerseg_ros NAME` on a robot; `evlayerseg NAME` says the same anywhere.
-COMMANDS = ["replay", "play", "evaluate", "simulate", "train", "export"]
+COMMANDS = ["replay", "play", "evaluate", "simulate", "train", "export", "bench"]
 
 # ROS 2 as wheels, for machines where no ROS is sourced; and what builds interfaces/ there.
 ROS_WHEELS = [
@@ -44,7 +44,7 @@ setup(
     maintainer="evlayerseg_ros maintainers",
     maintainer_email="evlayerseg@users.noreply.github.com",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["**/*.onnx", "**/*.json", "**/*.html"]},
+    package_data={NAME: ["*/*.onnx", "*/*.json", "*/*.html"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),

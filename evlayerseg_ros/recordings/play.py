@@ -90,22 +90,38 @@ def play(
     with PacketPublisher(topic, patience) as publisher:
         played = Played(publisher.topic)
         begun = time.monotonic()
-        while True:
-            start, first, seq = time.monotonic(), None, 0
-            with open_recording(path, recorded_topic) as recording:
-                for packet in recording:
-                    for out in encoded(packet):
-                        first = out.stamp if first is None else first
-                        _wait(start + (out.stamp - first) * 1e-9 / rate, played)
-                        number = seq if packet.seq is None else packet.seq
-                        publisher.publish(*out[:6], number, out.frame_id)
-                        seq += 1
-                        played.packets += 1
-                        played.bytes += len(out.data)
-                        played.seconds = time.monotonic() - begun
-                        progress(played)
-            if not loop:
-                return played
+        try:
+            _play_once(path, recorded_topic, rate, publisher.publish, played, progress, begun)
+            while loop:
+                _play_once(path, recorded_topic, rate, publisher.publish, played, progress, begun)
+        except KeyboardInterrupt:
+            pass  # that is how a loop ends
+        return played
+
+
+def _play_once(
+    path: Path,
+    recorded_topic: str | None,
+    rate: float,
+    publish: Callable[..., None],
+    played: Played,
+    progress: Callable[[Played], object],
+    begun: float,
+) -> None:
+    """One pass through the recording, each packet at its time."""
+    start, first, seq = time.monotonic(), None, 0
+    with open_recording(path, recorded_topic) as recording:
+        for packet in recording:
+            for out in encoded(packet):
+                first = out.stamp if first is None else first
+                _wait(start + (out.stamp - first) * 1e-9 / rate, played)
+                number = seq if packet.seq is None else packet.seq
+                publish(*out[:6], number, out.frame_id)
+                seq += 1
+                played.packets += 1
+                played.bytes += len(out.data)
+                played.seconds = time.monotonic() - begun
+                progress(played)
 
 
 def encoded(packet: Packet) -> Iterator[Encoded]:
