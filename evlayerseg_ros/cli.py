@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from evlayerseg_ros import __version__
+from evlayerseg_ros.commands.bench import bench
 from evlayerseg_ros.commands.evaluate import evaluate
 from evlayerseg_ros.commands.live import play, segment
 from evlayerseg_ros.commands.replay import replay
@@ -40,7 +41,7 @@ def main() -> None:
     """Motion segmentation of event cameras: which pixels move on their own, and how."""
 
 
-for _command in (segment, play, replay, evaluate, simulate, train, export):
+for _command in (segment, play, replay, evaluate, simulate, train, export, bench):
     main.add_command(_command)
 
 
@@ -56,6 +57,7 @@ evaluate_main = partial(run_command, "evaluate")
 simulate_main = partial(run_command, "simulate")
 train_main = partial(run_command, "train")
 export_main = partial(run_command, "export")
+bench_main = partial(run_command, "bench")
 
 
 if __name__ == "__main__":

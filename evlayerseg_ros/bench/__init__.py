@@ -1,0 +1,1 @@
+"""How fast this package is on the machine at hand: `evlayerseg bench`."""

@@ -1,0 +1,207 @@
+"""The real node in its own process, fed over DDS: from a packet published to a mask received."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evlayerseg_ros.bench import camera
+from evlayerseg_ros.bench.measure import Row, summary
+from evlayerseg_ros.bench.stages import Settings
+from evlayerseg_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from evlayerseg_ros.node.probe import Probe
+
+NODE = "/evlayerseg_bench/evlayerseg"
+WARM_UP = 1.5  # s of events that are not measured
+START = 120.0  # s for the node to become active
+QUIET = 1.5  # s to listen on when the camera has stopped; diagnostics come once a second
+WINDOW = 0.033  # s, the node's default
+
+
+class _Usage(NamedTuple):
+    """What a process used: CPU time (s), resident memory now and at most (bytes), at a time (s)."""
+
+    cpu: float
+    now: int
+    most: int
+    at: float
+
+    @classmethod
+    def of(cls, pid: int) -> _Usage:
+        # After the name, which may hold anything: fields 14 and 15 are user and system time.
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        kib = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
+        return cls(cpu, int(kib["VmRSS"]) << 10, int(kib["VmHWM"]) << 10, time.monotonic())
+
+
+def end_to_end(settings: Settings) -> Iterator[Row]:
+    """A node of its own for each sensor and rate; its defaults, one subscriber to the mask.
+
+    Raises:
+        InputError: there is no ROS 2, or the node does not start.
+    """
+    _prepare()
+    for size in settings.sizes:
+        for rate in settings.rates:
+            yield _run(settings, size, rate)
+
+
+def _prepare() -> None:
+    """ROS as the launch file sets it up, on a domain of our own unless the user chose one."""
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        import evlayerseg_ros.node.probe  # noqa: F401
+
+        share = Path(get_package_share_directory("evlayerseg_ros"))
+    except (ImportError, LookupError) as error:
+        raise InputError(
+            f"Measuring end to end needs ROS 2 and this package in it ({error}): source them, "
+            "or leave the section out with --only."
+        ) from error
+    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(share / "config/fastdds.xml"))
+    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
+def _run(settings: Settings, size: tuple[int, int], rate: float) -> Row:
+    from evlayerseg_ros.node.probe import Probe
+
+    seconds = 4 * settings.seconds
+    about = (f"{NODE}/events", size, rate, WARM_UP, seconds)
+    with _camera(*about) as (shooting, connection), Probe(NODE) as probe:
+        connection.recv()  # its packets are made
+        begun = time.monotonic()
+        with _node(settings) as node:
+            _await_active(node, probe)
+            started = time.monotonic() - begun
+            connection.send("go")
+            since = _word(connection, shooting, probe)
+            before = _Usage.of(node.pid)
+            probe.most_backlog = 0
+            shot = _word(connection, shooting, probe)
+            after = _Usage.of(node.pid)
+            probe.spin(QUIET)
+    assert isinstance(shot, camera.Shot) and isinstance(since, int)
+    times = latencies(shot, probe.masks, since)
+    told = probe.diagnostics
+    span = after.at - before.at
+    return {
+        "sensor": f"{size[0]}x{size[1]}",
+        "mev_s": shot.events * 1e-6 / (WARM_UP + seconds),
+        "MB_s": shot.bytes * 1e-6 / (WARM_UP + seconds),
+        **summary(times),
+        "max_ms": times.max() * 1e3 if len(times) else None,
+        "windows": round(seconds / WINDOW),
+        "dropped": int(told.get("windows dropped", -1)),
+        "backlog": probe.most_backlog,
+        "packets_lost": int(told.get("lost packets", -1)),
+        "packets_dropped": int(told.get("packets dropped", -1)),
+        "cpu_cores": (after.cpu - before.cpu) / span,
+        "rss_mb": after.now * 1e-6,
+        "grown_mb": (after.now - before.now) * 1e-6,
+        "start_s": started,
+        "camera_late_ms": shot.late * 1e3,
+    }
+
+
+def latencies(shot: camera.Shot, masks: dict[int, int], since: int) -> np.ndarray:
+    """Seconds from a packet handed to ROS to the mask in a subscriber's callback.
+
+    Args:
+        shot: when each packet was published.
+        masks: stamp (ns) to arrival.
+        since: masks of this stamp and later count.
+
+    Returns:
+        float64 [n]: for each mask, counted from the packet that holds its window's last event.
+    """
+    stamps = np.array(sorted(stamp for stamp in masks if stamp >= since), np.int64)
+    arrivals = np.array([masks[stamp] for stamp in stamps.tolist()], np.int64)
+    # A packet's stamp is that of its first event, so it is the last one not after the window's.
+    packet = np.searchsorted(shot.stamps, stamps, side="right") - 1
+    return (arrivals - shot.published[packet]) * 1e-9
+
+
+def _await_active(node: subprocess.Popen[bytes], probe: Probe) -> None:
+    """Returns when the node listens to its events, which it does once it is active."""
+    deadline = time.monotonic() + START
+    while not probe.subscribed(f"{NODE}/events"):
+        if node.poll() is not None or time.monotonic() > deadline:
+            raise InputError("The node did not become active; what it said stands above.")
+        probe.spin(0.02)
+
+
+def _word(connection: Connection, process: BaseProcess, probe: Probe) -> object:
+    """What the camera says next; meanwhile the probe hears the node."""
+    while not connection.poll():
+        if not process.is_alive():
+            raise InputError("The process that publishes packets ended by itself.")
+        probe.spin(0.02)
+    return connection.recv()
+
+
+@contextmanager
+def _camera(*about: object) -> Iterator[tuple[BaseProcess, Connection]]:
+    """The camera in a process of its own, so that its work does not delay ours."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=camera.shoot, args=(theirs, *about), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield process, ours
+    finally:
+        process.join(5)
+        if process.is_alive():
+            process.terminate()
+
+
+@contextmanager
+def _node(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """The executable `segment`; what it said is shown if it fails."""
+    namespace = NODE.rsplit("/", 1)[0]
+    values = {
+        "model": settings.model, "provider": settings.provider, "threads": settings.threads
+    }  # fmt: skip
+    arguments = [f"-p {name}:={value}".split(" ", 1) for name, value in values.items()]
+    with TemporaryFile() as said:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "evlayerseg_ros.node.segment", "--ros-args"),
+                *("-r", f"__ns:={namespace}"),
+                *(word for pair in arguments for word in pair),
+            ],
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        except BaseException:
+            said.seek(0)
+            sys.stderr.write(said.read().decode(errors="replace"))
+            raise
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,123 @@
+"""Timing, and what the figures were taken on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# A line of a table: column to value.
+Row = dict[str, Any]
+
+WARM_UP = 3  # runs that are not counted
+LEAST = 10  # runs that are, however slow
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "opencv-python-headless",
+    "ros-rclpy",
+    "faery",
+    "tonic",
+)
+
+
+def measure(action: Callable[[], object], seconds: float) -> np.ndarray:
+    """Wall times of an action, float64 [n] in s: n as many as fit in `seconds`, at least LEAST."""
+    for _ in range(WARM_UP):
+        action()
+    times: list[float] = []
+    begun = time.perf_counter()
+    while len(times) < LEAST or time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return np.array(times)
+
+
+def summary(times: np.ndarray, events: int = 0) -> Row:
+    """Median, p99 and number of wall times (s), and Mev/s at the median for so many events."""
+    if not len(times):
+        return {"median_ms": None, "p99_ms": None, "runs": 0}
+    p50, p99 = np.percentile(times, (50, 99))
+    speed = {"mev_s": events * 1e-6 / p50} if events else {}
+    return {**speed, "median_ms": p50 * 1e3, "p99_ms": p99 * 1e3, "runs": len(times)}
+
+
+def machine() -> Row:
+    """What runs here: processor, cores, memory, versions, and how busy it was at the start."""
+    return {
+        "cpu": _line_of("/proc/cpuinfo", "model name") or platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory": _line_of("/proc/meminfo", "MemTotal"),
+        "gpu": _gpu(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2),
+        "versions": {name: version for name in _PACKAGES if (version := _version(name))},
+    }
+
+
+def _line_of(path: str, key: str) -> str:
+    """The value of the first line `key: value` of a file, "" if there is none."""
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
+
+
+def _gpu() -> str:
+    if not shutil.which("nvidia-smi"):
+        return ""
+    told = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+    )
+    return told.stdout.strip() if told.returncode == 0 else ""
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def table(rows: list[Row]) -> str:
+    """Rows as aligned text; columns in the order in which rows name them."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    numbers = [all(isinstance(row.get(c), int | float | None) for row in rows) for c in columns]
+
+    def aligned(line: list[str]) -> str:
+        cells = (
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(line, widths, numbers, strict=True)
+        )
+        return "| " + " | ".join(cells) + " |"
+
+    rule = [
+        "-" * (width - 1) + (":" if number else "-")
+        for width, number in zip(widths, numbers, strict=True)
+    ]
+    return "\n".join(map(aligned, (cells[0], rule, *cells[1:])))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)

@@ -1,0 +1,125 @@
+"""The command that measures how fast this package is here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evlayerseg_ros.commands import options
+
+SECTIONS = ("decode", "voxel", "inference", "segmenter", "outputs", "end_to_end")
+
+
+def _rates(context: click.Context, parameter: click.Parameter, text: str) -> tuple[float, ...]:
+    try:
+        rates = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        rates = ()
+    if not rates or not all(0.01 <= rate <= 1000 for rate in rates):
+        raise click.BadParameter("expected numbers from 0.01 to 1000, such as 1,5,20.")
+    return rates
+
+
+def _sizes(context: click.Context, parameter: click.Parameter, text: str) -> Any:
+    try:
+        sizes = tuple((int(w), int(h)) for w, h in (word.split("x") for word in text.split(",")))
+    except ValueError:
+        sizes = ()
+    if not sizes or not all(16 <= side <= 2048 for size in sizes for side in size):
+        raise click.BadParameter("expected WIDTHxHEIGHT in px, such as 346x260,640x480.")
+    return sizes
+
+
+def _sections(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    wanted = [word.strip() for word in text.split(",")]
+    if unknown := set(wanted) - set(SECTIONS):
+        raise click.BadParameter(f"there is no {min(unknown)}; there are {', '.join(SECTIONS)}.")
+    return tuple(name for name in SECTIONS if name in wanted)
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="About a minute: short runs, 5 Mev/s unless --rates.")
+@click.option(
+    "--only",
+    "sections",
+    default=",".join(SECTIONS),
+    show_default=True,
+    callback=_sections,
+    metavar="NAMES",
+    help="Sections to measure, separated by commas.",
+)
+@click.option("--json", "json_path", type=options.PATH, help="Write the figures here too.")
+@click.option(
+    "--recording",
+    "recordings",
+    type=options.PATH,
+    multiple=True,
+    help="Bag whose packets to decode instead of synthetic ones; may be repeated.",
+)
+@click.option(
+    "--paper", type=options.PATH, help="Another network to compare with, by `evlayerseg export`."
+)
+@click.option(
+    "--rates",
+    default="1,5,20,50",
+    show_default=True,
+    callback=_rates,
+    help="Million events per second.",
+)
+@click.option(
+    "--sizes",
+    default="346x260,640x480,1280x720",
+    show_default=True,
+    callback=_sizes,
+    help="Of sensors, px.",
+)
+@options.model_options
+@click.pass_context
+def bench(
+    context: click.Context,
+    quick: bool,
+    sections: tuple[str, ...],
+    json_path: Path | None,
+    recordings: tuple[Path, ...],
+    paper: Path | None,
+    rates: tuple[float, ...],
+    sizes: tuple[tuple[int, int], ...],
+    model: str,
+    provider: str,
+    threads: int,
+) -> None:
+    """Measure every step of the pipeline, and the real node over DDS, on this machine.
+
+    Times are medians and 99th percentiles of `runs` runs after warm-up. Nothing else should run
+    meanwhile; `load` tells what did.
+    """
+    from evlayerseg_ros.bench.end_to_end import end_to_end
+    from evlayerseg_ros.bench.measure import machine, table
+    from evlayerseg_ros.bench.stages import STAGES, Settings
+
+    chosen = context.get_parameter_source("rates")
+    if quick and chosen is click.core.ParameterSource.DEFAULT:
+        rates = (5.0,)
+    settings = Settings(
+        model, provider, threads, paper, recordings, rates, sizes, 0.3 if quick else 2.0
+    )
+    results: dict[str, Any] = {"machine": machine(), "quick": quick}
+    for name, value in results["machine"].items():
+        click.echo(f"{name:9} {_flat(value)}")
+    for name in sections:
+        measured = (STAGES | {"end_to_end": end_to_end})[name]
+        click.echo(f"\n{name}: {(measured.__doc__ or '').splitlines()[0]}")
+        results[name] = list(measured(settings))
+        click.echo(table(results[name]))
+    if json_path:
+        json_path.write_text(json.dumps(results, indent=1) + "\n")
+        click.echo(f"wrote {json_path}")
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {version}" for name, version in value.items())
+    return str(value)

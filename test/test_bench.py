@@ -1,0 +1,120 @@
+"""The measurements measure what they say; how fast anything is, no test asks."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from evlayerseg_ros.bench import scenes
+from evlayerseg_ros.bench.camera import LOOP, Shot, _loop, _moved_on
+from evlayerseg_ros.bench.encode import encode
+from evlayerseg_ros.bench.end_to_end import latencies
+from evlayerseg_ros.bench.measure import table
+from evlayerseg_ros.cli import main
+from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
+
+
+def bench(*arguments):
+    result = CliRunner().invoke(main, ["bench", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_figures_have_medians_and_numbers_of_runs(tmp_path):
+    out = tmp_path / "out.json"
+    text = bench("--quick", "--only", "voxel,decode", "--sizes", "346x260", "--json", out)
+    figures = json.loads(out.read_text())
+    assert set(figures) == {"machine", "quick", "decode", "voxel"}
+    assert figures["machine"]["cores"] >= 1
+    assert figures["machine"]["versions"]["numpy"] == np.__version__
+    assert {row["encoding"] for row in figures["decode"]} == set(ENCODINGS)
+    assert {row["by"] for row in figures["decode"]} == {"evlayerseg", "faery"}
+    for row in figures["decode"] + figures["voxel"]:
+        assert row["runs"] >= 10
+        assert 0 < row["median_ms"] <= row["p99_ms"]
+        assert row["mev_s"] == pytest.approx(row["events"] / row["median_ms"] * 1e-3)
+    assert {row["sensor"] for row in figures["voxel"]} == {"346x260", "640x480"}
+    assert "| encoding " in text and "runs |" in text
+
+
+def test_decodes_a_recording(recordings, tmp_path):
+    out = tmp_path / "out.json"
+    path = recordings / "event_camera_py/test_events_1"
+    bench("--quick", "--only", "decode", "--recording", path, "--json", out)
+    rows = json.loads(out.read_text())["decode"]
+    assert [(row["by"], row["encoding"]) for row in rows] == [
+        ("evlayerseg", "evt3"),
+        ("faery", "evt3"),
+    ]
+    assert [row["events"] for row in rows] == [343_474, 343_474]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--only", "decode,nonsense"), ("--rates", "fast"), ("--rates", "0"), ("--sizes", "640")],
+)
+def test_what_makes_no_sense_is_refused(option, value):
+    result = CliRunner().invoke(main, ["bench", option, value])
+    assert result.exit_code == 2
+    assert option in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("rate", [0.5, 50.0])
+def test_what_is_encoded_is_decoded(encoding, rate):
+    decoder = Decoder(encoding, 346, 260)
+    for sent in scenes.packets(346, 260, rate, 3):
+        base = int(sent.t[0])
+        got = decoder.decode(encode(encoding, sent, base), base)
+        if encoding == "libcaer_cmp":  # reads columns, not rows
+            sent = sent[np.lexsort((sent.y, sent.p, sent.x, sent.t))]
+        for name in "xytp":
+            np.testing.assert_array_equal(getattr(got, name), getattr(sent, name))
+    assert decoder.unknown == decoder.unsynced == decoder.out_of_range == 0
+
+
+def test_a_scene_has_the_rate_that_was_asked_for():
+    window = scenes.window(640, 480, 20.0)
+    assert len(window.events) / window.duration == pytest.approx(20e6, rel=0.02)
+
+
+def test_the_camera_goes_on_where_its_loop_ends():
+    first, words, counts = _loop((346, 260), 0.1)
+    decoder = Decoder("evt3", 346, 260)
+    turns = 2  # and the clock of EVT 3.0 does not wrap yet
+    events = [decoder.decode(data) for data in _moved_on(words, turns * LOOP)]
+    assert [len(e) for e in events] == counts * turns
+    begins = [int(e.t[0]) for e in events]
+    assert begins == [(k + 1) * scenes.PACKET_NS + first[k % LOOP] for k in range(turns * LOOP)]
+    assert decoder.time_errors == 0
+
+
+def test_latency_counts_from_the_packet_with_the_last_event():
+    shot = Shot(np.array([100, 200, 300]), np.array([5_000, 6_000, 7_000]), 0, 0, 0.0)
+    # Windows that end in the second packet, with its first event, in the third; one too early.
+    masks = {250: 1_000_006_000, 200: 6_500, 320: 7_100, 150: 9_000}
+    got = latencies(shot, masks, since=200)
+    np.testing.assert_allclose(got, [500e-9, 1.0, 100e-9])
+
+
+def test_tables_have_every_column_of_every_row():
+    text = table([{"a": "x", "n": 1.5}, {"a": "yy", "m": None}])
+    lines = text.splitlines()
+    assert lines[0] == "| a  |   n | m |"
+    assert lines[1].replace("-", "").replace(" ", "") == "||:|:|"
+    assert lines[2:] == ["| x  | 1.5 |   |", "| yy |     |   |"]
+
+
+def test_end_to_end_hears_masks_of_the_real_node(tmp_path):
+    pytest.importorskip("rclpy", reason="no ROS 2 here")
+    out = tmp_path / "out.json"
+    given = ("--rates", "0.2", "--sizes", "346x260", "--threads", "1")
+    bench("--quick", "--only", "end_to_end", *given, "--json", out)
+    (row,) = json.loads(out.read_text())["end_to_end"]
+    assert row["sensor"] == "346x260"
+    assert row["mev_s"] == pytest.approx(0.2, rel=0.01)
+    assert row["runs"] > 0 and row["median_ms"] > 0
+    assert row["cpu_cores"] > 0 and row["rss_mb"] > 0 and row["start_s"] > 0
