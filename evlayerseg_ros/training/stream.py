@@ -138,10 +138,10 @@ class SceneStream(IterableDataset):
         bank: TextureBank,
         spec: VoxelSpec,
         seed: int = 0,
-        reuse: float = 8,
-        per_clip: int = 6,
-        pool: int = 4000,
-        first: int = 24,
+        reuse: float = 3,
+        per_clip: int = 4,
+        pool: int = 3000,
+        first: int = 64,
     ) -> None:
         self.bank, self.spec, self.seed = bank, spec, seed
         self.reuse, self.per_clip, self.pool, self.first = reuse, per_clip, pool, first

@@ -35,6 +35,8 @@ class Settings:
         decay: weight decay (AdamW).
         average: decay per step of the running average of the weights, which is what is kept.
         reuse: how often each simulated window is used.
+        workers: processes that simulate.
+        first: clips that each of them simulates before the first step.
         validate: steps between validations.
         windows: windows of the validation set.
         seed: of everything random.
@@ -45,7 +47,9 @@ class Settings:
     rate: float = 2e-3
     decay: float = 1e-4
     average: float = 0.998
-    reuse: float = 8
+    reuse: float = 3
+    workers: int = 2
+    first: int = 64
     validate: int = 250
     windows: int = 48
     seed: int = 0
@@ -53,7 +57,7 @@ class Settings:
 
 PRESETS = {
     "default": Settings(),
-    "smoke": Settings(steps=150, batch=8, validate=75, windows=8, reuse=24),
+    "smoke": Settings(steps=150, batch=8, validate=75, windows=8, reuse=24, workers=1, first=16),
 }
 REGIME = "labels"  # what teaches: the simulator's labels
 
@@ -134,11 +138,13 @@ def train(
     bank = TextureBank(photographs(TRAINING_PHOTOS) + image_files(photos), image_files(cutouts))
     held_out = TextureBank(photographs(EVALUATION_PHOTOS))
     data = validation_set(held_out, network, settings.windows, settings.seed)
-    stream = SceneStream(bank, network.voxel, settings.seed + step, settings.reuse)
+    stream = SceneStream(
+        bank, network.voxel, settings.seed + step, settings.reuse, first=settings.first
+    )
     # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
     loader = iter(
         DataLoader(
-            stream, settings.batch, num_workers=1, prefetch_factor=4,
+            stream, settings.batch, num_workers=settings.workers, prefetch_factor=4,
             multiprocessing_context="spawn",
         )
     )  # fmt: skip

@@ -1,0 +1,121 @@
+"""The training loop on a small scale, and the samples it is fed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training is an extra")
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.inference.segmenter import Segmenter
+from evlayerseg_ros.model.affine import affine_field, pixel_grid
+from evlayerseg_ros.model.export import export, load_checkpoint
+from evlayerseg_ros.model.layernet import LayerNet
+from evlayerseg_ros.training.losses import event_iou, supervised_loss
+from evlayerseg_ros.training.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, write_preset
+from evlayerseg_ros.training.scenes import KINDS, random_scene
+from evlayerseg_ros.training.simulator import simulate
+from evlayerseg_ros.training.stream import clip_samples, cut_sample, to_tensors
+from evlayerseg_ros.training.textures import TextureBank, image_files
+from evlayerseg_ros.training.train import PRESETS, schedule, train
+
+SPEC = LayerNet().voxel
+
+
+@pytest.fixture(scope="module")
+def sample():
+    rng = np.random.default_rng(3)
+    scene = random_scene(rng, TextureBank(), "paper", duration=0.1)
+    events, _ = simulate(scene, rng)
+    return cut_sample(scene, events, SPEC.cell(640), 0, min(30_000, len(events)))
+
+
+def test_no_texture_of_the_evaluation_is_used_in_training() -> None:
+    assert not set(EVALUATION_PHOTOS) & set(TRAINING_PHOTOS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_scene_makes_samples_of_one_shape(kind: str) -> None:
+    rng = np.random.default_rng(5)
+    samples = []
+    while not samples:
+        scene = random_scene(rng, TextureBank(), kind, duration=0.1)
+        samples = clip_samples(scene, rng, SPEC, 1)
+    tensors = to_tensors(samples[0], SPEC, rng)
+    assert tensors["voxel"].shape == (10, 240, 320)
+    assert tensors["labels"].shape == (240, 320)
+    assert tensors["displacement"].shape == (4, 2, 3)
+    objects = len(scene.layers) - 1
+    assert objects == {"none": 0, "many": objects}.get(kind, 1)
+    if kind == "static":
+        assert tensors["displacement"][0].abs().max() < 1e-6
+
+
+def test_flips_move_labels_and_motion_together(sample) -> None:
+    plain = to_tensors(sample, SPEC, None)
+    x, y = pixel_grid(240, 320, 1, plain["displacement"])
+    seen = set()
+    for seed in range(40):
+        flipped = to_tensors(sample, SPEC, np.random.default_rng(seed))
+        for axes in ((), (1,), (2,), (1, 2)):  # rows, columns of [C, H, W]
+            for channels in (plain["voxel"], plain["voxel"].roll(5, 0)):
+                if not torch.equal(flipped["voxel"], channels.flip(axes)):
+                    continue
+                seen.add(axes)
+                assert torch.equal(flipped["labels"], plain["labels"].flip([a - 1 for a in axes]))
+                field = affine_field(plain["displacement"], x, y).flip([a + 1 for a in axes])
+                sign = torch.tensor([-1.0 if 2 in axes else 1, -1.0 if 1 in axes else 1])
+                want = field * sign[:, None, None]
+                got = affine_field(flipped["displacement"], x, y)
+                torch.testing.assert_close(got, want, atol=1e-3, rtol=1e-4)
+    assert len(seen) == 4
+
+
+def test_learning_one_window_by_heart(sample) -> None:
+    torch.manual_seed(0)
+    network = LayerNet(widths=(8, 16, 24, 32))
+    batch = {k: v[None] for k, v in to_tensors(sample, SPEC, None).items()}
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    losses = []
+    for _ in range(60):
+        loss = supervised_loss(network(batch["voxel"]), **batch)["total"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+    with torch.no_grad():
+        iou = event_iou(network(batch["voxel"])[0], batch["voxel"], batch["labels"])
+    assert float(iou) > 0.6
+
+
+def test_training_resumes_and_its_checkpoint_becomes_a_model(tmp_path: Path) -> None:
+    settings = replace(PRESETS["smoke"], steps=2, batch=2, validate=1, windows=2, first=1)
+    train(tmp_path, settings, [], [])
+    checkpoint = train(tmp_path, replace(settings, steps=3), [], [], resume=True)
+    network, state = load_checkpoint(checkpoint)
+    assert state["step"] == 3
+    rows = (tmp_path / "curves.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["1", "2", "3"]
+    export(network, tmp_path / "mine.onnx", "mine", state["regime"], {"step": state["step"]})
+    info = Segmenter.load(tmp_path / "mine.onnx").info
+    assert (info.name, info.regime, info.training) == ("mine", "labels", {"step": 3})
+
+
+def test_bad_input_of_training_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to resume"):
+        train(tmp_path, PRESETS["smoke"], [], [], resume=True)
+    with pytest.raises(InputError, match="holds no images"):
+        image_files([tmp_path])
+    with pytest.raises(InputError, match="none of demo"):
+        write_preset("nonsense", tmp_path)
+
+
+def test_learning_rate_warms_up_and_ends_at_zero() -> None:
+    rates = [schedule(step, 1000) for step in range(1001)]
+    assert rates[0] < 0.1
+    assert max(rates) == pytest.approx(1)
+    assert rates.index(max(rates)) < 60
+    assert rates[-1] == pytest.approx(0, abs=1e-6)
