@@ -55,7 +55,7 @@ site=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 # What a sourced setup.bash does for a colcon workspace: this prefix is where packages are looked up.
 cat >"$site/evlayerseg_prefix.pth" <<'EOF'
-import os, sys; p = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep); sys.prefix in p or os.environ.update(AMENT_PREFIX_PATH=os.pathsep.join([sys.prefix, *filter(None, p)]))
+import os, sys; p = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep); sys.prefix in p or os.environ.update(AMENT_PREFIX_PATH=os.pathsep.join([*filter(None, p), sys.prefix]))
 EOF
 
 extras=$([ $ros = wheels ] && echo ros || true)

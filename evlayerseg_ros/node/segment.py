@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
+from typing import TYPE_CHECKING
 
-import rclpy
-from rclpy.exceptions import ParameterException
-from rclpy.executors import Executor, SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
+if TYPE_CHECKING:
+    from rclpy.executors import Executor
 
-from evlayerseg_ros.node.segment_node import SegmentNode
-
-
-def make_executor() -> Executor:
-    """rclpy's fastest executor: the one that waits for events, where this ROS has it."""
-    try:
-        from rclpy.experimental import EventsExecutor
-    except ImportError:
-        return SingleThreadedExecutor()
-    return EventsExecutor()
+    from evlayerseg_ros.node.segment_node import SegmentNode
 
 
 def main(args: list[str] | None = None) -> None:
-    """Runs the node until SIGINT or SIGTERM, then shuts it down and exits with 0."""
+    """Runs the node until SIGINT or SIGTERM, then shuts it down and exits with 0.
+
+    Args:
+        args: ROS arguments after the program's name; None takes this process's.
+    """
     # Own handlers: the lifecycle's last transition needs a context that still works.
     stopping = False
+    node: SegmentNode | None = None
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal stopping
         stopping = True
+        if node is None or node.configuring:
+            # Nothing runs yet that wants an orderly end, and imports or a model may take seconds.
+            os._exit(0)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+
+    # Imports take a second, and a signal in that time deserves an answer too.
+    import rclpy
+    from rclpy.exceptions import ParameterException
+    from rclpy.signals import SignalHandlerOptions
+
+    from evlayerseg_ros.node.segment_node import SegmentNode
+
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = SegmentNode()
@@ -50,6 +57,17 @@ def main(args: list[str] | None = None) -> None:
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown()
+
+
+def make_executor() -> Executor:
+    """rclpy's fastest executor: the one that waits for events, where this ROS has it."""
+    from rclpy.executors import SingleThreadedExecutor
+
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ class SegmentNode(LifecycleNode):
         super().__init__("evlayerseg", **kwargs)
         parameters.declare(self)
         self._state = "unconfigured"
+        self.configuring = False  # for as long as a model loads, which may take seconds
         self._setup_fault = self._input_fault = self._frame_id = ""
         self._monitor = Monitor()
         self._segmenter: Segmenter | None = None
@@ -64,7 +65,11 @@ class SegmentNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads the model and makes the publishers; a wrong model leaves the node unconfigured."""
-        return self._guarded("configure", self._configure)
+        self.configuring = True
+        try:
+            return self._guarded("configure", self._configure)
+        finally:
+            self.configuring = False
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribes and starts to work."""
