@@ -15,6 +15,7 @@ from evlayerseg_ros.bench.end_to_end import latencies
 from evlayerseg_ros.bench.measure import table
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
+from evlayerseg_ros.inference.outputs import OUTPUTS
 
 
 def bench(*arguments):
@@ -27,7 +28,7 @@ def test_figures_have_medians_and_numbers_of_runs(tmp_path):
     out = tmp_path / "out.json"
     text = bench("--quick", "--only", "voxel,decode", "--sizes", "346x260", "--json", out)
     figures = json.loads(out.read_text())
-    assert set(figures) == {"machine", "quick", "decode", "voxel"}
+    assert set(figures) == {"machine", "settings", "decode", "voxel"}
     assert figures["machine"]["cores"] >= 1
     assert figures["machine"]["versions"]["numpy"] == np.__version__
     assert {row["encoding"] for row in figures["decode"]} == set(ENCODINGS)
@@ -40,16 +41,20 @@ def test_figures_have_medians_and_numbers_of_runs(tmp_path):
     assert "| encoding " in text and "runs |" in text
 
 
-def test_decodes_a_recording(recordings, tmp_path):
+def test_decodes_recordings(recordings, tmp_path):
     out = tmp_path / "out.json"
-    path = recordings / "event_camera_py/test_events_1"
-    bench("--quick", "--only", "decode", "--recording", path, "--json", out)
+    given = []
+    for name in ("event_camera_py/test_events_1", "vendor/vga_evt2.raw", "vendor/driving_evt3.raw"):
+        given += ["--recording", recordings / name]
+    bench("--quick", "--only", "decode", *given, "--json", out)
     rows = json.loads(out.read_text())["decode"]
-    assert [(row["by"], row["encoding"]) for row in rows] == [
-        ("evlayerseg", "evt3"),
-        ("faery", "evt3"),
+    assert [(row["by"], row["encoding"], row["events"]) for row in rows] == [
+        ("evlayerseg", "evt3", 343_474),
+        ("faery", "evt3", 343_474),
+        ("evlayerseg", "evt2", 521_252),
+        ("evlayerseg", "evt3", 219_596),
+        ("faery", "evt3", 219_596),
     ]
-    assert [row["events"] for row in rows] == [343_474, 343_474]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +117,10 @@ def test_end_to_end_hears_masks_of_the_real_node(tmp_path):
     pytest.importorskip("rclpy", reason="no ROS 2 here")
     out = tmp_path / "out.json"
     given = ("--rates", "0.2", "--sizes", "346x260", "--threads", "1")
-    bench("--quick", "--only", "end_to_end", *given, "--json", out)
-    (row,) = json.loads(out.read_text())["end_to_end"]
+    bench("--quick", "--only", "messages,end_to_end", *given, "--json", out)
+    figures = json.loads(out.read_text())
+    assert {row["topic"] for row in figures["messages"]} == set(OUTPUTS)
+    (row,) = figures["end_to_end"]
     assert row["sensor"] == "346x260"
     assert row["mev_s"] == pytest.approx(0.2, rel=0.01)
     assert row["runs"] > 0 and row["median_ms"] > 0

@@ -10,11 +10,13 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from evlayerseg_ros.cli import main
+from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.inference.outputs import OUTPUTS
 from evlayerseg_ros.inference.segmenter import Segmenter
-from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.recordings.readers import Packet, open_recording
 from evlayerseg_ros.recordings.replay import part_of, replay, windows_of
 
 
@@ -140,6 +142,23 @@ def test_start_and_duration_take_a_part(recordings) -> None:
         part = [packet.stamp for packet in part_of(opened, start=0.5, duration=1.0)]
     assert part == [s for s in stamps if 0.5e9 <= s - stamps[0] < 1.5e9]
     assert 0 < len(part) < len(stamps)
+
+
+def test_a_camera_that_changes_inside_a_bag(segmenter) -> None:
+    def packet(seq: int, width: int, height: int, big_endian: bool = False) -> Packet:
+        n, base = 100, seq * 50_000_000
+        ramp = np.arange(n)
+        zeros = np.zeros(n, int)
+        events = Events.from_arrays(ramp % width, zeros, base + ramp * 1000, zeros, width, height)
+        data = np.frombuffer(encode_mono(events, base), np.uint8)
+        where = (10**18 + base, seq, "/events", "camera")
+        return Packet("mono", width, height, base, data, *where, big_endian=big_endian)
+
+    packets = [packet(0, 64, 48), packet(1, 64, 48, True), packet(2, 32, 24), packet(3, 32, 24)]
+    seen = []
+    summary = replay(packets, lambda w: seen.append(w) or segmenter(w), WindowConfig())
+    assert [(w.events.width, w.events.height) for w in seen] == [(64, 48), (32, 24), (32, 24)]
+    assert "1 bad packets" in summary.faults and "1 restarts" in summary.faults
 
 
 def test_real_recording_end_to_end(recordings, tmp_path) -> None:

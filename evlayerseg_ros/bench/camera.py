@@ -77,9 +77,8 @@ def shoot(
                 connection.send(int(stamps[seq]))
             published[seq] = time.monotonic_ns()
             publisher.publish("evt3", *size, 0, data, int(stamps[seq]), seq, "bench")
-    events, size_bytes = (
-        sum(n[seq % LOOP] for seq in range(count)) for n in (counts, _lengths(words))
-    )
+    sent = [seq % LOOP for seq in range(count)]
+    events, size_bytes = sum(counts[k] for k in sent), sum(words[k].nbytes for k in sent)
     connection.send(Shot(stamps, published, events, size_bytes, late))
 
 
@@ -101,7 +100,3 @@ def _moved_on(words: list[np.ndarray], count: int) -> Iterator[np.ndarray]:
         packet = words[k].copy()
         packet[highs[k]] = 0x8000 | (packet[highs[k]] + turn * LOOP) & 0xFFF
         yield packet.view(np.uint8)
-
-
-def _lengths(words: list[np.ndarray]) -> list[int]:
-    return [w.nbytes for w in words]

@@ -1,4 +1,4 @@
-"""The real node in its own process, fed over DDS: from a packet published to a mask received."""
+"""What needs ROS: messages, and the real node in a process of its own, fed over DDS."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evlayerseg_ros.bench import camera
-from evlayerseg_ros.bench.measure import Row, summary
-from evlayerseg_ros.bench.stages import Settings
+from evlayerseg_ros.bench import camera, scenes
+from evlayerseg_ros.bench.measure import Row, measure, summary
+from evlayerseg_ros.bench.stages import Settings, boxed, size_name
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.inference.outputs import OUTPUTS
 
 if TYPE_CHECKING:
     from evlayerseg_ros.node.probe import Probe
@@ -61,6 +63,30 @@ def end_to_end(settings: Settings) -> Iterator[Row]:
     for size in settings.sizes:
         for rate in settings.rates:
             yield _run(settings, size, rate)
+
+
+def messages(settings: Settings) -> Iterator[Row]:
+    """Each output as a message: built, serialized and given to DDS, where nobody subscribes.
+
+    Raises:
+        InputError: there is no ROS 2.
+    """
+    _prepare()
+    from evlayerseg_ros.node.probe import publishers
+
+    with publishers() as publish:
+        for size in settings.sizes:
+            done = boxed(scenes.window(*size, 5.0))
+            for name, make in OUTPUTS.items():
+                output = make(done.window, done)
+                times = measure(partial(publish[name], output), settings.seconds)
+                data = memoryview(output.data).nbytes
+                yield {
+                    "sensor": size_name(size),
+                    "topic": name,
+                    "MB": data * 1e-6,
+                    **summary(times),
+                }
 
 
 def _prepare() -> None:
@@ -104,7 +130,7 @@ def _run(settings: Settings, size: tuple[int, int], rate: float) -> Row:
     told = probe.diagnostics
     span = after.at - before.at
     return {
-        "sensor": f"{size[0]}x{size[1]}",
+        "sensor": size_name(size),
         "mev_s": shot.events * 1e-6 / (WARM_UP + seconds),
         "MB_s": shot.bytes * 1e-6 / (WARM_UP + seconds),
         **summary(times),

@@ -67,6 +67,13 @@ def machine() -> Row:
     }
 
 
+def busy(about: Row) -> str:
+    """A warning if other processes took a good part of the cores of `machine()`, else ""."""
+    if about["load"] < about["cores"] / 4:
+        return ""
+    return f"The load is {about['load']} on {about['cores']} cores: figures will be too low."
+
+
 def _line_of(path: str, key: str) -> str:
     """The value of the first line `key: value` of a file, "" if there is none."""
     try:

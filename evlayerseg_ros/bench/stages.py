@@ -22,6 +22,9 @@ from evlayerseg_ros.inference.outputs import OUTPUTS, Output
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.segmenter import PROVIDERS, Segmenter
 from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.recordings.vendor import read_raw
+
+RAW_BLOCK = 1 << 16  # bytes of a RAW file that are decoded at once, about a packet
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class _Packets(NamedTuple):
         return sum(len(decoder.decode(data, base)) for data, base in self.data)
 
 
-def _size(size: tuple[int, int]) -> str:
+def size_name(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
 
 
@@ -101,14 +104,20 @@ def _synthetic() -> Iterator[_Packets]:
 def _recorded(settings: Settings) -> Iterator[_Packets]:
     for path in settings.recordings:
         with open_recording(path) as recording:
+            size = recording.width, recording.height
+            if path.suffix.lower() == ".raw":
+                encoding, raw = read_raw(path)
+                blocks = np.split(raw, range(RAW_BLOCK, len(raw), RAW_BLOCK))
+                yield _Packets(path.name, encoding, *size, [(block, 0) for block in blocks])
+                continue
             packets = list(recording)
-            encodings = {packet.encoding for packet in packets}
-            if encodings - set(ENCODINGS) or len(encodings) != 1:
-                raise InputError(
-                    f"{path} holds no encoded packets to decode: expected a bag of EventPackets."
-                )
-            data = [(packet.data, packet.time_base) for packet in packets]
-            yield _Packets(path.name, encodings.pop(), recording.width, recording.height, data)
+        encodings = {packet.encoding for packet in packets}
+        if encodings - set(ENCODINGS) or len(encodings) != 1:
+            raise InputError(
+                f"{path} holds no encoded packets: expected a bag of EventPackets, or RAW."
+            )
+        data = [(packet.data, packet.time_base) for packet in packets]
+        yield _Packets(path.name, encodings.pop(), *size, data)
 
 
 def _faery_reader() -> Callable[[Path], int] | None:
@@ -116,7 +125,7 @@ def _faery_reader() -> Callable[[Path], int] | None:
         import faery
     except ImportError:
         return None
-    return lambda path: sum(len(part) for part in faery.events_stream_from_file(path))
+    return lambda path: sum(map(len, faery.events_stream_from_file(path)))
 
 
 # -- voxel grid
@@ -157,11 +166,14 @@ def _beside_tonic(settings: Settings) -> Iterator[Row]:
 def _voxel_row(
     by: str, size: tuple[int, int], spec: VoxelSpec, window: Window, times: np.ndarray
 ) -> Row:
-    grid = "x".join(map(str, spec.shape(*size)))
     events = len(window.events)
     return {
-        "sensor": _size(size), "grid": grid, "by": by, "events": events, **summary(times, events)
-    }  # fmt: skip
+        "sensor": size_name(size),
+        "grid": "x".join(map(str, spec.shape(*size))),
+        "by": by,
+        "events": events,
+        **summary(times, events),
+    }
 
 
 # -- network
@@ -188,7 +200,7 @@ class _Model:
         return {
             "model": self.segmenter.info.name,
             "provider": self.segmenter.provider,
-            "sensor": _size(size),
+            "sensor": size_name(size),
         }
 
 
@@ -234,10 +246,10 @@ def segmenter(settings: Settings) -> Iterator[Row]:
 def outputs(settings: Settings) -> Iterator[Row]:
     """Each topic's data from a window at 5 Mev/s, label of each event included where needed."""
     for size in settings.sizes:
-        done = _boxed(scenes.window(*size, 5.0))
+        done = boxed(scenes.window(*size, 5.0))
         for name, makers in {**{n: [m] for n, m in OUTPUTS.items()}, "all": _MAKERS}.items():
             times = measure(partial(_make, makers, done), settings.seconds)
-            yield {"sensor": _size(size), "topic": name, **summary(times)}
+            yield {"sensor": size_name(size), "topic": name, **summary(times)}
 
 
 _MAKERS = list(OUTPUTS.values())
@@ -249,7 +261,7 @@ def _make(makers: list[Callable[[Window, Segmentation], Output]], done: Segmenta
         make(done.window, done)
 
 
-def _boxed(window: Window) -> Segmentation:
+def boxed(window: Window) -> Segmentation:
     """The scene's own labels: the box covers a sixteenth of the sensor."""
     events = window.events
     width, height = events.width, events.height

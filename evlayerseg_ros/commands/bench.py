@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from evlayerseg_ros.commands import options
 
-SECTIONS = ("decode", "voxel", "inference", "segmenter", "outputs", "end_to_end")
+SECTIONS = ("decode", "voxel", "inference", "segmenter", "outputs", "messages", "end_to_end")
 
 
 def _rates(context: click.Context, parameter: click.Parameter, text: str) -> tuple[float, ...]:
@@ -57,7 +59,7 @@ def _sections(context: click.Context, parameter: click.Parameter, text: str) -> 
     "recordings",
     type=options.PATH,
     multiple=True,
-    help="Bag whose packets to decode instead of synthetic ones; may be repeated.",
+    help="Bag or RAW file to decode instead of synthetic packets; may be repeated.",
 )
 @click.option(
     "--paper", type=options.PATH, help="Another network to compare with, by `evlayerseg export`."
@@ -96,26 +98,31 @@ def bench(
     Times are medians and 99th percentiles of `runs` runs after warm-up. Nothing else should run
     meanwhile; `load` tells what did.
     """
-    from evlayerseg_ros.bench.end_to_end import end_to_end
-    from evlayerseg_ros.bench.measure import machine, table
+    from tqdm import tqdm
+
+    from evlayerseg_ros.bench.end_to_end import end_to_end, messages
+    from evlayerseg_ros.bench.measure import busy, machine, table
     from evlayerseg_ros.bench.stages import STAGES, Settings
 
-    chosen = context.get_parameter_source("rates")
-    if quick and chosen is click.core.ParameterSource.DEFAULT:
+    if quick and context.get_parameter_source("rates") is ParameterSource.DEFAULT:
         rates = (5.0,)
-    settings = Settings(
-        model, provider, threads, paper, recordings, rates, sizes, 0.3 if quick else 2.0
-    )
-    results: dict[str, Any] = {"machine": machine(), "quick": quick}
-    for name, value in results["machine"].items():
+    seconds = 0.3 if quick else 2.0
+    settings = Settings(model, provider, threads, paper, recordings, rates, sizes, seconds)
+    about = machine()
+    for name, value in about.items():
         click.echo(f"{name:9} {_flat(value)}")
+    if warning := busy(about):
+        click.echo(warning, err=True)
+    results: dict[str, Any] = {"machine": about, "settings": asdict(settings)}
     for name in sections:
-        measured = (STAGES | {"end_to_end": end_to_end})[name]
+        measured = (STAGES | {"messages": messages, "end_to_end": end_to_end})[name]
         click.echo(f"\n{name}: {(measured.__doc__ or '').splitlines()[0]}")
-        results[name] = list(measured(settings))
+        # disable=None: no counter where stderr is no terminal.
+        rows = tqdm(measured(settings), desc=name, unit="row", leave=False, disable=None)
+        results[name] = list(rows)
         click.echo(table(results[name]))
     if json_path:
-        json_path.write_text(json.dumps(results, indent=1) + "\n")
+        json_path.write_text(json.dumps(results, indent=1, default=str) + "\n")
         click.echo(f"wrote {json_path}")
 
 

@@ -1,8 +1,10 @@
-"""A node beside the one that segments, which notes what comes from it and when."""
+"""Nodes beside the one that segments, for measurements: what comes from it, what it spends."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 import rclpy
@@ -11,7 +13,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from evlayerseg_ros.node.messages import from_time
+from evlayerseg_ros.inference.outputs import Output
+from evlayerseg_ros.node.messages import TOPIC_TYPES, from_time, to_message
 
 
 class Probe:
@@ -77,3 +80,21 @@ class Probe:
                 self.diagnostics = {entry.key: entry.value for entry in status.values}
                 waiting = int(self.diagnostics.get("backlog windows", 0))
                 self.most_backlog = max(self.most_backlog, waiting)
+
+
+@contextmanager
+def publishers() -> Iterator[dict[str, Callable[[Output], None]]]:
+    """For each topic of the node, what makes a message of an output and publishes it to nobody."""
+    context = rclpy.Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node("publishers", context=context)
+
+    def publisher(name: str) -> Callable[[Output], None]:
+        topic = node.create_publisher(TOPIC_TYPES[name], f"~/{name}", 5)
+        return lambda output: topic.publish(to_message(output, 0, "camera"))
+
+    try:
+        yield {name: publisher(name) for name in TOPIC_TYPES}
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)

@@ -87,6 +87,19 @@ class VendorRecording(Recording):
                 yield decoder.decode(block[: len(block) // 8 * 8])
 
 
+def read_raw(path: Path) -> tuple[str, np.ndarray]:
+    """A RAW file's encoding, as in EventPacket, and its encoded events, uint8 [n].
+
+    Raises:
+        InputError: the header does not say EVT 2.0, 2.1 or 3.0.
+    """
+    header, start = _raw_header(path)
+    version = _raw_version(header)
+    if version is None:
+        raise InputError(f"{path} has no header with `% evt 2.0`, 2.1 or 3.0.")
+    return version.replace(".", ""), np.fromfile(path, np.uint8, offset=start)
+
+
 def _raw_header(path: Path) -> tuple[str, int]:
     """The lines that begin with %, and where the data begin."""
     lines = []
