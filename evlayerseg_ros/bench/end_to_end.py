@@ -72,6 +72,7 @@ def messages(settings: Settings) -> Iterator[Row]:
         InputError: there is no ROS 2.
     """
     _prepare()
+    from evlayerseg_ros.node.messages import to_bytes
     from evlayerseg_ros.node.probe import publishers
 
     with publishers() as publish:
@@ -80,7 +81,7 @@ def messages(settings: Settings) -> Iterator[Row]:
             for name, make in OUTPUTS.items():
                 output = make(done.window, done)
                 times = measure(partial(publish[name], output), settings.seconds)
-                data = memoryview(output.data).nbytes
+                data = len(to_bytes(output.data))
                 yield {
                     "sensor": size_name(size),
                     "topic": name,
