@@ -75,26 +75,26 @@ def voxel_grid(window: Window, spec: VoxelSpec, out: np.ndarray | None = None) -
     rate = np.float32((spec.bins - 1) / span) if span > 0 else np.float32(0)
     _accumulate(
         events.x, events.y, events.t, events.p, columns, rows,
-        np.int64(window.start), rate, spec.bins, spec.split, shape[1] * shape[2], out.reshape(-1),
+        np.int64(window.start), rate, spec.bins, spec.split, np.int32(shape[1] * shape[2]),
+        out.reshape(-1),
     )  # fmt: skip
     return out
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def _accumulate(x, y, t, p, columns, rows, start, rate, bins, split, plane, out):  # type: ignore[no-untyped-def]
-    last = np.float32(bins - 1)
+    last, highest = np.float32(bins - 1), np.int32(bins - 2)
+    off_bin = np.int32(bins if split else 0)
+    off_sign = np.float32(1 if split else -1)
     for i in range(len(t)):
-        cell = rows[y[i]] + columns[x[i]]
         at = min(max(np.float32(t[i] - start) * rate, np.float32(0)), last)
-        low = min(np.int32(at), np.int32(bins - 2)) if bins > 1 else np.int32(0)
+        low = min(np.int32(at), highest)
         late = at - np.float32(low)
         early = np.float32(1) - late
-        if split:
-            if p[i] == 0:
-                low += bins
-        elif p[i] == 0:
-            early, late = -early, -late
-        where = low * plane + cell
-        out[where] += early
-        if bins > 1:
-            out[where + plane] += late
+        # No branch on the polarity, which no processor predicts.
+        off = np.int32(1) - np.int32(p[i])
+        sign = np.float32(1) + (off_sign - np.float32(1)) * np.float32(off)
+        # Unsigned: an index that cannot be negative needs no test for it.
+        where = np.uintp((low + off * off_bin) * plane + rows[y[i]] + columns[x[i]])
+        out[where] += early * sign
+        out[where + np.uintp(plane)] += late * sign

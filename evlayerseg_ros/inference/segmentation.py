@@ -88,11 +88,11 @@ class Segmentation:
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _forward(a, x, y, tau):  # type: ignore[no-untyped-def]
+def _forward(a0, a1, a2, b0, b1, b2, x, y, tau):  # type: ignore[no-untyped-def]
     """Where a layer's point at (x, y) is tau seconds later: solves X - tau u(X) = (x, y)."""
-    m00, m01 = 1 - tau * a[0, 0], -tau * a[0, 1]
-    m10, m11 = -tau * a[1, 0], 1 - tau * a[1, 1]
-    px, py = x + tau * a[0, 2], y + tau * a[1, 2]
+    m00, m01 = 1 - tau * a0, -tau * a1
+    m10, m11 = -tau * b0, 1 - tau * b1
+    px, py = x + tau * a2, y + tau * b2
     inverse = m00 * m11 - m01 * m10
     # A window in which a layer collapses to a line has no meaning: leave the point where it is.
     inverse = 1 / inverse if abs(inverse) > 1e-6 else 0.0
@@ -100,27 +100,35 @@ def _forward(a, x, y, tau):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _front_label(x, y, tau, affine, labels):  # type: ignore[no-untyped-def]
-    for layer in range(len(affine) - 1, 0, -1):
-        u, v = _forward(affine[layer], x, y, tau)
-        # Compared as numbers first: a wild motion may not fit an integer.
-        inside = -0.5 <= u < labels.shape[1] - 0.5 and -0.5 <= v < labels.shape[0] - 0.5
-        if inside and labels[int(v + 0.5), int(u + 0.5)] == layer:
-            return layer
-    return 0
+def _holds(labels, layer, u, v):  # type: ignore[no-untyped-def]
+    """Whether the pixel at (u, v) has that label."""
+    # Compared as numbers first: a wild motion may not fit an integer.
+    inside = -0.5 <= u < labels.shape[1] - 0.5 and -0.5 <= v < labels.shape[0] - 0.5
+    return inside and labels[np.uintp(v + 0.5), np.uintp(u + 0.5)] == layer
 
 
 @numba.njit(nogil=True, cache=True)
 def _label_events(x, y, t, end, affine, labels, out):  # type: ignore[no-untyped-def]
-    for i in range(len(t)):
-        out[i] = _front_label(float(x[i]), float(y[i]), (end - t[i]) * 1e-9, affine, labels)
+    for layer in range(len(affine) - 1, 0, -1):
+        (a0, a1, a2), (b0, b1, b2) = affine[layer, 0], affine[layer, 1]
+        for i in range(len(t)):
+            if out[i] == 0:
+                tau = (end - t[i]) * 1e-9
+                u, v = _forward(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
+                if _holds(labels, layer, u, v):
+                    out[i] = layer
 
 
 @numba.njit(nogil=True, cache=True)
 def _carry_labels(tau, affine, labels, out):  # type: ignore[no-untyped-def]
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = _front_label(float(j), float(i), tau, affine, labels)
+    for layer in range(len(affine) - 1, 0, -1):
+        (a0, a1, a2), (b0, b1, b2) = affine[layer, 0], affine[layer, 1]
+        for i in range(out.shape[0]):
+            for j in range(out.shape[1]):
+                if out[i, j] == 0:
+                    u, v = _forward(a0, a1, a2, b0, b1, b2, float(j), float(i), tau)
+                    if _holds(labels, layer, u, v):
+                        out[i, j] = layer
 
 
 @numba.njit(nogil=True, cache=True)
@@ -135,5 +143,8 @@ def _paint_flow(labels, affine, out):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, cache=True)
 def _warp(x, y, t, end, affine, event_labels, out_x, out_y):  # type: ignore[no-untyped-def]
     for i in range(len(t)):
-        tau = (end - t[i]) * 1e-9
-        out_x[i], out_y[i] = _forward(affine[event_labels[i]], float(x[i]), float(y[i]), tau)
+        a = affine[event_labels[i]]
+        out_x[i], out_y[i] = _forward(
+            a[0, 0], a[0, 1], a[0, 2], a[1, 0], a[1, 1], a[1, 2],
+            float(x[i]), float(y[i]), (end - t[i]) * 1e-9,
+        )  # fmt: skip

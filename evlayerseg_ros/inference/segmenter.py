@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.inference.segmentation import Segmentation
@@ -69,7 +69,7 @@ class ModelInfo:
             version = values.pop("format")
             values["voxel"] = VoxelSpec(**values["voxel"])
             info = cls(**values)
-            sound = info.layers >= 2 and 1 <= info.voxel.bins <= 64 and info.voxel.multiple >= 1
+            sound = info.sound()
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"Model {source} has unreadable metadata ({error}).") from error
         if version != FORMAT or not sound or info.background not in ("first", "most_events"):
@@ -77,6 +77,17 @@ class ModelInfo:
                 f"Model {source} has metadata of another format; export it again with this package."
             )
         return info
+
+    def sound(self) -> bool:
+        """Whether its numbers are such as networks have: they decide how much memory is taken."""
+        voxel = self.voxel
+        numbers = (
+            (self.layers, 2, 64), (voxel.bins, 1, 64), (voxel.width, 0, 4096),
+            (voxel.multiple, 1, 1024),
+        )  # fmt: skip
+        return isinstance(voxel.split, bool) and all(
+            type(value) is int and low <= value <= high for value, low, high in numbers
+        )
 
 
 class Segmenter:
@@ -134,9 +145,11 @@ class Segmenter:
                 path.read_bytes(), options, providers=_providers(provider, precision)
             )
         except Exception as error:  # ONNX Runtime raises many kinds, all meaning this
-            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else "empty"
-            raise InputError(f"Model {path} cannot be loaded: {reason}") from error
-        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+            raise InputError(f"Model {path} cannot be loaded: {_reason(error)}") from error
+        try:
+            text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        except UnicodeDecodeError as error:
+            raise InputError(f"Model {path} has unreadable metadata ({error}).") from error
         if text is None:
             raise InputError(
                 f"Model {path} carries no {METADATA_KEY!r} metadata; "
@@ -160,6 +173,9 @@ class Segmenter:
         Returns:
             Labels at the window's end and the affine motion of each. A window without events or
             without duration is all background at rest.
+
+        Raises:
+            InferenceError: the network failed, or gave something else than masks and motions.
         """
         events = window.events
         if len(events) == 0 or window.end <= window.start:
@@ -170,7 +186,7 @@ class Segmenter:
         if self._voxel.shape[1:] != shape:
             self._voxel = np.zeros((1, *shape), np.float32)
         voxel_grid(window, spec, self._voxel[0])
-        masks, affine = self._session.run(["masks", "affine"], {"voxel": self._voxel})
+        masks, affine = self._run()
         cell = spec.cell(events.width)
         labels = upsample_labels(masks[0], shape[1:], cell, events.height, events.width)
         velocity = cells_to_px(affine[0].astype(np.float64), cell) / window.duration
@@ -178,6 +194,22 @@ class Segmenter:
         if self.info.background == "most_events":
             return most_events_first(result)
         return result
+
+    def _run(self) -> tuple[np.ndarray, np.ndarray]:
+        """masks float32 [1, L, h, w] and affine [1, L, 2, 3] of the voxel grid."""
+        try:
+            masks, affine = self._session.run(["masks", "affine"], {"voxel": self._voxel})
+        except Exception as error:  # ONNX Runtime raises many kinds: memory, device, shapes
+            raise InferenceError(
+                f"Model {self.info.name} failed on {self.provider}: {_reason(error)}"
+            ) from error
+        layers = self.info.layers
+        if masks.ndim != 4 or len(masks[0]) != layers or affine.shape != (1, layers, 2, 3):
+            raise InferenceError(
+                f"Model {self.info.name} gave masks {masks.shape} and affine {affine.shape}: "
+                f"expected (1, {layers}, h, w) and (1, {layers}, 2, 3)."
+            )
+        return masks, affine
 
     def _check_interface(self, path: Path) -> None:
         """Refuse a model whose inputs and outputs are not those that its metadata promise."""
@@ -191,6 +223,12 @@ class Segmenter:
                 f"Model {path} has inputs {inputs} and outputs {list(outputs)}, expected voxel "
                 f"[1, {self.info.voxel.channels}, H, W] to masks and affine."
             )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, shortened, as the end of a sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200].rstrip(". ") + "."
 
 
 def find_model(model: str | Path) -> Path:
