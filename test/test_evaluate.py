@@ -13,15 +13,10 @@ from click.testing import CliRunner
 
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation import report
-from evlayerseg_ros.evaluation.evaluate import (
-    Length,
-    SequenceScores,
-    evaluate_sequence,
-    events_of,
-    windows_at,
-)
+from evlayerseg_ros.evaluation import report, results
+from evlayerseg_ros.evaluation.evaluate import SequenceScores, evaluate_sequence
 from evlayerseg_ros.evaluation.truth import Truth, load_truth
+from evlayerseg_ros.evaluation.windows import Length, events_of, windows_at
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.recordings.readers import open_recording
@@ -239,17 +234,68 @@ def test_masks_of_another_sensor_or_another_time_are_refused(events, truth) -> N
 def test_report_says_what_was_measured(events, truth, tmp_path) -> None:
     sequences = [scores(events, truth, shift=shift) for shift in (3, 4)]
     sequences[1].name = "worse <box>"
-    data = report.as_data(sequences, {"model": "small", "window": "2400 events"})
+    data = results.as_data(sequences, {"model": "small", "window": "2400 events"})
     assert data["sequences"]["box"]["iou"] == pytest.approx(7 / 13)
     assert data["sequences"]["box"]["windows"] == 4
     assert data["mean"]["dr"] == 0.5
-    report.write_json(tmp_path / "scores.json", data)
+    assert data["ci95"]["iou"] == pytest.approx([6 / 14, 7 / 13])
+    results.write_json(tmp_path / "scores.json", data)
     assert json.loads((tmp_path / "scores.json").read_text()) == data
-    text = report.table(data).splitlines()
-    assert len(text) == 4
+    text = results.table(data).splitlines()
+    assert len(text) == 5
     assert text[1].split()[:3] == ["box", "0.538", "1.000"]
-    page = report.write_page(tmp_path / "report", sequences, data).read_text()
-    assert page.count("data:image/png;base64,") == 4
+    page = report.write_page(tmp_path / "report", [sequences], data).read_text()
+    assert page.count("data:image/webp;base64,") == 4
     assert "worse &lt;box&gt;" in page and "<box>" not in page
+    assert page.index("Worst sequence") < page.index("worse &lt;box&gt;") < page.index("Scores")
     with pytest.raises(InputError, match="Cannot write"):
-        report.write_page(tmp_path / "scores.json", sequences, data)
+        report.write_page(tmp_path / "scores.json", [sequences], data)
+
+
+def test_report_says_why_a_sequence_is_bad(events, truth) -> None:
+    whole = np.ones((HEIGHT, WIDTH), np.uint8)
+
+    def everything(window: Window) -> Segmentation:
+        return Segmentation(window, whole, np.zeros((2, 2, 3)))
+
+    def nothing(window: Window) -> Segmentation:
+        return Segmentation(window, 0 * whole, np.zeros((2, 2, 3)))
+
+    said = [
+        report.why(evaluate_sequence("s", [events], truth, find, Length(2400)))
+        for find in (everything, nothing, partial(box_found, shift=0))
+    ]
+    assert "background is taken for the object: 92% of what" in said[0]  # 1100 of 1200 pixels
+    assert said[1] == "the object is not seen: 0% of its pixels are found"
+    assert said[2].startswith("labels are mostly right: 100%")
+
+
+def test_models_are_compared_sequence_by_sequence(events, truth, tmp_path) -> None:
+    first = [scores(events, truth, shift=shift) for shift in (3, 4)]
+    other = [scores(events, truth, shift=shift) for shift in (0, 3)]
+    for sequences, model in ((first, "a"), (other, "b")):
+        for name, sequence in zip(("one", "two"), sequences, strict=True):
+            sequence.name, sequence.model = name, model
+    data = results.as_data(first, {"model": "a"}, other)
+    gaps = [1 - 7 / 13, 7 / 13 - 6 / 14]
+    assert data["compare"]["difference"]["iou"] == pytest.approx(sum(gaps) / 2)
+    assert data["compare"]["difference_ci95"]["iou"] == pytest.approx(sorted(gaps))
+    lines = [line.split() for line in results.table(data).splitlines()]
+    assert [line[:3] for line in lines[1:5]] == [
+        ["one", "a", "0.538"], ["one", "b", "1.000"], ["two", "a", "0.429"], ["two", "b", "0.538"],
+    ]  # fmt: skip
+    results.write_csv(tmp_path / "scores.csv", data)
+    text = (tmp_path / "scores.csv").read_text().splitlines()
+    assert len(text) == 1 + 2 * (2 + 3)
+    page = report.write_page(tmp_path, [first, other], data).read_text()
+    assert page.count("data:image/webp;base64,") == 8
+
+
+def test_interval_of_a_mean() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.5, 0.1, 400)
+    low, high = results.bootstrap(values.tolist())
+    # Of a normal variable: mean +- 1.96 sigma / sqrt(n).
+    half = 1.96 * values.std() / 20
+    assert [low, high] == pytest.approx([values.mean() - half, values.mean() + half], abs=1e-3)
+    assert results.bootstrap([0.5, math.nan]) is None

@@ -92,3 +92,20 @@ def test_affine_velocity_of_a_rotation() -> None:
     spin = np.array([[0.0, -1.0, 20.0], [1.0, 0.0, -10.0]])
     velocity = metrics.affine_velocity(spin, np.array([10.0, 13.0]), np.array([20.0, 20.0]))
     np.testing.assert_allclose(velocity, [[0, 0], [0, 3]])
+
+
+def test_objects_get_the_layers_that_fit_best() -> None:
+    truth = np.array([0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
+    # Layer 2 shares most with either object, but there is only one of it.
+    found = np.array([0, 0, 1, 2, 2, 2, 2, 2, 2, 2])
+    assert metrics.object_iou(found, truth) == pytest.approx((1 / 4 + 4 / 7) / 2)
+    assert metrics.object_iou(truth * 3, truth) == 1
+    assert metrics.object_iou(np.minimum(truth, 1), truth) == pytest.approx(4 / 8 / 2)
+    assert math.isnan(metrics.object_iou(found, np.minimum(truth, 1)))
+
+
+def test_precision_and_recall() -> None:
+    truth = np.array([1, 1, 1, 1, 0, 0], bool)
+    found = np.array([1, 0, 0, 0, 1, 1], bool)
+    assert metrics.precision_and_recall(found, truth) == (1 / 3, 1 / 4)
+    assert math.isnan(metrics.precision_and_recall(~truth & truth, truth)[0])

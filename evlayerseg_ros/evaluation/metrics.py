@@ -28,6 +28,50 @@ def detected(predicted: np.ndarray, truth: np.ndarray) -> bool:
     return bool(iou(predicted, truth) >= 0.5 and true_positives >= false_positives)
 
 
+def precision_and_recall(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """How much of what is claimed is right, and how much of what is there was found.
+
+    Args:
+        predicted, truth: bool arrays of one shape.
+
+    Returns:
+        (precision, recall); NaN where nothing is claimed, or nothing is there.
+    """
+    right = int(np.count_nonzero(predicted & truth))
+    claimed, there = int(np.count_nonzero(predicted)), int(np.count_nonzero(truth))
+    return right / claimed if claimed else float("nan"), right / there if there else float("nan")
+
+
+def object_iou(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Mean IoU over the true objects, each with the moving layer that it shares most with.
+
+    A layer is given to one object only, so that the sum of IoUs is the largest; an object left
+    without a layer counts 0.
+
+    Args:
+        predicted, truth: uint8 arrays of one shape, labels; 0 is the background.
+
+    Returns:
+        NaN where there are fewer than two objects: `iou` says it all.
+    """
+    objects = [truth == label for label in np.unique(truth) if label]
+    if len(objects) < 2:
+        return float("nan")
+    layers = [predicted == label for label in np.unique(predicted) if label]
+    overlaps = [[iou(layer, thing) for layer in layers] for thing in objects]
+    # Best sum so far by the set of layers that are taken.
+    best = {frozenset[int](): 0.0}
+    for row in overlaps:
+        after = dict(best)  # this object may go without
+        for taken, total in best.items():
+            for layer, value in enumerate(row):
+                if layer not in taken:
+                    more = taken | {layer}
+                    after[more] = max(after.get(more, 0.0), total + value)
+        best = after
+    return max(best.values()) / len(objects)
+
+
 def seen_pixels(events: Events) -> np.ndarray:
     """bool [H, W], true where at least one event happened."""
     seen = np.zeros((events.height, events.width), bool)

@@ -1,145 +1,227 @@
-"""What an evaluation says: a table for the terminal, JSON for programs, a page for people."""
+"""The result of an evaluation as one page for people, that needs no other file."""
 
 from __future__ import annotations
 
 import base64
 import html
-import json
 import math
 from itertools import chain, repeat
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import cv2
 import numpy as np
 
-from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation.evaluate import MEASURES, Score, SequenceScores, nan_mean
+from evlayerseg_ros.evaluation import charts, metrics
+from evlayerseg_ros.evaluation.evaluate import Score, SequenceScores
+from evlayerseg_ros.evaluation.results import known_measures, rows, write
 from evlayerseg_ros.inference import pictures
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto;
-  padding: 0 1rem }}
-table {{ border-collapse: collapse; margin: 1rem 0 }}
-th, td {{ padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd }}
-th:first-child, td:first-child {{ text-align: left }}
-tr.mean {{ font-weight: 600 }}
-figure {{ margin: 1rem 0 }} img {{ max-width: 100%; display: block }}
-figcaption, p {{ color: #444 }}
-</style></head><body>
-<h1>{title}</h1>
-<p>{settings}</p>
-{table}
-<p>{legend}</p>
-{figures}
-</body></html>
-"""
+_TEMPLATE = Path(__file__).with_name("page.html")
+_PANEL_WIDTH = 400
+_QUALITY = 80  # of WebP pictures
 
-_LEGEND = (
-    "iou and dr: of the moving pixels among those that saw an event, at the ground truth's time; "
-    "event_iou and event_accuracy: of the events as moving or background; flow_error: px/s, mean "
-    "over events; fwl: image sharpness, above 1 the motion sharpens; rsat: timestamp loss, below 1 "
-    "the motion sharpens. A dash: the ground truth does not tell. The mean is over sequences."
-)
+_MEANINGS = {
+    "iou": "of the moving pixels among those that saw an event, at the ground truth's time",
+    "dr": "detection rate, the share of windows with IoU of 0.5 or more and no more wrong than "
+    "right pixels",
+    "precision": "share of the pixels called moving that move",
+    "recall": "share of the moving pixels that are found",
+    "object_iou": "mean over the objects where there are several",
+    "event_iou": "of the events as moving or background",
+    "event_accuracy": "share of the events on the right side",
+    "flow_error": "px/s, mean over events",
+    "fwl": "image sharpness, above 1 the motion found sharpens",
+    "rsat": "timestamp loss, below 1 the motion found sharpens",
+    "paper_iou": "by the metric of EV-LayerSegNet's authors",
+    "paper_dr": "the same for the detection rate",
+}
 
 
-def as_data(sequences: list[SequenceScores], settings: dict[str, Any]) -> dict[str, Any]:
-    """The whole result as plain data: `sequences` by name, their `mean`, and the settings.
+def write_page(folder: Path, scored: list[list[SequenceScores]], data: dict[str, Any]) -> Path:
+    """Writes one self-contained page, folder/index.html.
 
-    A measure that the ground truth does not tell is None. The mean is over sequences.
-    """
-    return {
-        "sequences": {
-            s.name: {
-                **{name: _known(value) for name, value in s.mean().items()},
-                "windows": len(s.times),
-                "skipped": s.skipped,
-            }
-            for s in sequences
-        },
-        "mean": {name: _known(nan_mean(s.mean()[name] for s in sequences)) for name in MEASURES},
-        **settings,
-    }
-
-
-def table(data: dict[str, Any]) -> str:
-    """The result as lines of text: a row a sequence, then the mean."""
-    rows = _rows(data)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Writes the result as JSON.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    _write(path, json.dumps(data, indent=2) + "\n")
-
-
-def write_page(folder: Path, sequences: list[SequenceScores], data: dict[str, Any]) -> Path:
-    """Writes one self-contained page, folder/index.html: the table, each sequence's best and worst.
+    Args:
+        folder: made if need be.
+        scored: the sequences by one model, or by two in the same order.
+        data: of results.as_data.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    rows = [
-        f"<tr{' class=mean' if row[0] == 'mean' else ''}>"
-        + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
-        + "</tr>"
-        for tag, row in zip(chain(["th"], repeat("td")), _rows(data), strict=False)
-    ]
-    settings = ", ".join(
-        f"{key} {value}" for key, value in data.items() if key not in ("sequences", "mean")
-    )
-    figures = [
-        _figure(sequence.name, which, score)
-        for sequence in sequences
-        for which, score in (("best", sequence.best), ("worst", sequence.worst))
-        if score is not None
-    ]
-    page = _PAGE.format(
+    order = sorted(range(len(scored[0])), key=lambda i: _iou(scored[0][i]))
+    scored = [[sequences[i] for i in order] for sequences in scored]
+    first = scored[0]
+    models = [sequences[0].model for sequences in scored]
+    page = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         title="Motion segmentation: evaluation",
-        settings=html.escape(settings),
-        table="<table>" + "\n".join(rows) + "</table>",
-        legend=_LEGEND,
-        figures="\n".join(figures),
+        settings=html.escape(_settings(data)),
+        headline=html.escape(_headline(data)),
+        worst=_worst(first[0]),
+        keys=_keys(models),
+        bars=charts.bars(
+            [s.name for s in first],
+            [(m, [_iou(s) for s in found]) for m, found in zip(models, scored, strict=True)],
+            "mean IoU",
+        ),
+        table=_table(data),
+        legend=html.escape(_legend(data)),
+        latency=html.escape(_latency(scored)),
+        histogram=charts.histogram(
+            [
+                (m, [1e3 * t for s in found for t in s.seconds])
+                for m, found in zip(models, scored, strict=True)
+            ],
+            "ms a window",
+        ),
+        sequences="\n".join(_section(group, models) for group in zip(*scored, strict=True)),
     )
     path = folder / "index.html"
-    _write(path, page)
+    write(path, page)
     return path
 
 
-def _rows(data: dict[str, Any]) -> list[list[str]]:
-    header = ["sequence", *MEASURES, "windows"]
-    rows = [
-        [name, *(_text(scores[m]) for m in MEASURES), str(scores["windows"])]
-        for name, scores in data["sequences"].items()
-    ]
-    windows = sum(scores["windows"] for scores in data["sequences"].values())
-    return [header, *rows, ["mean", *(_text(data["mean"][m]) for m in MEASURES), str(windows)]]
+def why(sequence: SequenceScores) -> str:
+    """In a sentence, what is wrong with a sequence's labels, or that not much is."""
+    mean = sequence.mean()
+    precision, recall, iou = (mean.get(m, math.nan) for m in ("precision", "recall", "iou"))
+    claims = (
+        "" if math.isnan(precision) else f"; {1 - precision:.0%} of what it calls moving is not"
+    )
+    if math.isnan(iou):
+        return "no window could be compared with its mask"
+    if math.isnan(recall):
+        return f"nothing moves here{claims}"
+    if iou >= 0.75:
+        return f"labels are mostly right: {recall:.0%} of the object's pixels are found{claims}"
+    if math.isnan(precision) or recall < 0.05:
+        return f"the object is not seen: {recall:.0%} of its pixels are found{claims}"
+    if recall < 0.75 * precision:
+        return f"much of the object is missed: {recall:.0%} of its pixels are found{claims}"
+    if precision < 0.75 * recall:
+        return (
+            f"background is taken for the object: {1 - precision:.0%} of what it calls moving is "
+            f"not, while {recall:.0%} of the object's pixels are found"
+        )
+    return f"the object is found in part: {recall:.0%} of its pixels{claims}"
 
 
-def _figure(name: str, which: str, score: Score) -> str:
-    picture = np.hstack([_panel(score, score.predicted), _panel(score, score.truth)])
-    ok, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    assert ok
-    source = base64.b64encode(png.tobytes()).decode()
-    caption = f"{name}, {which} window, at {score.t * 1e-9:.3f} s: IoU {score.measures['iou']:.3f}"
+def _iou(sequence: SequenceScores) -> float:
+    value = sequence.mean()["iou"]
+    return math.inf if math.isnan(value) else value
+
+
+def _settings(data: dict[str, Any]) -> str:
+    plain = {k: v for k, v in data.items() if not isinstance(v, dict)}
+    if "compare" in data:
+        plain["compared with"] = data["compare"]["model"]
+    return ", ".join(f"{key} {value}" for key, value in plain.items())
+
+
+def _headline(data: dict[str, Any]) -> str:
+    """The means of all sequences, in a sentence a model."""
+    said = []
+    for result in (data, *([data["compare"]] if "compare" in data else [])):
+        windows = sum(s["windows"] for s in result["sequences"].values())
+        iou, dr, limits = result["mean"]["iou"], result["mean"]["dr"], result["ci95"]["iou"]
+        if iou is None:
+            continue
+        between = f" (95 % of means within {limits[0]:.2f}..{limits[1]:.2f})" if limits else ""
+        said.append(
+            f"{result.get('model', '')}: mean IoU {iou:.3f}{between}, detection rate {dr:.3f}, "
+            f"{len(result['sequences'])} sequences, {windows} windows."
+        )
+    return " ".join(said)
+
+
+def _worst(sequence: SequenceScores) -> str:
+    mean, link = sequence.mean(), charts.anchor(sequence.name)
     return (
-        f'<figure><img alt="" src="data:image/png;base64,{source}">'
-        f"<figcaption>{html.escape(caption)}. Left ours, right the ground truth.</figcaption>"
-        "</figure>"
+        f'<b>Worst sequence: <a href="#{link}">{html.escape(sequence.name)}</a></b>, '
+        f"IoU {mean['iou']:.3f}, detection rate {mean['dr']:.3f}: {html.escape(why(sequence))}."
+    )
+
+
+def _keys(models: list[str]) -> str:
+    if len(models) < 2:
+        return ""
+    keys = (
+        f'<i class="key" style="background:{color}"></i>{html.escape(model)}'
+        for color, model in zip(charts.COLORS, models, strict=False)
+    )
+    return f'<p class="quiet">{"".join(keys)}</p>'
+
+
+def _table(data: dict[str, Any]) -> str:
+    sequences = set(data["sequences"])
+    lines = [
+        f"<tr{'' if tag == 'th' or row[0] in sequences else ' class=total'}>"
+        + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
+        + "</tr>"
+        for tag, row in zip(chain(["th"], repeat("td")), rows(data), strict=False)
+    ]
+    return "<table>" + "\n".join(lines) + "</table>"
+
+
+def _legend(data: dict[str, Any]) -> str:
+    told = "; ".join(f"{m}: {_MEANINGS[m]}" for m in known_measures(data) if m in _MEANINGS)
+    return f"{told}. Means are over sequences; intervals draw sequences anew with replacement."
+
+
+def _latency(scored: list[list[SequenceScores]]) -> str:
+    said = []
+    for found in scored:
+        p50, p99 = np.percentile([t for s in found for t in s.seconds], (50, 99)) * 1e3
+        said.append(f"{found[0].model} on {found[0].provider}: p50 {p50:.1f} ms, p99 {p99:.1f} ms.")
+    return " ".join(said) + " Other recordings may have been scored at the same time (--jobs)."
+
+
+def _section(group: tuple[SequenceScores, ...], models: list[str]) -> str:
+    """One sequence by every model: its sentence, its IoU over time, its worst and best windows."""
+    first = group[0]
+    parts = [f'<h3 id="{charts.anchor(first.name)}">{html.escape(first.name)}</h3>']
+    for sequence in group:
+        mean = sequence.mean()
+        name = f"{sequence.model}: " if len(group) > 1 else ""
+        skipped = f", {sequence.skipped} masks without a window" if sequence.skipped else ""
+        text = (
+            f"{name}IoU {mean['iou']:.3f}, detection rate {mean['dr']:.3f}, "
+            f"{len(sequence.times)} windows{skipped}: {why(sequence)}."
+        )
+        parts.append(f"<p>{html.escape(text)}</p>")
+    times = [t * 1e-9 for t in first.times]
+    series = [(m, s.measures["iou"]) for m, s in zip(models, group, strict=True)]
+    parts.append(charts.lines(times, series, "IoU over the masks' time"))
+    for sequence in group:
+        for which, score in (("worst", sequence.worst), ("best", sequence.best)):
+            if score is not None:
+                parts.append(_figure(sequence, which, score))
+    return "\n".join(parts)
+
+
+def _figure(sequence: SequenceScores, which: str, score: Score) -> str:
+    panels = [
+        _panel(score, score.predicted),
+        _panel(score, score.truth),
+        _difference(score),
+    ]
+    picture = np.hstack([_shrunk(panel) for panel in panels])
+    ok, webp = cv2.imencode(
+        ".webp", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, _QUALITY]
+    )
+    assert ok
+    source = base64.b64encode(webp.tobytes()).decode()
+    window = score.window
+    caption = (
+        f"{sequence.model} {which} window, mask at {score.t * 1e-9:.3f} s: "
+        f"IoU {score.measures['iou']:.3f}; {len(window.events)} events in "
+        f"{window.duration * 1e3:.1f} ms"
+    ).strip()
+    return (
+        f'<figure><img alt="{html.escape(caption, quote=True)}" loading="lazy" '
+        f'src="data:image/webp;base64,{source}">'
+        f'<figcaption class="quiet">{html.escape(caption)}.</figcaption></figure>'
     )
 
 
@@ -149,17 +231,20 @@ def _panel(score: Score, mask: np.ndarray) -> np.ndarray:
     return pictures.overlay(events, labels[events.y, events.x], labels)
 
 
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _difference(score: Score) -> np.ndarray:
+    """Right and wrong pixels in colours, where an event was seen: uint8 [H, W, 3] RGB."""
+    seen = metrics.seen_pixels(score.window.events)
+    found, true = score.predicted > 0, score.truth > 0
+    picture = np.full((*seen.shape, 3), 24, np.uint8)
+    picture[seen & ~found & ~true] = (120, 120, 120)
+    picture[seen & found & true] = (60, 180, 75)
+    picture[seen & found & ~true] = (230, 25, 75)
+    picture[seen & ~found & true] = (67, 99, 216)
+    return picture
 
 
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}.") from error
+def _shrunk(picture: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    scale = min(1.0, _PANEL_WIDTH / width)
+    size = round(width * scale), round(height * scale)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

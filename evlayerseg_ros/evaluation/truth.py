@@ -4,74 +4,65 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.evaluation import datasets
+from evlayerseg_ros.evaluation.datasets import Truth
+from evlayerseg_ros.recordings.evimo2 import is_evimo2
 
 _SECONDS = re.compile(r"_(\d+(?:\.\d+)?)\.png$", re.IGNORECASE)
 _FOREGROUND = 128
+_BAGS = (".mcap", ".db3", ".bag")
 
 
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """What is known of a sequence.
-
-    Attributes:
-        t: int64 [M], times of the masks in ns, rising, on the clock of the recording's events.
-        mask: mask(i) -> bool [H, W], true where something moves at t[i].
-        event_labels: uint8 [N], the layer that made each event of the recording, or None.
-        affine_t: int64 [K], ns, times of `affine`, or None.
-        affine: float64 [K, L, 2, 3], px/s, motion of every layer at those times, or None.
-    """
-
-    t: np.ndarray
-    mask: Callable[[int], np.ndarray]
-    event_labels: np.ndarray | None = None
-    affine_t: np.ndarray | None = None
-    affine: np.ndarray | None = None
-
-    def affine_at(self, t: np.ndarray) -> np.ndarray:
-        """Motion of every layer at times t (ns, [N]), linear in between: float64 [N, L, 2, 3]."""
-        assert self.affine is not None and self.affine_t is not None
-        place = np.interp(t, self.affine_t, np.arange(len(self.affine_t)))
-        first = np.minimum(place.astype(np.int64), max(len(self.affine_t) - 2, 0))
-        second = np.minimum(first + 1, len(self.affine_t) - 1)
-        part = (place - first)[:, None, None, None]
-        return (1 - part) * self.affine[first] + part * self.affine[second]
-
-
-def load_truth(masks: Path | None, recording: Path) -> Truth:
+def load_truth(masks: Path | None, recording: Path, topic: str | None = None) -> Truth:
     """The ground truth of a recording.
 
     Args:
-        masks: an npz, a folder of PNGs named ..._SECONDS.png, or a folder that holds one of the
-            two under the recording's name; None takes the masks inside the recording's own npz.
+        masks: an npz, a folder of PNGs named ..._SECONDS.png, a folder of PNGs with DSEC's
+            timestamps (see datasets), a bag with label images, or a folder that holds one of these
+            under the recording's name; None takes the masks inside the recording's own npz or
+            EVIMO2 folder.
         recording: path of the recording.
+        topic: of a bag's label images, where there are several.
 
     Raises:
         InputError: there are no masks there, or they cannot be read.
     """
     if masks is None:
-        if recording.suffix != ".npz":
+        if not (recording.suffix == ".npz" or is_evimo2(recording)):
             raise InputError(
                 f"{recording} carries no masks of its own; name them with --masks PATH."
             )
-        return _from_npz(recording)
+        return _read(recording, recording, topic)
     if not masks.exists():
         raise InputError(f"No masks at {masks}: there is no such file or folder.")
     if masks.is_dir():
-        for name in dict.fromkeys((recording.name, recording.stem, recording.name.split(".")[0])):
-            if (masks / name).is_dir():
-                return _from_folder(masks / name)
-            if (masks / f"{name}.npz").is_file():
-                return _from_npz(masks / f"{name}.npz")
-        return _from_folder(masks)
-    return _from_npz(masks)
+        # A recording may be SEQUENCE/events/left/events.h5.
+        above = [folder.name for folder in recording.absolute().parents[:4]]
+        names = recording.name, recording.stem, recording.name.split(".")[0], *above
+        for name in filter(None, names):
+            for found in (masks / f"{name}{suffix}" for suffix in ("", ".npz", *_BAGS)):
+                if found.exists():
+                    return _read(found, recording, topic)
+    return _read(masks, recording, topic)
+
+
+def _read(path: Path, recording: Path, topic: str | None) -> Truth:
+    """The truth at a path, by what is there."""
+    if is_evimo2(path):
+        return datasets.evimo2(path)
+    if path.suffix in _BAGS or (path / "metadata.yaml").exists():
+        return datasets.label_images(path, topic)
+    if not path.is_dir():
+        return _from_npz(path)
+    if datasets.is_dsec(path):
+        return datasets.dsec(path, recording)
+    return _from_folder(path)
 
 
 def _from_npz(path: Path) -> Truth:
@@ -102,7 +93,7 @@ def _from_npz(path: Path) -> Truth:
     order = np.argsort(t, kind="stable")
     return Truth(
         t[order].astype(np.int64),
-        lambda i: masks[order[i]] > 0,
+        lambda i: masks[order[i]],
         label,
         affine_t,
         affine,
@@ -131,7 +122,7 @@ def _from_folder(folder: Path) -> Truth:
         picture = cv2.imread(str(files[i][1]), cv2.IMREAD_GRAYSCALE)
         if picture is None:
             raise InputError(f"Cannot read the mask {files[i][1]}: it is not a sound picture.")
-        return picture > _FOREGROUND
+        return (picture > _FOREGROUND).astype(np.uint8)
 
     return Truth(np.array([t for t, _ in files], np.int64), mask)
 

@@ -118,7 +118,8 @@ def open_recording(path: str | Path, topic: str | None = None) -> Recording:
 
     Bags (rosbag2 folder, .mcap or .db3 file, ROS 1 .bag) with event_camera_msgs/EventPacket or
     dvs_msgs/EventArray; Prophesee .raw and .dat, iniVation .aedat4, .es; .h5 in the EV-LayerSegNet
-    authors' layout and DSEC's; .npz with x, y, t, p, size; .txt with lines `t x y p` (s, px).
+    authors' layout and DSEC's; .npz with x, y, t, p, size; .txt with lines `t x y p` (s, px); a
+    sequence's folder of EVIMO2 in its npz format.
 
     Args:
         path: file or folder.
@@ -135,6 +136,10 @@ def open_recording(path: str | Path, topic: str | None = None) -> Recording:
     path = Path(path)
     if not path.exists():
         raise InputError(f"There is no recording at {path}.")
+    if path.is_dir() and (path / "dataset_info.npz").exists():
+        from evlayerseg_ros.recordings.evimo2 import Evimo2Recording
+
+        return Evimo2Recording(path)
     if path.is_dir() and not (path / "metadata.yaml").exists():
         path = _only_recording_in(path)
     if path.is_file() and path.stat().st_size == 0:

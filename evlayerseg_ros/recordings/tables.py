@@ -78,8 +78,9 @@ class NpzRecording(_Table):
                     raise InputError(
                         f"{path} lacks {', '.join(sorted(missing))}: expected x, y, t, p and size."
                     )
-                size = [int(side) for side in archive["size"]]
-            with self._streams() as columns:
+            with self._streams("size") as (column,):
+                size = [int(side) for side in column.read(3)]
+            with self._streams(*"xytp") as columns:
                 lengths = {column.shape[0] for column in columns}
         except InputError:
             raise
@@ -91,13 +92,13 @@ class NpzRecording(_Table):
         self._set_length(lengths.pop())
 
     @contextlib.contextmanager
-    def _streams(self) -> Iterator[list[_NpyStream]]:
+    def _streams(self, *names: str) -> Iterator[list[_NpyStream]]:
         with contextlib.ExitStack() as stack:
             archive = stack.enter_context(zipfile.ZipFile(self.path))
-            yield [_NpyStream(stack.enter_context(archive.open(f"{k}.npy"))) for k in "xytp"]
+            yield [_NpyStream(stack.enter_context(archive.open(f"{k}.npy"))) for k in names]
 
     def _columns(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-        with self._streams() as (x, y, t, p):
+        with self._streams(*"xytp") as (x, y, t, p):
             while len(times := t.read(CHUNK)):
                 yield x.read(CHUNK), y.read(CHUNK), times, p.read(CHUNK)
 
@@ -142,7 +143,7 @@ class TextRecording(_Table):
 
 
 class HdfRecording(_Table):
-    """HDF5: the EV-LayerSegNet authors' events/xs ys ts ps (s), or DSEC's events/x y t p (us).
+    """HDF5: the EV-LayerSegNet authors' events/xs ys ts ps (s or ns) or DSEC's events/x y t p (us).
 
     Neither says the sensor's size; both come from sensors of 640x480 unless an attribute
     `sensor_resolution` says otherwise.
@@ -185,13 +186,17 @@ class HdfRecording(_Table):
         sides = sorted(int(v) for v in self._file.attrs.get("sensor_resolution", (480, 640)))
         self.height, self.width = sides
         t = self._data[2]
+        # The authors' converters write seconds for some data sets and ns for others (their own).
+        # No recording lasts a day, none of more than an event less than 0.1 ms.
+        if self._scale == 1e9 and t[-1] - t[0] > 1e5:
+            self._scale = 1
         self.duration = float(t[-1] - t[0]) * self._scale * 1e-9
 
     def _columns(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         for start in range(0, len(self._data[0]), CHUNK):
             x, y, t, p = (column[start : start + CHUNK] for column in self._data)
-            if self._scale == 1e9:
-                t = np.rint(t.astype(np.float64) * 1e9).astype(np.int64)
+            if self._scale != 1000:
+                t = np.rint(t.astype(np.float64) * self._scale).astype(np.int64)
             else:
                 t = t.astype(np.int64) * 1000 + self._offset
             yield x, y, t, p

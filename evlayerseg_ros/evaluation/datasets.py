@@ -1,0 +1,183 @@
+"""Ground truth of public data sets and of bags, each in its published format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings.evimo2 import load_meta
+
+_DSEC_SIZE = (480, 640)
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known of a sequence.
+
+    Attributes:
+        t: int64 [M], times of the masks in ns, rising, on the clock of the recording's events.
+        mask: mask(i) -> uint8 (or bool) [H, W], labels at t[i]: 0 is the background, others move.
+        event_labels: uint8 [N], the layer that made each event of the recording, or None.
+        affine_t: int64 [K], ns, times of `affine`, or None.
+        affine: float64 [K, L, 2, 3], px/s, motion of every layer at those times, or None.
+        ros_time: whether `t` is ROS time rather than the sensor's.
+    """
+
+    t: np.ndarray
+    mask: Callable[[int], np.ndarray]
+    event_labels: np.ndarray | None = None
+    affine_t: np.ndarray | None = None
+    affine: np.ndarray | None = None
+    ros_time: bool = False
+
+    def affine_at(self, t: np.ndarray) -> np.ndarray:
+        """Motion of every layer at times t (ns, [N]), linear in between: float64 [N, L, 2, 3]."""
+        assert self.affine is not None and self.affine_t is not None
+        place = np.interp(t, self.affine_t, np.arange(len(self.affine_t)))
+        first = np.minimum(place.astype(np.int64), max(len(self.affine_t) - 2, 0))
+        second = np.minimum(first + 1, len(self.affine_t) - 1)
+        part = (place - first)[:, None, None, None]
+        return (1 - part) * self.affine[first] + part * self.affine[second]
+
+
+def is_dsec(folder: Path) -> bool:
+    """Whether a folder holds numbered pictures, itself or in gt_mask."""
+    return (folder / "gt_mask").is_dir() or any(p.stem.isdigit() for p in folder.glob("*.png"))
+
+
+def dsec(folder: Path, recording: Path) -> Truth:
+    """Numbered masks with DSEC's times.
+
+    DSEC (https://dsec.ifi.uzh.ch/data-format): events in SEQUENCE/events/left/events.h5, times in
+    us from t_offset; SEQUENCE/images/timestamps.txt has one time in us, t_offset included, for
+    each image. DSEC-MOS (https://github.com/ZZY-Zhou/DSEC-MOS): SEQUENCE/gt_mask/000001.png,
+    numbered as DSEC's images and seen by the left event camera, 640x480.
+
+    Times are taken from timestamps.txt beside the masks or one folder up, else from images/ in a
+    folder above the recording. Its lines belong to the pictures in order if there are as many, else
+    a picture's number counts lines from 0. Any value but 0 in a picture moves; several values are
+    several objects.
+
+    Args:
+        folder: of the pictures, or above gt_mask/.
+        recording: path of the events.
+
+    Raises:
+        InputError: times are missing or do not fit the pictures.
+    """
+    folder = folder / "gt_mask" if (folder / "gt_mask").is_dir() else folder
+    files = sorted((p for p in folder.glob("*.png") if p.stem.isdigit()), key=lambda p: int(p.stem))
+    if not files:
+        raise InputError(f"No masks in {folder}: expected PNG files named by number.")
+    places = [folder / "timestamps.txt", folder.parent / "timestamps.txt"]
+    for above in recording.absolute().parents[:4]:
+        places += [above / "images/timestamps.txt", above / f"{above.name}_image_timestamps.txt"]
+    source = next((place for place in places if place.is_file()), None)
+    if source is None:
+        raise InputError(
+            f"The masks in {folder} have no times: expected a timestamps.txt (us) there, one "
+            f"folder up, or in images/ above {recording}."
+        )
+    try:
+        times = np.loadtxt(source, np.int64, delimiter=",", usecols=0, ndmin=1)
+    except ValueError as error:
+        raise InputError(f"{source} must hold one time in us a line.") from error
+    if len(times) != len(files):
+        if int(files[-1].stem) >= len(times):
+            raise InputError(
+                f"{source} has {len(times)} times, too few for the mask {files[-1].name}."
+            )
+        times = times[[int(path.stem) for path in files]]
+
+    def mask(i: int) -> np.ndarray:
+        picture = cv2.imread(str(files[i]), cv2.IMREAD_GRAYSCALE)
+        if picture is None:
+            raise InputError(f"Cannot read the mask {files[i]}: it is not a sound picture.")
+        if picture.shape != _DSEC_SIZE:
+            raise InputError(
+                f"The mask {files[i]} is {picture.shape[1]}x{picture.shape[0]}; expected 640x480, "
+                "the view of the left event camera."
+            )
+        return picture
+
+    return Truth(times * 1000, mask)
+
+
+def evimo2(folder: Path) -> Truth:
+    """EVIMO2v2's npz format (docs/evimo/ground-truth-format.md of github.com/better-flow/evimo).
+
+    dataset_mask.npz holds mask_FRAMEID [H, W], object ids times 1000; meta in dataset_info.npz has
+    a dictionary for each frame with its id and its time ts in s, on the clock of the events. Every
+    object counts as moving, as in the data set's category `imo`; one that stands still there
+    counts as missed.
+
+    Raises:
+        InputError: the files are unsound or have no masks.
+    """
+    frames = load_meta(folder)["frames"]
+    archive = np.load(folder / "dataset_mask.npz")
+    keys = {int(key.rsplit("_", 1)[1]): key for key in archive.files if key.startswith("mask_")}
+    try:
+        times = {int(frame["id"]): float(frame["ts"]) for frame in frames}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder}: the frames of dataset_info.npz lack id or ts.") from error
+    known = sorted((times[number], key) for number, key in keys.items() if number in times)
+    if not known:
+        raise InputError(f"{folder}/dataset_mask.npz has no masks of the frames in meta.")
+    t = np.rint(np.array([when for when, _ in known]) * 1e9).astype(np.int64)
+    return Truth(t, lambda i: (archive[known[i][1]] // 1000).astype(np.uint8))
+
+
+def label_images(bag: Path, topic: str | None) -> Truth:
+    """Label images of a bag: sensor_msgs/Image, mono8 or 8UC1, at their header stamps (ROS time).
+
+    Args:
+        bag: rosbag2 folder, .mcap, .db3 or .bag.
+        topic: of the images; None if there is just one such topic.
+
+    Raises:
+        InputError: no bag, or no (or no single) topic with label images.
+    """
+    from rosbags.highlevel import AnyReader
+    from rosbags.typesys import Stores, get_typestore
+
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    try:
+        with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+            images = [
+                c for c in reader.connections
+                if c.msgtype == "sensor_msgs/msg/Image" and topic in (None, c.topic)
+            ]  # fmt: skip
+            for connection, _, raw in reader.messages(images) if images else ():
+                message: Any = reader.deserialize(raw, connection.msgtype)
+                if message.encoding in ("mono8", "8UC1"):
+                    found.setdefault(connection.topic, []).append(_label_image(message))
+    except InputError:
+        raise
+    except Exception as error:  # rosbags raises many kinds
+        raise InputError(f"Cannot read label images from {bag}: {error}.") from error
+    if len(found) != 1:
+        there = f"several, choose: {', '.join(sorted(found))}" if found else "none"
+        raise InputError(f"{bag}: expected a topic with label images (Image, mono8), has {there}.")
+    (labels,) = found.values()
+    labels.sort(key=lambda entry: entry[0])
+
+    def mask(i: int) -> np.ndarray:
+        return cv2.imdecode(np.frombuffer(labels[i][1], np.uint8), cv2.IMREAD_GRAYSCALE)
+
+    return Truth(np.array([stamp for stamp, _ in labels], np.int64), mask, ros_time=True)
+
+
+def _label_image(message: Any) -> tuple[int, bytes]:
+    """Stamp in ns and the picture as PNG, a hundredth of its size in memory."""
+    rows = np.asarray(message.data, np.uint8).reshape(message.height, message.step)
+    ok, png = cv2.imencode(".png", rows[:, : message.width])
+    assert ok
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec), png.tobytes()

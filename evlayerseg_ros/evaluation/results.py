@@ -1,0 +1,206 @@
+"""What an evaluation says: a table for the terminal, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.evaluation.evaluate import MEASURES, SequenceScores, nan_mean
+
+_DRAWS = 10_000
+Interval = list[float] | None
+
+
+def as_data(
+    sequences: list[SequenceScores],
+    settings: dict[str, Any],
+    other: list[SequenceScores] | None = None,
+) -> dict[str, Any]:
+    """The whole result as plain data.
+
+    Args:
+        sequences: what was scored.
+        settings: joins the result as it is.
+        other: the same sequences by the model to compare with, in the same order.
+
+    Returns:
+        `sequences` by name (means over windows), their `mean`, its `ci95` and the settings; with
+        `other`, the same of it under `compare`, and there `difference`: the other's measures minus
+        the first's, with `difference_ci95`. A measure that the ground truth does not tell is None.
+        Intervals hold 95 % of the means of sequences drawn anew with replacement; None for fewer
+        than two sequences.
+    """
+    data = {**_summary(sequences), **settings}
+    if other is not None:
+        gaps = {
+            name: [b.mean()[name] - a.mean()[name] for a, b in zip(sequences, other, strict=True)]
+            for name in _names(sequences)
+        }
+        data["compare"] = {
+            **_summary(other),
+            "model": other[0].model,
+            "difference": {name: _known(nan_mean(gap)) for name, gap in gaps.items()},
+            "difference_ci95": {name: bootstrap(gap) for name, gap in gaps.items()},
+        }
+    return data
+
+
+def _summary(sequences: list[SequenceScores]) -> dict[str, Any]:
+    means = {s.name: s.mean() for s in sequences}
+    values = {
+        name: [mean.get(name, math.nan) for mean in means.values()] for name in _names(sequences)
+    }
+    return {
+        "sequences": {
+            s.name: {
+                **{name: _known(value) for name, value in means[s.name].items()},
+                "windows": len(s.times),
+                "skipped": s.skipped,
+            }
+            for s in sequences
+        },
+        "mean": {name: _known(nan_mean(column)) for name, column in values.items()},
+        "ci95": {name: bootstrap(column) for name, column in values.items()},
+    }
+
+
+def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
+    """Interval that holds 95 % of the means of as many values drawn anew, with replacement.
+
+    The same values give the same interval. NaN is left out; None for fewer than two values.
+    """
+    known = np.array([v for v in values if not math.isnan(v)])
+    if len(known) < 2:
+        return None
+    picks = np.random.default_rng(seed).integers(len(known), size=(_DRAWS, len(known)))
+    low, high = np.percentile(known[picks].mean(1), (2.5, 97.5))
+    return [float(low), float(high)]
+
+
+def rows(data: dict[str, Any]) -> list[list[str]]:
+    """The result as lines of cells, header first; only measures that some sequence has.
+
+    With two models, each line of the first is followed by the other's, and the difference is last.
+    """
+    measures = known_measures(data)
+    both = "compare" in data
+    header = ["sequence", *(["model"] if both else []), *measures, "windows"]
+    results = [(data.get("model", ""), data)]
+    if both:
+        results.append((data["compare"]["model"], data["compare"]))
+
+    def line(name: str, model: str, cells: Iterable[str], windows: str) -> list[str]:
+        return [name, *([model] if both else []), *cells, windows]
+
+    lines = [header]
+    for name in data["sequences"]:
+        for model, result in results:
+            scores = result["sequences"][name]
+            cells = (_text(scores[m]) for m in measures)
+            lines.append(line(name, model, cells, str(scores["windows"])))
+    for model, result in results:
+        windows = sum(scores["windows"] for scores in result["sequences"].values())
+        cells = (_text(result["mean"][m]) for m in measures)
+        lines.append(line("mean", model, cells, str(windows)))
+        if len(result["sequences"]) > 1:
+            cells = (_range(result["ci95"][m]) for m in measures)
+            lines.append(line("95 % interval", model, cells, ""))
+    if both:
+        found = data["compare"]
+        model = f"{found['model']} - {data.get('model', '')}"
+        cells = (_text(found["difference"][m], "+.3f") for m in measures)
+        lines.append(line("difference", model, cells, ""))
+        if len(found["sequences"]) > 1:
+            cells = (_range(found["difference_ci95"][m], "+.3f") for m in measures)
+            lines.append(line("95 % interval", model, cells, ""))
+    return lines
+
+
+def known_measures(data: dict[str, Any]) -> list[str]:
+    """The measures that the ground truth of some sequence tells, in order."""
+    return [m for m, value in data["mean"].items() if value is not None]
+
+
+def table(data: dict[str, Any]) -> str:
+    """The result as lines of text."""
+    lines = rows(data)
+    widths = [max(len(row[i]) for row in lines) for i in range(len(lines[0]))]
+    left = 2 if "compare" in data else 1
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in lines
+    )
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Writes the result as JSON.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    write(path, json.dumps(data, indent=2) + "\n")
+
+
+def write_csv(path: Path, data: dict[str, Any]) -> None:
+    """Writes the result as CSV: a line a sequence and model, then `mean`, `ci95_low`, `ci95_high`.
+
+    A measure that the ground truth does not tell is an empty cell.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    text = io.StringIO()
+    measures = list(data["mean"])
+    columns = ["sequence", "model", "windows", "skipped", *measures]
+    out = csv.DictWriter(text, columns, lineterminator="\n")
+    out.writeheader()
+    for result in (data, *([data["compare"]] if "compare" in data else [])):
+        model = result.get("model", "")
+        for name, scores in result["sequences"].items():
+            out.writerow({"sequence": name, "model": model, **scores})
+        out.writerow({"sequence": "mean", "model": model, **result["mean"]})
+        for side, place in (("low", 0), ("high", 1)):
+            limits = {m: c[place] for m, c in result["ci95"].items() if c is not None}
+            out.writerow({"sequence": f"ci95_{side}", "model": model, **limits})
+    write(path, text.getvalue())
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a text file, with its folder.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _names(sequences: list[SequenceScores]) -> list[str]:
+    """Every measure of any of the sequences, in order."""
+    return list(dict.fromkeys([*MEASURES, *(m for s in sequences for m in s.measures)]))
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _text(value: float | None, form: str = ".3f") -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _range(interval: Interval, form: str = ".2f") -> str:
+    return "-" if interval is None else "..".join(format(limit, form) for limit in interval)
