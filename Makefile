@@ -1,4 +1,4 @@
-# make demo | test | lint | venv | clean. Each makes what it needs; PYTHON= names another Python.
+# make demo | test | fuzz | lint | venv | clean. Each makes what it needs; PYTHON= names another Python.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test lint format venv setup dev clean
+.PHONY: demo test fuzz lint format venv setup dev clean
 
 venv setup: $(VENV)/.made-run
 dev: $(VENV)/.made-dev
@@ -28,6 +28,11 @@ demo: $(VENV)/.made-run
 
 test: lint
 	$(BIN)/python -m pytest
+
+# What topics, files and models may bring, for longer than the tests do.
+MINUTES ?= 10
+fuzz: $(VENV)/.made-dev
+	$(BIN)/python tools/fuzz.py --minutes $(MINUTES)
 
 lint: $(VENV)/.made-dev
 	$(BIN)/ruff check .

@@ -8,6 +8,17 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 
+# Larger sensors than this do not exist; what claims one is corrupt.
+MAX_SIDE = 4096
+# Times (ns) further from zero are corrupt, and would overflow where they are subtracted.
+MAX_TIME = 1 << 62
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise InputError if no sensor has so many columns and rows (px)."""
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise InputError(f"A sensor of {width}x{height} pixels: expected 1 to {MAX_SIDE} each way.")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Events:
@@ -66,11 +77,13 @@ class Events:
             x, y: [N] px.
             t: [N] ns.
             p: [N], anything positive is ON (so 0/1, -1/+1 and bool all work).
-            width, height: sensor size in px.
+            width, height: sensor size in px, 1 to MAX_SIDE.
 
         Raises:
-            InputError: lengths differ, a coordinate lies outside the sensor, or time goes back.
+            InputError: lengths differ, no sensor has that size, a coordinate lies outside the
+                sensor, time goes back or is beyond MAX_TIME.
         """
+        check_size(width, height)
         x, y, t, p = (np.asarray(a) for a in (x, y, t, p))
         if not len(x) == len(y) == len(t) == len(p):
             raise InputError(
@@ -83,8 +96,12 @@ class Events:
                     f"Events reach x {x.min()}..{x.max()}, y {y.min()}..{y.max()}, "
                     f"outside the sensor of {width}x{height}."
                 )
-            if np.any(np.diff(t) < 0):
+            if np.any(t[1:] < t[:-1]):
                 raise InputError("Events must be in the order of their times; time goes back.")
+            if not -MAX_TIME < int(t[0]) <= int(t[-1]) < MAX_TIME:
+                raise InputError(
+                    f"Events have times from {t[0]} to {t[-1]} ns: expected less than 2^62 ns."
+                )
         return cls(
             x.astype(np.uint16, copy=False),
             y.astype(np.uint16, copy=False),

@@ -255,6 +255,10 @@ class Windower:
             end = start + self._duration
             if now < end:
                 return
+            if self._shown == self._buffer.last:  # nothing new until now: all are left out
+                self._step += (now - end) // stride + 1
+                self._buffer.drop(self._buffer.find(self._origin + self._step * stride))
+                return
             begin, stop = self._buffer.find(start), self._buffer.find(end)
             if max(begin, self._shown) < stop:
                 self._emit(windows, begin, stop, start)
@@ -282,9 +286,16 @@ class Windower:
             if now < end:
                 buffer.drop(buffer.last - self.config.events)
                 return
+            if self._shown == buffer.last:  # nothing new until now: all are left out
+                self._step += (now - end) // self._stride + 1
+                continue
             stop = buffer.find(end)
             begin = max(buffer.first, stop - self.config.events, buffer.find(end - self._max_age))
             full = stop - begin == self.config.events
+            missing = self._origin + self._max_age - end
+            if stop == buffer.last and not full and missing > 0:  # none comes before that age
+                self._step += -(-min(missing, now + 1 - end) // self._stride)
+                continue
             if max(begin, self._shown) < stop and (full or end - self._origin >= self._max_age):
                 self._emit(windows, begin, stop, buffer.time(begin))
             self._step += 1

@@ -101,8 +101,12 @@ def sharpened_events(window: Window, segmentation: Segmentation) -> Image:
 
 
 def moving_events(window: Window, segmentation: Segmentation) -> Packet:
-    """Only the events of moving layers; their times stay sensor time."""
-    moving = window.events[segmentation.event_labels > 0]
+    """Only the events of moving layers; their times stay sensor time.
+
+    Of windows longer than the packet's 32 bits of ns, the last 4.29 s.
+    """
+    recent = window.events.t > window.end - (1 << 32)
+    moving = window.events[(segmentation.event_labels > 0) & recent]
     time_base = int(moving.t[0]) if len(moving) else window.start
     return Packet("mono", time_base, encode_mono(moving, time_base), moving.width, moving.height)
 

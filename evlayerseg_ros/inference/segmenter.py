@@ -70,7 +70,7 @@ class ModelInfo:
             values["voxel"] = VoxelSpec(**values["voxel"])
             info = cls(**values)
             sound = info.sound()
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"Model {source} has unreadable metadata ({error}).") from error
         if version != FORMAT or not sound or info.background not in ("first", "most_events"):
             raise InputError(

@@ -21,12 +21,13 @@ TOPIC_TYPES = {
     name: PointCloud2 if name == "layers" else EventPacket if name == "moving_events" else Image
     for name in outputs.OUTPUTS
 }
+_LIMIT = (1 << 31) * 1_000_000_000  # ns
 _POINT_FIELDS = {"f4": PointField.FLOAT32, "u4": PointField.UINT32}
 
 
 def to_time(stamp: int) -> Time:
-    """ROS time in ns as a message."""
-    seconds, nanoseconds = divmod(stamp, 1_000_000_000)
+    """ROS time in ns as a message; beyond its 32 bits of seconds, the nearest that it holds."""
+    seconds, nanoseconds = divmod(min(max(stamp, -_LIMIT), _LIMIT - 1), 1_000_000_000)
     return Time(sec=seconds, nanosec=nanoseconds)
 
 

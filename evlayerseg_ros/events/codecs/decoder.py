@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,10 +11,12 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import _prophesee, _ros
 from evlayerseg_ros.events.codecs import _state as field
-from evlayerseg_ros.events.types import Events
+from evlayerseg_ros.events.types import Events, check_size
 
-# Larger sensors than this do not exist; a packet that claims one is corrupt.
-MAX_SIDE = 4096
+# More events than any camera sends at once: 436 MB when they are decoded.
+MAX_EVENTS = 1 << 25
+# At most so many events are in one byte of any encoding: 12 in a word of EVT 3.0.
+_EVENTS_PER_BYTE = 6
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,10 @@ class Decoder:
 
     def __init__(self, encoding: str, width: int, height: int) -> None:
         if encoding not in _CODECS:
-            raise InputError(f'Unknown encoding "{encoding}": expected {", ".join(ENCODINGS)}.')
-        if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
             raise InputError(
-                f"A sensor of {width}x{height} pixels: expected 1 to {MAX_SIDE} each way."
+                f"Unknown encoding {json.dumps(encoding[:40])}: expected {', '.join(ENCODINGS)}."
             )
+        check_size(width, height)
         self.encoding, self.width, self.height = encoding, int(width), int(height)
         self._codec = _CODECS[encoding]
         self._state = np.zeros(field.SIZE, np.int64)
@@ -82,7 +84,8 @@ class Decoder:
             Events with sensor time in ns; maybe none.
 
         Raises:
-            InputError: a truncated packet or an impossible time base; the state is as before.
+            InputError: a truncated packet, one with more than MAX_EVENTS events, or an impossible
+                time base; the state is as before.
         """
         self.check(data, time_base)
         codec, words = self._codec, self._words(data)
@@ -101,6 +104,13 @@ class Decoder:
                 f"Truncated {self.encoding} packet of {len(data)} bytes: "
                 f"expected a multiple of {self._codec.word_bytes}."
             )
+        if len(data) * _EVENTS_PER_BYTE > MAX_EVENTS:  # else counting would be in vain
+            events = self._codec.capacity(self._words(data))
+            if events > MAX_EVENTS:
+                raise InputError(
+                    f"A {self.encoding} packet with up to {events} events: "
+                    f"expected at most {MAX_EVENTS}."
+                )
         if self._codec.has_base and not 0 <= time_base < 1 << 62:
             raise InputError(
                 f"Time base {time_base} in a packet of encoding {self.encoding}: "
