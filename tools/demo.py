@@ -149,7 +149,7 @@ def simulated(folder: Path) -> Path:
     from evlayerseg_ros.training.presets import write_preset
 
     print("simulating a moving object before a moving background", flush=True)
-    return write_preset("demo", folder, seed=7)[0]
+    return write_preset("demo", folder, seed=3)[0]
 
 
 def perform(recording: Path, listener: Listener) -> None:

@@ -89,7 +89,7 @@ def demo(seed: int) -> Iterator[tuple[str, Scene]]:
     thing = Motion(
         np.array([[-230.0, 60], [230, -60]]), np.deg2rad([-12.0, 14]), np.array([0.9, 1.1])
     )
-    sensor = Sensor(threshold=(0.35, 0.35), threshold_sigma=0.05, noise_rate=0.3, settled=True)
+    sensor = Sensor(threshold=(0.5, 0.5), threshold_sigma=0.05, noise_rate=0.3, settled=True)
     yield "demo", Scene([Layer(texture, None, back), Layer(surface, alpha, thing)], 2.0, sensor)
 
 
