@@ -1,5 +1,9 @@
 """Replay: what it writes, and that it writes the same again."""
 
+import json
+import re
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -12,9 +16,10 @@ from rosbags.typesys import Stores, get_typestore
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.types import Events
+from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.inference.outputs import OUTPUTS
+from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.segmenter import Segmenter
 from evlayerseg_ros.recordings.readers import Packet, open_recording
 from evlayerseg_ros.recordings.replay import part_of, replay, windows_of
@@ -177,3 +182,40 @@ def test_real_recording_end_to_end(recordings, tmp_path) -> None:
         for (_, image), (_, frame) in zip(masks, windows, strict=True)
     )
     assert {(image.width, image.height) for _, image in masks} == {(640, 480)}
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path) -> None:
+    """A long recording needs what a short one needs: nothing of the past is kept."""
+
+    def packets(count: int) -> Iterator[Packet]:
+        n = 5000
+        for i in range(count):
+            t = i * 10_000_000 + np.arange(n) * 2000
+            zeros = np.zeros(n, int)
+            yield Packet.of_events(Events.from_arrays(zeros, zeros, t, zeros, 64, 48))
+
+    def segment(window: Window) -> Segmentation:
+        return Segmentation(window, np.zeros((48, 64), np.uint8), np.zeros((2, 2, 3)))
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        try:
+            files = {"bag": tmp_path / f"{count}.mcap", "video": tmp_path / f"{count}.mp4"}
+            summary = replay(packets(count), segment, WindowConfig(duration_ms=20.0), **files)
+            assert summary.windows == count // 2
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(20)  # what is loaded once
+    short, long = peak(60), peak(600)
+    # 540 more packets hold 35 MB of events.
+    assert long - short < 3_500_000
+
+
+def test_foxglove_layout_shows_topics_that_exist() -> None:
+    layout = json.loads((Path(__file__).parents[1] / "config/foxglove.json").read_text())
+    panels = layout["configById"]
+    topics = [p.get("topicPath") or p["imageMode"]["imageTopic"] for p in panels.values()]
+    assert {t.removeprefix("/event_camera/evlayerseg/") for t in topics} <= set(OUTPUTS)
+    assert set(re.findall(r'"(\w+!\w+)"', json.dumps(layout["layout"]))) == set(panels)

@@ -127,10 +127,12 @@ def _headline(data: dict[str, Any]) -> str:
         iou, dr, limits = result["mean"]["iou"], result["mean"]["dr"], result["ci95"]["iou"]
         if iou is None:
             continue
+        paper = result["mean"].get("paper_iou")
+        theirs = "" if paper is None else f", by the paper's metric {paper:.3f}"
         between = f" (95 % of means within {limits[0]:.2f}..{limits[1]:.2f})" if limits else ""
         said.append(
-            f"{result.get('model', '')}: mean IoU {iou:.3f}{between}, detection rate {dr:.3f}, "
-            f"{len(result['sequences'])} sequences, {windows} windows."
+            f"{result.get('model', '')}: mean IoU {iou:.3f}{between}{theirs}, "
+            f"detection rate {dr:.3f}, {len(result['sequences'])} sequences, {windows} windows."
         )
     return " ".join(said)
 
