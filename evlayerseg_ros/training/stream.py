@@ -40,7 +40,8 @@ class Sample:
 
 def cut_sample(scene: Scene, events: Events, cell: int, start: int, count: int) -> Sample:
     """The window of `count` events from the index `start`, with its truth at cells of `cell` px."""
-    part = events[start : start + count]
+    # Copied: a slice would keep the whole clip in memory.
+    part = events[np.arange(start, min(start + count, len(events)))]
     begin, end = int(part.t[0]), int(part.t[-1])
     displacement = np.zeros((1 + MOST_OBJECTS, 2, 3), np.float32)
     for layer in range(len(scene.layers)):
