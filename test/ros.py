@@ -68,7 +68,18 @@ class Client:
         return future.result()
 
     def state(self) -> str:
-        return self.call(GetState, "/evlayerseg/get_state", GetState.Request()).current_state.label
+        client = self.node.create_client(GetState, "/evlayerseg/get_state")
+        asked: list[tuple[float, Any]] = []
+
+        def answer() -> Any:
+            # An answer is lost if the node does not know our side of the service yet: ask again.
+            if client.service_is_ready() and (not asked or time.monotonic() - asked[-1][0] > 3):
+                asked.append((time.monotonic(), client.call_async(GetState.Request())))
+            return next((future.result() for _, future in asked if future.done()), None)
+
+        found = self.until(answer, "an answer of /evlayerseg/get_state")
+        self.node.destroy_client(client)
+        return found.current_state.label
 
     def change(self, label: str) -> bool:
         request = ChangeState.Request()
@@ -187,6 +198,16 @@ def packets(events: Events, length: int = 10 * MS, encoding: str = "mono") -> li
         packet.header.frame_id = "camera_optical"
         out.append(packet)
     return out
+
+
+def moved(messages, base=0, stamp=0, seq=0):
+    """The packets with times (ns) and numbers moved on."""
+    for message in messages:
+        message.time_base += base
+        message.seq += seq
+        total = stamp_of(message) + stamp
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(total, 10**9)
+    return messages
 
 
 def stamp_of(message: Any) -> int:

@@ -67,7 +67,7 @@ class Monitor:
             facts: what the node knows.
             worker: while the node is active.
         """
-        values = {"state": facts.state, **facts.info}
+        values = {"state": facts.state, **facts.info, "caution": facts.caution}
         grown: dict[str, int] = {}
         if worker is not None:
             rates, grown = self._rates(worker)

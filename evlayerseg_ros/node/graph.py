@@ -34,6 +34,11 @@ def why_silent(node: Node, subscription: Any, silent: bool) -> str:
                 f"{who} publishes {topic} as best effort, which a reliable subscription does not "
                 "hear: set qos.events_reliability to best_effort."
             )
+    if len(publishers) > 1:
+        return (
+            f"{len(publishers)} publishers send to {topic}, whose packets are mixed up: "
+            "expected one camera."
+        )
     if not silent:
         return ""
     if publishers:

@@ -89,6 +89,13 @@ PARAMETERS: tuple[Spec, ...] = (
         fixed=True,
     ),
     Spec(
+        "on_inference_error",
+        "fallback",
+        "What to do when the network fails on a window: fallback goes on on the CPU, "
+        "error stops the node, which becomes unconfigured.",
+        choices=("fallback", "error"),
+    ),
+    Spec(
         "window.mode",
         _WINDOW.mode,
         "What ends a window: a time or a count of events.",

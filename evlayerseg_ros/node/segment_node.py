@@ -14,7 +14,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.inference.outputs import OUTPUTS
@@ -26,6 +26,7 @@ from evlayerseg_ros.node.warm_up import warm_up
 from evlayerseg_ros.node.worker import Worker
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+ERROR = TransitionCallbackReturn.ERROR
 # Seconds without a packet after which the node says why nothing comes in.
 QUIET = 3.0
 
@@ -43,6 +44,8 @@ class SegmentNode(LifecycleNode):
         self._state = "unconfigured"
         self.configuring = False  # for as long as a model loads, which may take seconds
         self._setup_fault = self._input_fault = self._frame_id = ""
+        self._fatal = ""  # why the network's failure has to stop the node
+        self._fell_back = ""  # why the network runs on the CPU now
         self._monitor = Monitor()
         self._segmenter: Segmenter | None = None
         self._worker: Worker | None = None
@@ -79,6 +82,9 @@ class SegmentNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops to work; the model stays."""
         self._stop()
+        if self._fatal:
+            self._setup_fault, self._fatal = self._fatal, ""
+            return ERROR
         self._state = "inactive"
         return super().on_deactivate(state)
 
@@ -131,6 +137,7 @@ class SegmentNode(LifecycleNode):
             get("model"), get("provider"), get("precision"), get("threads")
         )
         warm_up(self._segmenter, get("sensor.width"), get("sensor.height"))
+        self._fell_back = ""
         output_qos = parameters.qos(self, "output")
         for name in OUTPUTS:
             self._outputs[name] = self.create_lifecycle_publisher(
@@ -149,7 +156,7 @@ class SegmentNode(LifecycleNode):
         self._worker = Worker(
             self._stream(),
             push=push_event_array if dvs else push_packet,
-            segment=self._segmenter,
+            segment=self._segment,
             wanted=self._wanted,
             publish=self._publish,
             measure=self._monitor.latency,
@@ -196,6 +203,23 @@ class SegmentNode(LifecycleNode):
             raw = isinstance(message, bytes)
             self._worker.put(message, len(message if raw else message.events))
 
+    def _segment(self, window: Window) -> Segmentation:
+        """On the worker's thread. What to do when the network fails is a parameter."""
+        assert self._segmenter is not None
+        try:
+            return self._segmenter(window)
+        except InferenceError as error:
+            get = partial(parameters.value, self)
+            if get("on_inference_error") == "error":
+                self._fatal = str(error)  # the next tick stops the node, on the executor's thread
+                raise
+            if self._segmenter.provider == "cpu":
+                raise
+            self._segmenter = Segmenter.load(get("model"), "cpu", get("precision"), get("threads"))
+            self._fell_back = f"{error} The network runs on the CPU from now on."
+            self._report(self._fell_back)
+            return self._segmenter(window)
+
     def _listened_to(self, name: str) -> bool:
         publisher = self._outputs[name]
         return bool(
@@ -232,6 +256,8 @@ class SegmentNode(LifecycleNode):
 
     def _caution(self) -> str:
         """A sentence if the provider is not the one asked for."""
+        if self._fell_back:
+            return self._fell_back
         asked = parameters.value(self, "provider")
         if self._segmenter is None or asked in ("auto", self._segmenter.provider):
             return ""
@@ -239,6 +265,8 @@ class SegmentNode(LifecycleNode):
 
     def _tick(self) -> None:
         """Once a second: applies changed parameters, notices silence, reports."""
+        if self._fatal:
+            self.trigger_deactivate()
         if self._worker is not None:
             self._follow_parameters(self._worker)
             self._notice_silence()

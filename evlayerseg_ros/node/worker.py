@@ -147,6 +147,9 @@ class Worker:
                     self._add(self.stream.flush(), time.monotonic())
                 if self._windows:
                     self._finish(self._windows.popleft())
+            except InputError as error:  # the network failed on a window
+                self.counters.failures += 1
+                self._report(str(error))
             except Exception as error:  # a fault of ours must not end the node
                 self.counters.failures += 1
                 self._report(f"{type(error).__name__}: {error}")

@@ -1,0 +1,230 @@
+"""Faults of processes, one a test, against the real node over DDS."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import TransitionEvent
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from ros import EPOCH, MS, Client, moved, moving_box, packets, running, stamp_of
+from sensor_msgs.msg import Image
+
+from evlayerseg_ros.node.segment_node import SegmentNode
+
+ALL_WINDOWS = ("max_backlog_windows:=1000", "qos.events_reliability:=reliable")
+
+
+@pytest.fixture
+def client():
+    client = Client()
+    yield client
+    client.close()
+
+
+def values(status):
+    return {value.key: value.value for value in status.values}
+
+
+def window_ends(events):
+    """Stamps of the default windows of these events."""
+    return [EPOCH + int(events.t[events.t < (k + 1) * 33 * MS][-1]) for k in range(7)]
+
+
+ENDS = window_ends(moving_box())
+
+
+def test_killed_and_started_again_while_a_camera_streams(client, tmp_path):
+    masks = client.hear(Image, "/evlayerseg/mask")
+    publisher = client.publisher(reliable=False)
+    seq = 0
+
+    def stream_until_masks(n):
+        nonlocal seq
+
+        def heard():
+            nonlocal seq
+            turn = {"base": 10 * MS * seq, "stamp": 10 * MS * seq, "seq": seq}
+            publisher.publish(moved(packets(moving_box(10 * MS)), **turn)[0])
+            seq += 1
+            return len(masks) >= n
+
+        client.until(heard, f"{n} masks")
+
+    with running(tmp_path / "first.log") as first:
+        stream_until_masks(3)
+        first.process.kill()
+        assert first.process.wait() == -signal.SIGKILL
+    with running(tmp_path / "second.log") as second:
+        before = stamp_of(masks[-1])
+        stream_until_masks(len(masks) + 3)
+        assert stamp_of(masks[-1]) > before
+        assert second.alive()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_packets_come(client, tmp_path, number):
+    """Exit status 0, after the lifecycle's last transition."""
+    changes = client.hear(TransitionEvent, "/evlayerseg/transition_event")
+    with running(tmp_path / "node.log", *ALL_WINDOWS) as node:
+        client.wait_active()
+        publisher = client.matched(client.publisher())
+        for message in packets(moving_box(2000 * MS)):
+            publisher.publish(message)
+        assert node.stop(number) == 0
+        client.until(lambda: changes and changes[-1].goal_state.label == "finalized", "the end")
+    assert "Traceback" not in node.log
+
+
+# -- nodes in this process
+
+
+@contextmanager
+def here(*namespaces, **overrides):
+    """SegmentNodes in this process, spun by a thread; `overrides` are parameters, _ for a dot."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    settings = {"threads": 1, "max_backlog_windows": 1000, "autostart": False, **overrides}
+    nodes = [
+        SegmentNode(
+            namespace=namespace,
+            context=context,
+            parameter_overrides=[Parameter(name, value=v) for name, v in settings.items()],
+        )
+        for namespace in namespaces or ("",)
+    ]
+    executor = SingleThreadedExecutor(context=context)
+    for node in nodes:
+        executor.add_node(node)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    try:
+        yield nodes
+    finally:
+        executor.shutdown()
+        thread.join()
+        for node in nodes:
+            node.finish()
+            node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def test_several_nodes_in_one_process(client):
+    masks = {k: client.hear(Image, f"/{k}/evlayerseg/mask") for k in ("left", "right")}
+    with here(*masks, autostart=True):
+        for name in masks:
+            client.connected(f"/{name}/evlayerseg/mask")
+            qos = QoSProfile(depth=1000)
+            topic = f"/{name}/evlayerseg/events"
+            sent = packets(moving_box())
+            publisher = client.matched(client.node.create_publisher(type(sent[0]), topic, qos))
+            for message in sent:
+                publisher.publish(message)
+        client.until(lambda: all(len(m) >= 7 for m in masks.values()), "7 masks of each")
+    assert all([stamp_of(m) for m in heard] == ENDS for heard in masks.values())
+
+
+def test_100_turns_of_the_lifecycle_leak_nothing(tmp_path):
+    """Neither threads nor memory: the last 80 turns take less than 8 MB."""
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    from faulty import tiny_model
+
+    model = str(tiny_model(tmp_path / "tiny.onnx"))
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = SegmentNode(
+        context=context,
+        parameter_overrides=[
+            Parameter(name, value=value)
+            for name, value in (
+                ("autostart", False), ("model", model), ("threads", 1),
+                ("sensor.width", 128), ("sensor.height", 96),
+            )
+        ],
+    )  # fmt: skip
+    used = []
+    for _ in range(100):
+        for change in ("configure", "activate", "deactivate", "cleanup"):
+            assert getattr(node, f"trigger_{change}")() == TransitionCallbackReturn.SUCCESS
+        used.append((threading.active_count(), resident()))
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+    assert used[99][0] == used[0][0]
+    assert used[99][1] - used[19][1] < 8 << 20
+
+
+def resident():
+    """Memory of this process, bytes."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+class Broken:
+    """A session whose device went away."""
+
+    def run(self, *arguments):
+        raise RuntimeError("CUDA error 700: an illegal memory access was encountered")
+
+
+def test_inference_fails_and_falls_back_to_the_cpu(client):
+    masks = client.hear(Image, "/evlayerseg/mask")
+    with here(autostart=True) as (node,):
+        client.wait_active()
+        client.connected("/evlayerseg/mask")
+        node._segmenter._session, node._segmenter.provider = Broken(), "cuda"
+        publisher = client.matched(client.publisher())
+        for message in packets(moving_box()):
+            publisher.publish(message)
+        client.until(lambda: len(masks) >= 7, "every mask, the failed one included")
+        assert [stamp_of(m) for m in masks] == ENDS
+        status = client.told(lambda s: "from now on" in s.message, "the fall-back")
+        assert status.level == DiagnosticStatus.ERROR
+        assert "CUDA error 700" in status.message
+        told = values(client.told(lambda s: values(s)["provider"] == "cpu", "a lasting warning"))
+        assert "from now on" in told["caution"]
+
+
+@pytest.mark.parametrize("policy", ["error", "fallback"])
+def test_inference_fails_on_the_cpu(client, tmp_path, policy):
+    """A network that does another size than the camera's: out of memory looks the same."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    from faulty import tiny_model
+
+    path = tiny_model(tmp_path / "odd.onnx")
+    model = onnx.load(str(path))
+    model.graph.node[0].input[0] = "sized"
+    sized = np.zeros((1, 3, 120, 160), np.float32)  # cells of 640x480, the size of the warm-up
+    model.graph.initializer.append(onnx.numpy_helper.from_array(sized, "size"))
+    model.graph.node.insert(0, onnx.helper.make_node("Add", ["voxel", "size"], ["sized"]))
+    onnx.save(model, str(path))
+    client.hear(Image, "/evlayerseg/mask")
+    with running(
+        tmp_path / "node.log", f"model:={path}", f"on_inference_error:={policy}", *ALL_WINDOWS
+    ) as node:
+        client.wait_active()
+        client.connected("/evlayerseg/mask")
+        publisher = client.matched(client.publisher())
+        for message in packets(moving_box()):
+            publisher.publish(message)
+        status = client.told(lambda s: s.level == DiagnosticStatus.ERROR, "the failure")
+        assert status.message.startswith("Model tiny failed on cpu: ")
+        if policy == "error":
+            client.until(lambda: client.state() == "unconfigured", "the end of its work")
+            status = client.told(lambda s: "failed on cpu" in s.message, "the reason, still")
+            assert values(status)["state"] == "unconfigured"
+            assert client.change("configure")
+        else:
+            client.told(lambda s: values(s)["failures"] == "7", "7 failed windows")
+            assert client.state() == "active"
+        assert node.alive() and "Traceback" not in node.log
