@@ -1,4 +1,4 @@
-# make demo | test | fuzz | lint | venv | clean. Each makes what it needs; PYTHON= names another Python.
+# make demo | test | fuzz | soak | lint | venv | clean. Each makes what it needs; PYTHON= names another Python.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test fuzz lint format venv setup dev clean
+.PHONY: demo test fuzz soak lint format venv setup dev clean
 
 venv setup: $(VENV)/.made-run
 dev: $(VENV)/.made-dev
@@ -30,9 +30,12 @@ test: lint
 	$(BIN)/python -m pytest
 
 # What topics, files and models may bring, for longer than the tests do.
-MINUTES ?= 10
 fuzz: $(VENV)/.made-dev
-	$(BIN)/python tools/fuzz.py --minutes $(MINUTES)
+	$(BIN)/python tools/fuzz.py --minutes $(or $(MINUTES),10)
+
+# The node under 5 Mev/s and a fault every 5 s.
+soak: $(VENV)/.made-run
+	$(BIN)/python tools/soak.py --minutes $(or $(MINUTES),30)
 
 lint: $(VENV)/.made-dev
 	$(BIN)/ruff check .
