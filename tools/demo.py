@@ -215,6 +215,9 @@ def main() -> int:
     # A domain of our own: the demo does not mix with what else runs on this network.
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    # Pictures of 1 MB are more than the middleware makes room for by default.
+    profile = Path(__file__).parents[1] / "config/fastdds.xml"
+    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profile))
     rclpy.init(args=[])
     listener = Listener()
     with TemporaryDirectory() as folder:

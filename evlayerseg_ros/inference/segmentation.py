@@ -42,21 +42,23 @@ class Segmentation:
         return out
 
     @cached_property
+    def _sums(self) -> np.ndarray:
+        """float64 [L, 3]: number, sum of x and sum of y of each label's events."""
+        events = self.window.events
+        out = np.zeros((len(self.affine), 3))
+        _sum_events(events.x, events.y, self.event_labels, out)
+        return out
+
+    @property
     def layer_events(self) -> np.ndarray:
         """int64 [L]: how many of the window's events each label holds."""
-        return np.bincount(self.event_labels, minlength=len(self.affine))
+        return self._sums[:, 0].astype(np.int64)
 
-    @cached_property
+    @property
     def centroids(self) -> np.ndarray:
         """float64 [L, 2]: mean (x, y) in px of each label's events; nan where there are none."""
-        count = self.layer_events
-        events = self.window.events
-        sums = [
-            np.bincount(self.event_labels, weights=axis, minlength=len(count))
-            for axis in (events.x, events.y)
-        ]
         with np.errstate(invalid="ignore"):
-            return np.stack(sums, 1) / count[:, None]
+            return self._sums[:, 1:] / self._sums[:, :1]
 
     def flow(self) -> np.ndarray:
         """float32 [H, W, 2]: affine flow field (u, v) in px/s, of each pixel's own layer."""
@@ -129,6 +131,15 @@ def _carry_labels(tau, affine, labels, out):  # type: ignore[no-untyped-def]
                     u, v = _forward(a0, a1, a2, b0, b1, b2, float(j), float(i), tau)
                     if _holds(labels, layer, u, v):
                         out[i, j] = layer
+
+
+@numba.njit(nogil=True, cache=True)
+def _sum_events(x, y, event_labels, out):  # type: ignore[no-untyped-def]
+    for i in range(len(x)):
+        label = event_labels[i]
+        out[label, 0] += 1
+        out[label, 1] += x[i]
+        out[label, 2] += y[i]
 
 
 @numba.njit(nogil=True, cache=True)
