@@ -140,6 +140,8 @@ class Segmenter:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads or min(4, len(os.sched_getaffinity(0)))
+        # Threads that spin while they wait would take the cores from the node and the camera.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:  # from bytes, so that a model cannot name other files to be read
             session = onnxruntime.InferenceSession(
                 path.read_bytes(), options, providers=_providers(provider, precision)
