@@ -58,33 +58,33 @@ class Client:
             self.executor.spin_once(timeout_sec=0.05)
         return result
 
-    def call(self, kind: type, name: str, request: Any) -> Any:
-        """Calls a service."""
-        client = self.node.create_client(kind, name)
-        self.until(client.service_is_ready, f"service {name}")
-        future = client.call_async(request)
-        self.until(future.done, f"an answer of {name}")
-        self.node.destroy_client(client)
-        return future.result()
+    def call(self, kind: type, name: str, request: Any, again: bool = True) -> Any:
+        """Calls a service; with `again`, once more where no answer comes.
 
-    def state(self) -> str:
-        client = self.node.create_client(GetState, "/evlayerseg/get_state")
+        An answer is lost if the node does not know our side of the service yet.
+        """
+        client = self.node.create_client(kind, name)
         asked: list[tuple[float, Any]] = []
 
         def answer() -> Any:
-            # An answer is lost if the node does not know our side of the service yet: ask again.
-            if client.service_is_ready() and (not asked or time.monotonic() - asked[-1][0] > 3):
-                asked.append((time.monotonic(), client.call_async(GetState.Request())))
+            late = asked and again and time.monotonic() - asked[-1][0] > 3
+            if client.service_is_ready() and (not asked or late):
+                asked.append((time.monotonic(), client.call_async(request)))
             return next((future.result() for _, future in asked if future.done()), None)
 
-        found = self.until(answer, "an answer of /evlayerseg/get_state")
+        found = self.until(answer, f"an answer of {name}")
         self.node.destroy_client(client)
-        return found.current_state.label
+        return found
+
+    def state(self) -> str:
+        return self.call(GetState, "/evlayerseg/get_state", GetState.Request()).current_state.label
 
     def change(self, label: str) -> bool:
         request = ChangeState.Request()
         request.transition.label = label
-        return self.call(ChangeState, "/evlayerseg/change_state", request).success
+        # Not again: a transition that has been made cannot be made twice.
+        name = "/evlayerseg/change_state"
+        return self.call(ChangeState, name, request, again=False).success
 
     def wait_active(self) -> None:
         self.until(lambda: self.state() == "active", "the node to be active")
