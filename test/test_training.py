@@ -44,7 +44,7 @@ def test_every_kind_of_scene_makes_samples_of_one_shape(kind: str) -> None:
         scene = random_scene(rng, TextureBank(), kind, duration=0.1)
         samples = clip_samples(scene, rng, SPEC, 1)
     tensors = to_tensors(samples[0], SPEC, rng)
-    assert tensors["voxel"].shape == (10, 240, 320)
+    assert tensors["voxel"].shape == (20, 240, 320)
     assert tensors["labels"].shape == (240, 320)
     assert tensors["displacement"].shape == (4, 2, 3)
     objects = len(scene.layers) - 1
@@ -60,7 +60,8 @@ def test_flips_move_labels_and_motion_together(sample) -> None:
     for seed in range(40):
         flipped = to_tensors(sample, SPEC, np.random.default_rng(seed))
         for axes in ((), (1,), (2,), (1, 2)):  # rows, columns of [C, H, W]
-            for channels in (plain["voxel"], plain["voxel"].roll(5, 0)):
+            for order in ([0, 1, 2, 3], [1, 0, 3, 2]):  # of ON and OFF in the two grids
+                channels = plain["voxel"].reshape(4, 5, 240, 320)[order].flatten(0, 1)
                 if not torch.equal(flipped["voxel"], channels.flip(axes)):
                     continue
                 seen.add(axes)
@@ -71,6 +72,26 @@ def test_flips_move_labels_and_motion_together(sample) -> None:
                 got = affine_field(flipped["displacement"], x, y)
                 torch.testing.assert_close(got, want, atol=1e-3, rtol=1e-4)
     assert len(seen) == 4
+
+
+def test_what_the_network_is_told_is_taken_off_what_it_must_find(sample) -> None:
+    known = np.stack([sample.displacement[0], sample.displacement[1] + [[0, 0, 3], [0, 0, -5]]])
+    left = to_tensors(sample, SPEC, None, known)["displacement"]
+    nothing = torch.zeros(2, 3)
+    torch.testing.assert_close(left[0], nothing, atol=1e-6, rtol=0)
+    want = torch.tensor([[0, 0, -3.0], [0, 0, 5]]) / SPEC.cell(640)
+    torch.testing.assert_close(left[1], want, atol=1e-5, rtol=0)
+
+
+def test_true_motion_makes_each_layer_sharp_in_its_own_grid(sample) -> None:
+    def sharpness(grid: torch.Tensor) -> float:  # of the image of warped events
+        return float((grid.sum(0) ** 2).sum())
+
+    grids = to_tensors(sample, SPEC, None, sample.displacement[:2])
+    background, thing = grids["voxel"].split(10)
+    inside = grids["labels"] == 1
+    assert sharpness(thing * inside) > 1.05 * sharpness(background * inside)
+    assert sharpness(background * ~inside) > 1.05 * sharpness(thing * ~inside)
 
 
 def test_learning_one_window_by_heart(sample) -> None:

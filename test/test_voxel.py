@@ -5,6 +5,7 @@ import pytest
 
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
+from evlayerseg_ros.events.warp import carry
 
 
 def window(x, y, t, p, width=640, height=480, start=0, end=1000) -> Window:
@@ -77,3 +78,38 @@ def test_buffer_is_reused_and_wrong_buffers_are_refused() -> None:
 def test_window_without_duration_fills_the_first_bin() -> None:
     grid = voxel_grid(window([1], [1], [5], [1], start=5, end=5), VoxelSpec(bins=5, split=False))
     assert grid[0].sum() == grid.sum() == 1
+
+
+def test_events_are_carried_along_each_layers_motion_to_the_windows_end() -> None:
+    spec = VoxelSpec(bins=2, split=False, layers=2)
+    # A point at rest, and one that moves right at 8 px/ms from x = 100 in a window of 1 ms.
+    x, y, t = [50, 100, 50, 108], [60, 80, 60, 80], [0, 0, 1_000_000, 1_000_000]
+    events = window(x, y, t, [1] * 4, end=1_000_000)
+    motions = np.zeros((2, 2, 3))
+    motions[1, 0, 2] = 8000
+    grid = voxel_grid(events, spec, None, motions)
+    assert grid.shape == (4, 480, 640)
+    assert np.argwhere(grid).tolist() == [
+        [0, 60, 50], [0, 80, 100], [1, 60, 50], [1, 80, 108],
+        [2, 60, 58], [2, 80, 108], [3, 60, 50], [3, 80, 108],
+    ]  # fmt: skip
+
+
+def test_carried_events_that_leave_the_sensor_are_left_out() -> None:
+    spec = VoxelSpec(bins=2, split=False, layers=1)
+    motions = np.array([[[0, 0, 1e6], [0, 0, 0.0]]])
+    grid = voxel_grid(window([639, 0], [0, 0], [0, 1000], [1, 1]), spec, None, motions)
+    assert np.argwhere(grid).tolist() == [[1, 0, 0]]
+    assert voxel_grid(window([0], [0], [0], [1]), spec, None, motions * np.nan).sum() == 0
+    with pytest.raises(ValueError, match="motions"):
+        voxel_grid(window([0], [0], [0], [1]), spec, None, np.zeros((2, 2, 3)))
+
+
+def test_carrying_turns_and_grows_as_the_affine_motion_says() -> None:
+    rng = np.random.default_rng(2)
+    motion = np.array([[2.0, -3, 100], [3, 2, -50]])  # px/s at px
+    end = rng.uniform((200, 150), (400, 300), (100, 2))  # where points are when the window ends
+    tau = rng.uniform(0, 0.05, 100)
+    begin = end - tau[:, None] * (end @ motion[:, :2].T + motion[:, 2])
+    back = [carry(*motion.ravel(), x, y, age) for (x, y), age in zip(begin, tau, strict=True)]
+    np.testing.assert_allclose(back, end, atol=1e-9)

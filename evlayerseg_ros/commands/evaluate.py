@@ -94,6 +94,7 @@ def _score(
     window_ms: float | None,
     provider: str,
     threads: int,
+    refine: bool,
     topic: str | None,
     jobs: int,
     cluster: str | None,
@@ -114,7 +115,7 @@ def _score(
     todo = [
         run.Job(
             name, path, masks, length, model, provider, threads, protocol == "paper", topic,
-            masks_topic,
+            masks_topic, refine,
         )
         for model in models
         for name, path in _names(recordings).items()

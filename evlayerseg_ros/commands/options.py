@@ -18,8 +18,14 @@ PATH = click.Path(path_type=Path)
 
 
 def model_options(command: Command) -> Command:
-    """--model, --provider and --threads: what `load_segmenter` takes."""
+    """--model, --provider, --threads and --refine: what `load_segmenter` takes."""
     for option in (
+        click.option(
+            "--refine/--no-refine",
+            default=True,
+            show_default=True,
+            help="Run the network again on events deblurred by its first answer.",
+        ),
         click.option(
             "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 chooses."
         ),
@@ -41,11 +47,11 @@ def model_options(command: Command) -> Command:
     return command
 
 
-def load_segmenter(model: str, provider: str, threads: int) -> Segmenter:
+def load_segmenter(model: str, provider: str, threads: int, refine: bool) -> Segmenter:
     """The Segmenter that `model_options` ask for."""
     from evlayerseg_ros.inference.segmenter import Segmenter
 
-    return Segmenter.load(model, provider=provider, threads=threads)
+    return Segmenter.load(model, provider=provider, threads=threads, refine=refine)
 
 
 def window_options(command: Command) -> Command:

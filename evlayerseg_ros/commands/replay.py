@@ -56,6 +56,7 @@ def replay(
     model: str,
     provider: str,
     threads: int,
+    refine: bool,
 ) -> None:
     """Segment RECORDING offline: the node's pipeline, deterministic, as fast as it goes.
 
@@ -72,7 +73,7 @@ def replay(
     config = options.window_config(window_events, window_ms, stride_ms, max_age_ms)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
     with open_recording(recording, topic) as opened:
-        segmenter = options.load_segmenter(model, provider, threads)
+        segmenter = options.load_segmenter(model, provider, threads, refine)
         whole = not start and duration is None
         total = opened.total if whole else None
         # disable=None: no bar where stderr is no terminal.

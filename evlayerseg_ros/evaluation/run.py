@@ -34,6 +34,7 @@ class Job:
         paper: whether to score by the paper's metric too.
         topic: of a bag's events, where there are several.
         masks_topic: of a bag's label images, where there are several.
+        refine: as for Segmenter.load.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Job:
     paper: bool = False
     topic: str | None = None
     masks_topic: str | None = None
+    refine: bool = True
 
 
 def run(
@@ -86,7 +88,7 @@ def score(job: Job, progress: Callable[[], object] = lambda: None) -> SequenceSc
     Raises:
         InputError: as evaluate_sequence.
     """
-    segmenter, layers = _model(job.model, job.provider, job.threads, job.paper)
+    segmenter, layers = _model(job.model, job.provider, job.threads, job.refine, job.paper)
     truth = load_truth(job.masks, job.recording, job.masks_topic)
     with open_recording(job.recording, job.topic) as opened:
         chunks = events_of(opened, ros_time=truth.ros_time)
@@ -97,10 +99,10 @@ def score(job: Job, progress: Callable[[], object] = lambda: None) -> SequenceSc
 
 @lru_cache(maxsize=2)
 def _model(
-    model: str, provider: str, threads: int, by_paper: bool
+    model: str, provider: str, threads: int, refine: bool, by_paper: bool
 ) -> tuple[Segmenter, paper.Layers | None]:
     """A model, loaded once in each worker."""
-    segmenter = Segmenter.load(model, provider=provider, threads=threads)
+    segmenter = Segmenter.load(model, provider=provider, threads=threads, refine=refine)
     return segmenter, paper.Layers.of(segmenter) if by_paper else None
 
 

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.warp import carry
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,26 @@ class VoxelSpec:
         width: cells that a sensor's width should have, reached as nearly as whole cells of
             1, 2, 3.. px allow; 0 keeps the sensor's pixels.
         multiple: rows and columns are filled up with empty ones to a multiple of this.
+        layers: grids, one above the other: in each the events are carried along the motion of one
+            layer to the window's end, which makes that layer's edges sharp and the others' not.
+            0: one grid of the events where they happened.
     """
 
     bins: int
     split: bool
     width: int = 0
     multiple: int = 1
+    layers: int = 0
+
+    @property
+    def planes(self) -> int:
+        """Channels of one layer's grid."""
+        return self.bins * (2 if self.split else 1)
 
     @property
     def channels(self) -> int:
-        """Channels of the grid."""
-        return self.bins * (2 if self.split else 1)
+        """Channels of all grids."""
+        return self.planes * max(1, self.layers)
 
     def cell(self, sensor_width: int) -> int:
         """Side of a cell in px for a sensor of that width."""
@@ -45,7 +55,12 @@ class VoxelSpec:
         return self.channels, rows, columns
 
 
-def voxel_grid(window: Window, spec: VoxelSpec, out: np.ndarray | None = None) -> np.ndarray:
+def voxel_grid(
+    window: Window,
+    spec: VoxelSpec,
+    out: np.ndarray | None = None,
+    motions: np.ndarray | None = None,
+) -> np.ndarray:
     """The voxel grid of a window.
 
     Each event adds its weight to the two bins nearest in time, shared linearly: with
@@ -56,6 +71,9 @@ def voxel_grid(window: Window, spec: VoxelSpec, out: np.ndarray | None = None) -
         window: events in [start, end].
         spec: the convention.
         out: float32 array of `spec.shape`, overwritten; a new one if None.
+        motions: float [spec.layers, 2, 3], px/s, the layers' affine velocities (see Segmentation)
+            along which events are carried to the window's end; events that leave the sensor are
+            left out. None: all at rest.
 
     Returns:
         float32 [channels, rows, columns].
@@ -68,33 +86,68 @@ def voxel_grid(window: Window, spec: VoxelSpec, out: np.ndarray | None = None) -
         if out.shape != shape or out.dtype != np.float32:
             raise ValueError(f"out must be float32 {shape}, got {out.dtype} {out.shape}")
         out.fill(0)
+    if motions is None:
+        motions = np.zeros((spec.layers, 2, 3))
+    elif motions.shape != (spec.layers, 2, 3):
+        raise ValueError(f"motions must be [{spec.layers}, 2, 3], got {motions.shape}")
     cell = spec.cell(events.width)
     columns = (np.arange(events.width) // cell).astype(np.int32)
     rows = (np.arange(events.height) // cell * shape[2]).astype(np.int32)
     span = window.end - window.start
     rate = np.float32((spec.bins - 1) / span) if span > 0 else np.float32(0)
-    _accumulate(
-        events.x, events.y, events.t, events.p, columns, rows,
-        np.int64(window.start), rate, spec.bins, spec.split, np.int32(shape[1] * shape[2]),
-        out.reshape(-1),
+    grids = out.reshape(max(1, spec.layers), -1)
+    common = (
+        columns, rows, np.int64(window.start), rate, spec.bins, spec.split,
+        np.int32(shape[1] * shape[2]),
     )  # fmt: skip
+    still = None  # the grid of a layer at rest
+    for layer, grid in enumerate(grids):
+        if spec.layers and motions[layer].any():
+            _accumulate_carried(
+                events.x, events.y, events.t, events.p, np.int64(window.end), motions[layer],
+                *common, grid,
+            )  # fmt: skip
+        elif still is not None:
+            grid[:] = still
+        else:
+            _accumulate(events.x, events.y, events.t, events.p, *common, grid)
+            still = grid
     return out
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _add(at, off, where, plane, bins, split, out):  # type: ignore[no-untyped-def]
+    """Adds an event at a place of bin 0; `at` in bins."""
+    last, highest = np.float32(bins - 1), np.int32(bins - 2)
+    at = min(max(at, np.float32(0)), last)
+    low = min(np.int32(at), highest)
+    late = at - np.float32(low)
+    # No branch on the polarity, which no processor predicts.
+    off_bin = np.int32(bins if split else 0)
+    sign = np.float32(1) + (np.float32(1 if split else -1) - np.float32(1)) * np.float32(off)
+    # Unsigned: an index that cannot be negative needs no test for it.
+    index = np.uintp((low + off * off_bin) * plane + where)
+    out[index] += (np.float32(1) - late) * sign
+    out[index + np.uintp(plane)] += late * sign
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def _accumulate(x, y, t, p, columns, rows, start, rate, bins, split, plane, out):  # type: ignore[no-untyped-def]
-    last, highest = np.float32(bins - 1), np.int32(bins - 2)
-    off_bin = np.int32(bins if split else 0)
-    off_sign = np.float32(1 if split else -1)
     for i in range(len(t)):
-        at = min(max(np.float32(t[i] - start) * rate, np.float32(0)), last)
-        low = min(np.int32(at), highest)
-        late = at - np.float32(low)
-        early = np.float32(1) - late
-        # No branch on the polarity, which no processor predicts.
-        off = np.int32(1) - np.int32(p[i])
-        sign = np.float32(1) + (off_sign - np.float32(1)) * np.float32(off)
-        # Unsigned: an index that cannot be negative needs no test for it.
-        where = np.uintp((low + off * off_bin) * plane + rows[y[i]] + columns[x[i]])
-        out[where] += early * sign
-        out[where + np.uintp(plane)] += late * sign
+        where = rows[y[i]] + columns[x[i]]
+        _add(np.float32(t[i] - start) * rate, np.int32(1) - np.int32(p[i]), where, plane,
+             bins, split, out)  # fmt: skip
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _accumulate_carried(
+    x, y, t, p, end, motion, columns, rows, start, rate, bins, split, plane, out
+):  # type: ignore[no-untyped-def]
+    a, b = motion[0], motion[1]
+    for i in range(len(t)):
+        u, v = carry(a[0], a[1], a[2], b[0], b[1], b[2], float(x[i]), float(y[i]),
+                     (end - t[i]) * 1e-9)  # fmt: skip
+        if -0.5 <= u < len(columns) - 0.5 and -0.5 <= v < len(rows) - 0.5:
+            where = rows[np.uintp(v + 0.5)] + columns[np.uintp(u + 0.5)]
+            _add(np.float32(t[i] - start) * rate, np.int32(1) - np.int32(p[i]), where, plane,
+                 bins, split, out)  # fmt: skip

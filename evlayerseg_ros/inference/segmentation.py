@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.warp import carry
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,18 +91,6 @@ class Segmentation:
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _forward(a0, a1, a2, b0, b1, b2, x, y, tau):  # type: ignore[no-untyped-def]
-    """Where a layer's point at (x, y) is tau seconds later: solves X - tau u(X) = (x, y)."""
-    m00, m01 = 1 - tau * a0, -tau * a1
-    m10, m11 = -tau * b0, 1 - tau * b1
-    px, py = x + tau * a2, y + tau * b2
-    inverse = m00 * m11 - m01 * m10
-    # A window in which a layer collapses to a line has no meaning: leave the point where it is.
-    inverse = 1 / inverse if abs(inverse) > 1e-6 else 0.0
-    return (px * m11 - py * m01) * inverse, (py * m00 - px * m10) * inverse
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
 def _holds(labels, layer, u, v):  # type: ignore[no-untyped-def]
     """Whether the pixel at (u, v) has that label."""
     # Compared as numbers first: a wild motion may not fit an integer.
@@ -116,7 +105,7 @@ def _label_events(x, y, t, end, affine, labels, out):  # type: ignore[no-untyped
         for i in range(len(t)):
             if out[i] == 0:
                 tau = (end - t[i]) * 1e-9
-                u, v = _forward(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
+                u, v = carry(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
                 if _holds(labels, layer, u, v):
                     out[i] = layer
 
@@ -128,7 +117,7 @@ def _carry_labels(tau, affine, labels, out):  # type: ignore[no-untyped-def]
         for i in range(out.shape[0]):
             for j in range(out.shape[1]):
                 if out[i, j] == 0:
-                    u, v = _forward(a0, a1, a2, b0, b1, b2, float(j), float(i), tau)
+                    u, v = carry(a0, a1, a2, b0, b1, b2, float(j), float(i), tau)
                     if _holds(labels, layer, u, v):
                         out[i, j] = layer
 
@@ -155,7 +144,7 @@ def _paint_flow(labels, affine, out):  # type: ignore[no-untyped-def]
 def _warp(x, y, t, end, affine, event_labels, out_x, out_y):  # type: ignore[no-untyped-def]
     for i in range(len(t)):
         a = affine[event_labels[i]]
-        out_x[i], out_y[i] = _forward(
+        out_x[i], out_y[i] = carry(
             a[0, 0], a[0, 1], a[0, 2], a[1, 0], a[1, 1], a[1, 2],
             float(x[i]), float(y[i]), (end - t[i]) * 1e-9,
         )  # fmt: skip

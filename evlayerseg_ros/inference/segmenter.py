@@ -83,7 +83,7 @@ class ModelInfo:
         voxel = self.voxel
         numbers = (
             (self.layers, 2, 64), (voxel.bins, 1, 64), (voxel.width, 0, 4096),
-            (voxel.multiple, 1, 1024),
+            (voxel.multiple, 1, 1024), (voxel.layers, 0, self.layers),
         )  # fmt: skip
         return isinstance(voxel.split, bool) and all(
             type(value) is int and low <= value <= high for value, low, high in numbers
@@ -100,9 +100,14 @@ class Segmenter:
     """
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, info: ModelInfo, requested: str
+        self,
+        session: onnxruntime.InferenceSession,
+        info: ModelInfo,
+        requested: str,
+        refine: bool = True,
     ) -> None:
         self._session = session
+        self.refine = refine
         self.info = info
         self.requested = requested
         names = {full: short for short, full in PROVIDERS.items()}
@@ -116,6 +121,7 @@ class Segmenter:
         provider: str = "auto",
         precision: str = "fp32",
         threads: int = 0,
+        refine: bool = True,
     ) -> Segmenter:
         """Load a model.
 
@@ -126,6 +132,8 @@ class Segmenter:
                 replaced by the CPU with a warning; `provider` of the result tells which it became.
             precision: fp32, or fp16 for TensorRT engines; the other providers ignore it.
             threads: of ONNX Runtime on the CPU; 0 is as many as there are cores, at most 4.
+            refine: run the network again on events deblurred by its first answer, where the model
+                is made for it: better masks and motions for twice the time.
 
         Raises:
             InputError: no such model or provider, or the file is not a model of this package.
@@ -157,7 +165,7 @@ class Segmenter:
                 f"Model {path} carries no {METADATA_KEY!r} metadata; "
                 "make it with `evlayerseg export`."
             )
-        segmenter = cls(session, ModelInfo.from_json(text, str(path)), provider)
+        segmenter = cls(session, ModelInfo.from_json(text, str(path)), provider, refine)
         segmenter._check_interface(path)
         if provider not in ("auto", segmenter.provider):
             log.warning(
@@ -187,12 +195,16 @@ class Segmenter:
         shape = spec.shape(events.width, events.height)
         if self._voxel.shape[1:] != shape:
             self._voxel = np.zeros((1, *shape), np.float32)
-        voxel_grid(window, spec, self._voxel[0])
-        masks, affine = self._run()
         cell = spec.cell(events.width)
+        motions = np.zeros((spec.layers, 2, 3))
+        passes = 2 if self.refine and spec.layers else 1
+        for _ in range(passes):
+            voxel_grid(window, spec, self._voxel[0], motions)
+            masks, affine = self._run()
+            left = cells_to_px(affine[0].astype(np.float64), cell) / window.duration
+            motions = motions + left if spec.layers else left
         labels = upsample_labels(masks[0], shape[1:], cell, events.height, events.width)
-        velocity = cells_to_px(affine[0].astype(np.float64), cell) / window.duration
-        result = Segmentation(window, labels, velocity)
+        result = Segmentation(window, labels, motions)
         if self.info.background == "most_events":
             return most_events_first(result)
         return result

@@ -4,6 +4,10 @@ Two heads, as in EV-LayerSegNet: one says which layer each pixel belongs to, the
 move, and neither sees the other's answer. The motion head predicts displacement place by place with
 a weight that says how far to trust it; each layer's affine motion is the weighted least-squares fit
 under its mask. That is differentiable, needs no fully connected layer, and so fits any sensor.
+
+It reads one voxel grid for each layer, in which events were carried along what is known of that
+layer's motion (at first nothing: all grids are the same), and predicts the motion that is left.
+Run again with its own answer, it sees each layer deblurred, and corrects masks and motions.
 """
 
 from __future__ import annotations
@@ -114,9 +118,9 @@ class LayerNet(Network):
     ) -> None:
         super().__init__()
         self.settings = {"layers": layers, "bins": bins, "widths": list(widths)}
-        self.voxel = VoxelSpec(bins=bins, split=True, width=320, multiple=16)
+        self.voxel = VoxelSpec(bins=bins, split=True, width=320, multiple=16, layers=layers)
         pairs = list(pairwise(widths))
-        self.stem = block(2 * bins, widths[0], 2)
+        self.stem = block(self.voxel.channels, widths[0], 2)
         self.down = nn.ModuleList(nn.Sequential(block(a, b, 2), Residual(b)) for a, b in pairs)
         self.bottom = nn.Sequential(Context(widths[-1]), Residual(widths[-1]))
         self.lateral = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairs)
@@ -128,12 +132,15 @@ class LayerNet(Network):
         """Segment.
 
         Args:
-            voxel: float [B, 2 x bins, H, W], counts; H and W multiples of 16.
+            voxel: float [B, layers x 2 x bins, H, W], counts: a grid for each layer's known motion;
+                H and W multiples of 16.
 
         Returns:
             masks [B, layers, H/2, W/2], logits; softmax over layers gives the soft masks.
-            affine [B, layers, 2, 3], displacement over the window in cells (see model/affine.py).
-            motion [B, 3, H/4, W/4]: displacement (u, v) in cells and its weight (0 to 1).
+            affine [B, layers, 2, 3], displacement over the window in cells (see model/affine.py)
+                beyond that of each layer's known motion.
+            motion [B, 3, H/4, W/4]: displacement (u, v) in cells beyond the known motion of the
+                layer that is seen there, and its weight (0 to 1).
         """
         # The square root makes the noise of a count the same at any rate, and is cheap.
         features = [self.stem(torch.sqrt(voxel))]

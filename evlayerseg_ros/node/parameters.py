@@ -89,6 +89,12 @@ PARAMETERS: tuple[Spec, ...] = (
         fixed=True,
     ),
     Spec(
+        "refine",
+        True,
+        "Run the network again on events deblurred by its first answer: better masks and motions, "
+        "about twice the time.",
+    ),
+    Spec(
         "on_inference_error",
         "fallback",
         "What to do when the network fails on a window: fallback goes on on the CPU, "

@@ -206,6 +206,7 @@ class SegmentNode(LifecycleNode):
     def _segment(self, window: Window) -> Segmentation:
         """On the worker's thread. What to do when the network fails is a parameter."""
         assert self._segmenter is not None
+        self._segmenter.refine = parameters.value(self, "refine")
         try:
             return self._segmenter(window)
         except InferenceError as error:

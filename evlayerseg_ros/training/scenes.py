@@ -64,6 +64,7 @@ def _any_sensor(rng: np.random.Generator) -> Sensor:
         threshold_sigma=float(rng.uniform(0, 0.15)),
         refractory=float(rng.choice([1e-7, 1e-4, 5e-4])),
         noise_rate=float(np.exp(rng.uniform(np.log(0.02), np.log(4)))),
+        noise_spread=float(rng.choice([0, 0, 0.7, 1.5])),
         hot_pixels=int(rng.integers(0, 20)),
         settled=bool(rng.random() < 0.8),
     )

@@ -89,6 +89,7 @@ class Sensor:
         threshold_sigma: standard deviation of the threshold from pixel to pixel.
         refractory: s during which a pixel stays silent after an event.
         noise_rate: background activity, events per pixel and second.
+        noise_spread: standard deviation of its logarithm from one part of the sensor to another.
         hot_pixels: how many pixels fire without cause.
         hot_rate: events per second of a hot pixel.
         settled: True if the scene had been moving before the clip, so that pixels start at a random
@@ -101,6 +102,7 @@ class Sensor:
     threshold_sigma: float = 0.0
     refractory: float = 1e-7
     noise_rate: float = 0.0
+    noise_spread: float = 0.0
     hot_pixels: int = 0
     hot_rate: float = 200.0
     settled: bool = False
@@ -244,7 +246,14 @@ def _noise(scene: Scene, rng: np.random.Generator) -> list[np.ndarray]:
     sensor = scene.sensor
     w, h = scene.size
     count = rng.poisson(sensor.noise_rate * w * h * scene.duration)
-    x, y = rng.integers(0, w, count), rng.integers(0, h, count)
+    if sensor.noise_spread:  # cells of a coarse map, each with a share of its own
+        rate = np.exp(rng.normal(0, sensor.noise_spread, 6 * 8))
+        cell = rng.choice(6 * 8, count, p=rate / rate.sum())
+        spot = rng.normal(0, 0.5, (2, count))  # soft borders
+        x = np.clip((cell % 8 + 0.5 + spot[0]) * w / 8, 0, w - 1).astype(np.int64)
+        y = np.clip((cell // 8 + 0.5 + spot[1]) * h / 6, 0, h - 1).astype(np.int64)
+    else:
+        x, y = rng.integers(0, w, count), rng.integers(0, h, count)
     for _ in range(sensor.hot_pixels):
         n = rng.poisson(sensor.hot_rate * scene.duration * rng.exponential())
         x = np.append(x, np.full(n, rng.integers(0, w)))

@@ -68,16 +68,32 @@ def clip_samples(
 
 
 def to_tensors(
-    sample: Sample, spec: VoxelSpec, rng: np.random.Generator | None
+    sample: Sample,
+    spec: VoxelSpec,
+    rng: np.random.Generator | None,
+    known: np.ndarray | None = None,
 ) -> dict[str, torch.Tensor]:
     """What a training step reads; with `rng`, randomly flipped and cropped.
 
+    Args:
+        sample: a window and its truth.
+        spec: the network's voxel grid.
+        rng: source of everything random; None takes the middle of the image as it is.
+        known: float [spec.layers, 2, 3], displacement in px that the network is told of each layer;
+            None: nothing.
+
     Returns:
         voxel float32 [C, rows, columns], labels uint8 [rows, columns] (simulated layers),
-        displacement float32 [1 + MOST_OBJECTS, 2, 3] in cells at a place in cells.
+        displacement float32 [1 + MOST_OBJECTS, 2, 3] in cells at a place in cells, beyond what the
+        network was told.
     """
     cell = spec.cell(sample.window.events.width)
-    voxel = voxel_grid(sample.window, spec)
+    window, displacement = sample.window, sample.displacement.copy()
+    motions = None
+    if known is not None and spec.layers:
+        motions = known / window.duration
+        displacement -= known[np.minimum(np.arange(len(displacement)), spec.layers - 1)]
+    voxel = voxel_grid(window, spec, None, motions)
     labels = sample.labels
     rows, columns = min(voxel.shape[1], labels.shape[0]), min(voxel.shape[2], labels.shape[1])
     top, left = (rows - GRID[0]) // 2, (columns - GRID[1]) // 2
@@ -88,7 +104,6 @@ def to_tensors(
         )
     voxel = voxel[:, top : top + GRID[0], left : left + GRID[1]]
     labels = labels[top : top + GRID[0], left : left + GRID[1]]
-    displacement = sample.displacement.copy()
     origin = np.array([left, top]) * cell + (cell - 1) / 2
     displacement[:, :, 2] = (displacement[:, :, 2] + displacement[:, :, :2] @ origin) / cell
     if rng is not None:
@@ -113,8 +128,48 @@ def _flip(
             affine[:, :, axis] *= -1
             affine[:, axis] *= -1
     if rng.random() < 0.5:
-        voxel = np.roll(voxel, spec.bins, 0) if spec.split else -voxel
+        on_off = voxel.reshape(-1, 2 if spec.split else 1, spec.bins, *voxel.shape[1:])
+        voxel = (on_off[:, ::-1] if spec.split else -on_off).reshape(voxel.shape)
     return voxel, labels, affine
+
+
+def random_known(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> np.ndarray | None:
+    """What the network may be told of the layers' motions: nothing, or the truth with an error.
+
+    Errors go from those of a good answer to those of a useless one, so that the network learns both
+    to begin and to go on from whatever it said, or from what was true a window ago.
+
+    Returns:
+        float [spec.layers, 2, 3], displacement in px, or None.
+    """
+    if not spec.layers or rng.random() < 0.35:
+        return None
+    events = sample.window.events
+    middle = np.array([events.width, events.height]) / 2
+    objects = np.flatnonzero(sample.displacement[1:].any((1, 2))) + 1
+    known = np.zeros((spec.layers, 2, 3))
+    known[0] = sample.displacement[0] + _random_affine(rng, (0.2, 6), middle)
+    for layer in range(1, spec.layers):
+        if len(objects) == 0 or rng.random() < 0.12:  # nothing found, or something else
+            known[layer] = known[0]
+            known[layer] += _random_affine(rng, (0.2, 30), middle)
+            continue
+        one = int(rng.choice(objects))
+        rows, columns = np.nonzero(sample.labels == one)
+        cell = spec.cell(events.width)
+        centre = np.array([columns.mean(), rows.mean()]) * cell if len(rows) else middle
+        known[layer] = sample.displacement[one] + _random_affine(rng, (0.3, 15), centre)
+    return known
+
+
+def _random_affine(
+    rng: np.random.Generator, size: tuple[float, float], centre: np.ndarray
+) -> np.ndarray:
+    """float [2, 3]: displacement in px of a random size at a centre, changing away from it."""
+    scale = np.exp(rng.uniform(*np.log(size)))
+    linear = rng.normal(0, scale / 200, (2, 2))
+    shift = rng.normal(0, scale, (2, 1))
+    return np.hstack((linear, shift - (linear @ centre)[:, None]))
 
 
 class SceneStream(IterableDataset):
@@ -161,5 +216,6 @@ class SceneStream(IterableDataset):
                 clips += 1
                 if clips == self.first:
                     drawn = int(clips * self.reuse * self.per_clip)
-            yield to_tensors(pool[rng.integers(len(pool))], self.spec, rng)
+            sample = pool[rng.integers(len(pool))]
+            yield to_tensors(sample, self.spec, rng, random_known(sample, self.spec, rng))
             drawn += 1

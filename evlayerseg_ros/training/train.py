@@ -6,6 +6,7 @@ import copy
 import csv
 import math
 import time
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.inference.segmenter import cells_to_px
 from evlayerseg_ros.model.layernet import LayerNet
 from evlayerseg_ros.training.losses import event_iou, supervised_loss
 from evlayerseg_ros.training.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
 from evlayerseg_ros.training.scenes import random_scene
 from evlayerseg_ros.training.simulator import simulate
-from evlayerseg_ros.training.stream import SceneStream, cut_sample, to_tensors
+from evlayerseg_ros.training.stream import Sample, SceneStream, cut_sample, to_tensors
 from evlayerseg_ros.training.textures import TextureBank, image_files
 
 
@@ -62,37 +64,43 @@ PRESETS = {
 REGIME = "labels"  # what teaches: the simulator's labels
 
 
-def validation_set(
-    bank: TextureBank, network: LayerNet, windows: int, seed: int
-) -> dict[str, torch.Tensor]:
+def validation_set(bank: TextureBank, network: LayerNet, windows: int, seed: int) -> list[Sample]:
     """Windows of 50,000 events of the paper's kind of scene, one from each of `windows` scenes."""
     rng = np.random.default_rng([seed, 1 << 20])
-    samples: list[dict[str, torch.Tensor]] = []
+    samples: list[Sample] = []
     while len(samples) < windows:
         scene = random_scene(rng, bank, "paper", duration=0.2)
         events, labels = simulate(scene, rng)
         if len(events) < 52_000 or not 0.02 < (labels[:50_000] > 0).mean() < 0.95:
             continue
         cell = network.voxel.cell(scene.sensor.width)
-        sample = cut_sample(scene, events, cell, 0, 50_000)
-        samples.append(to_tensors(sample, network.voxel, None))
-    return {key: torch.stack([s[key] for s in samples]) for key in samples[0]}
+        samples.append(cut_sample(scene, events, cell, 0, 50_000))
+    return samples
 
 
 @torch.no_grad()
-def validate(network: LayerNet, data: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Mean loss, IoU and detection rate over the validation set."""
+def validate(network: LayerNet, samples: list[Sample]) -> dict[str, float]:
+    """Mean loss, IoU and detection rate over the validation set.
+
+    Measures with a 2 at their end are those of the second pass, in which the network is told the
+    motions that it found in the first.
+    """
     network.eval()
-    losses, ious = [], []
-    for at in range(0, len(data["voxel"]), 8):
-        part = {k: v[at : at + 8] for k, v in data.items()}
-        output = network(part["voxel"])
-        losses.append({k: float(v) for k, v in supervised_loss(output, **part).items()})
-        ious.append(event_iou(output[0], part["voxel"], part["labels"]))
+    values: dict[str, list[float]] = defaultdict(list)
+    for sample in samples:
+        known = np.zeros((network.voxel.layers, 2, 3))
+        cell = network.voxel.cell(sample.window.events.width)
+        for suffix in ("", "2"):
+            data = to_tensors(sample, network.voxel, None, known)
+            batch = {key: value[None] for key, value in data.items()}
+            output = network(batch["voxel"])
+            iou = float(event_iou(output[0], batch["voxel"], batch["labels"])[0])
+            losses = supervised_loss(output, **batch)
+            for name, value in {**losses, "iou": iou, "dr": float(iou >= 0.5)}.items():
+                values[name + suffix].append(float(value))
+            known = known + cells_to_px(output[1][0].double().numpy(), cell)
     network.train()
-    iou = torch.cat(ious)
-    mean = {k: float(np.mean([one[k] for one in losses])) for k in losses[0]}
-    return {**mean, "iou": float(iou.mean()), "dr": float((iou >= 0.5).float().mean())}
+    return {name: float(np.mean(those)) for name, those in values.items()}
 
 
 def train(
@@ -101,6 +109,7 @@ def train(
     photos: list[Path],
     cutouts: list[Path],
     resume: bool = False,
+    init: Path | None = None,
 ) -> Path:
     """Train LayerNet with the simulator's labels.
 
@@ -110,6 +119,7 @@ def train(
         photos, cutouts: folders of images for the simulated scenes, beside the photographs that
             scikit-image ships and procedural textures.
         resume: go on from the checkpoint in `out`.
+        init: a checkpoint whose weights to start from.
 
     Returns:
         The checkpoint's path.
@@ -127,6 +137,10 @@ def train(
         network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
     )
     step = 0
+    if init is not None:
+        weights = torch.load(init, weights_only=True)["average"]
+        network.load_state_dict(weights)
+        average.load_state_dict(weights)
     if resume:
         if not checkpoint.exists():
             raise InputError(f"{checkpoint} does not exist, so there is nothing to resume.")
