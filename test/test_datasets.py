@@ -143,6 +143,31 @@ def test_evimo2_folder_is_recording_and_truth(evimo2) -> None:
     assert min(result.measures["object_iou"]) > 0.97
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_evimo_file_is_recording_and_truth(evimo2, tmp_path, save) -> None:
+    """EVIMO and EVIMO2v1: one npz a sequence, a frame's id counts masks."""
+    seen = events(0)
+    with np.load(evimo2 / "dataset_info.npz", allow_pickle=True) as info:
+        meta = info["meta"].item()
+    for number, frame in enumerate(meta["frames"]):
+        frame["id"] = number
+    path = tmp_path / "scene10_dyn_test_00_000000.npz"
+    shape = (3, HEIGHT, WIDTH)
+    save(
+        path,
+        events=np.stack([seen.t * 1e-9, seen.x, seen.y, seen.p], 1),
+        mask=np.stack([labels(0.1 * i, True).astype(np.float32) * 11_000 for i in range(3)]),
+        depth=np.ones(shape, np.float32), meta=np.array(meta, dtype=object),
+        K=np.eye(3), D=np.zeros(4), index=np.arange(3), discretization=0.01,
+    )  # fmt: skip
+    truth, result = scores(path, None, 0.0)
+    assert truth.t.tolist() == [0, 100_000_000, 200_000_000]
+    assert sorted(np.unique(truth.mask(1))) == [0, 11, 22]
+    assert min(result.measures["iou"]) > 0.97 and min(result.measures["object_iou"]) > 0.97
+    # The masks alone, for events from elsewhere.
+    assert load_truth(path, Path("other.raw")).t.tolist() == truth.t.tolist()
+
+
 def test_evimo2_meta_cannot_run_anything(evimo2) -> None:
     class Evil:
         def __reduce__(self):

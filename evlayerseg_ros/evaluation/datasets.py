@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.recordings.evimo2 import load_meta
+from evlayerseg_ros.recordings.evimo2 import load_meta, rows_of
 
 _DSEC_SIZE = (480, 640)
 
@@ -120,18 +121,58 @@ def evimo2(folder: Path) -> Truth:
     Raises:
         InputError: the files are unsound or have no masks.
     """
-    frames = load_meta(folder)["frames"]
     archive = np.load(folder / "dataset_mask.npz")
     keys = {int(key.rsplit("_", 1)[1]): key for key in archive.files if key.startswith("mask_")}
+    known = _frame_times(folder, keys)
+    t = np.array([when for when, _ in known], np.int64)
+    return Truth(t, lambda i: (archive[keys[known[i][1]]] // 1000).astype(np.uint8))
+
+
+def evimo(path: Path) -> Truth:
+    """The npz format of EVIMO and EVIMO2v1 (see evimo2): one npz with mask.npy [F, H, W].
+
+    A frame's id counts masks.
+
+    Raises:
+        InputError: the file is unsound or has no masks.
+    """
     try:
-        times = {int(frame["id"]): float(frame["ts"]) for frame in frames}
+        with rows_of(path, "mask", 3) as frames:
+            masks = [
+                _packed(np.rint(frames.read(1)[0] / 1000).astype(np.uint8))
+                for _ in range(frames.shape[0])
+            ]
+    except (OSError, IndexError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"Cannot read masks from {path}: {error}.") from error
+    known = _frame_times(path, range(len(masks)))
+    t = np.array([when for when, _ in known], np.int64)
+    return Truth(t, lambda i: _unpacked(masks[known[i][1]]))
+
+
+def _frame_times(path: Path, numbers: Container[int]) -> list[tuple[int, int]]:
+    """(time in ns, number) of each frame in an EVIMO sequence's meta that has a mask, rising."""
+    try:
+        frames = [
+            (round(float(frame["ts"]) * 1e9), int(frame["id"]))
+            for frame in load_meta(path)["frames"]
+        ]
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder}: the frames of dataset_info.npz lack id or ts.") from error
-    known = sorted((times[number], key) for number, key in keys.items() if number in times)
+        raise InputError(f"{path}: the frames in its meta lack id or ts.") from error
+    known = sorted(frame for frame in frames if frame[1] in numbers)
     if not known:
-        raise InputError(f"{folder}/dataset_mask.npz has no masks of the frames in meta.")
-    t = np.rint(np.array([when for when, _ in known]) * 1e9).astype(np.int64)
-    return Truth(t, lambda i: (archive[known[i][1]] // 1000).astype(np.uint8))
+        raise InputError(f"{path} has no masks of the frames in its meta.")
+    return known
+
+
+def _packed(mask: np.ndarray) -> bytes:
+    """A mask, uint8 [H, W], as PNG: a hundredth of its size in memory."""
+    ok, png = cv2.imencode(".png", mask)
+    assert ok
+    return png.tobytes()
+
+
+def _unpacked(png: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
 
 
 def label_images(bag: Path, topic: str | None) -> Truth:
@@ -168,16 +209,12 @@ def label_images(bag: Path, topic: str | None) -> Truth:
     (labels,) = found.values()
     labels.sort(key=lambda entry: entry[0])
 
-    def mask(i: int) -> np.ndarray:
-        return cv2.imdecode(np.frombuffer(labels[i][1], np.uint8), cv2.IMREAD_GRAYSCALE)
-
-    return Truth(np.array([stamp for stamp, _ in labels], np.int64), mask, ros_time=True)
+    t = np.array([stamp for stamp, _ in labels], np.int64)
+    return Truth(t, lambda i: _unpacked(labels[i][1]), ros_time=True)
 
 
 def _label_image(message: Any) -> tuple[int, bytes]:
-    """Stamp in ns and the picture as PNG, a hundredth of its size in memory."""
+    """Stamp in ns and the packed picture."""
     rows = np.asarray(message.data, np.uint8).reshape(message.height, message.step)
-    ok, png = cv2.imencode(".png", rows[:, : message.width])
-    assert ok
     stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec), png.tobytes()
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec), _packed(rows[:, : message.width])

@@ -1,10 +1,11 @@
-"""Sequences of the EVIMO2 data set: a folder of npy and npz files."""
+"""Sequences of EVIMO and EVIMO2: a folder of npy and npz files (v2), or one npz (before)."""
 
 from __future__ import annotations
 
 import pickle
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.readers import CHUNK
-from evlayerseg_ros.recordings.tables import _Table
+from evlayerseg_ros.recordings.tables import NpyStream, _Table
 
 
 class Evimo2Recording(_Table):
@@ -49,20 +50,63 @@ class Evimo2Recording(_Table):
             yield xy[:, 0], xy[:, 1], t, self._p[part].ravel()
 
 
+class EvimoRecording(_Table):
+    """The npz format of EVIMO and EVIMO2v1, by the same document: one npz a sequence.
+
+    events.npy [N, 4] holds t (s), x, y (px) and p, read from front to back; the sensor's size is
+    that of mask.npy [F, H, W].
+    """
+
+    kind = "an EVIMO sequence"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            with rows_of(path, "events", 2) as events, rows_of(path, "mask", 3) as masks:
+                n, columns = events.shape
+                self.height, self.width = masks.shape[1:]
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise self.unreadable(error) from error
+        if columns != 4:
+            raise InputError(f"{path}: events has {columns} columns, expected t, x, y, p.")
+        self._set_length(n)
+
+    def _columns(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        with rows_of(self.path, "events", 2) as events:
+            while len(rows := events.read(CHUNK)):
+                x, y, p = (rows[:, k].astype(np.int64) for k in (1, 2, 3))
+                yield x, y, np.rint(rows[:, 0].astype(np.float64) * 1e9).astype(np.int64), p
+
+
 def is_evimo2(path: Path) -> bool:
-    """Whether a path is a sequence of EVIMO2."""
+    """Whether a path is a sequence of EVIMO2v2."""
     return (path / "dataset_info.npz").is_file()
 
 
-def load_meta(folder: Path) -> dict[str, Any]:
-    """The dictionary `meta` in dataset_info.npz, with `frames` and `meta`.
+def is_evimo(path: Path) -> bool:
+    """Whether a path is a sequence of EVIMO or EVIMO2v1."""
+    if path.suffix != ".npz" or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return {"events.npy", "meta.npy", "mask.npy"} <= set(archive.namelist())
+
+
+@contextmanager
+def rows_of(path: Path, name: str, dimensions: int) -> Iterator[NpyStream]:
+    """An array in an npz, to be read from front to back."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+        yield NpyStream(file, dimensions)
+
+
+def load_meta(path: Path) -> dict[str, Any]:
+    """The dictionary `meta` of a sequence, with `frames` and `meta`.
 
     It is a pickle, which may run anything when read; this reads plain values only.
 
     Raises:
         InputError: it cannot be read, or holds something else.
     """
-    path = folder / "dataset_info.npz"
+    path = path / "dataset_info.npz" if path.is_dir() else path
     try:
         with zipfile.ZipFile(path) as archive, archive.open("meta.npy") as file:
             version = np.lib.format.read_magic(file)

@@ -119,7 +119,7 @@ def open_recording(path: str | Path, topic: str | None = None) -> Recording:
     Bags (rosbag2 folder, .mcap or .db3 file, ROS 1 .bag) with event_camera_msgs/EventPacket or
     dvs_msgs/EventArray; Prophesee .raw and .dat, iniVation .aedat4, .es; .h5 in the EV-LayerSegNet
     authors' layout and DSEC's; .npz with x, y, t, p, size; .txt with lines `t x y p` (s, px); a
-    sequence's folder of EVIMO2 in its npz format.
+    sequence of EVIMO or EVIMO2 in its npz format, a file or a folder.
 
     Args:
         path: file or folder.
@@ -153,8 +153,10 @@ def open_recording(path: str | Path, topic: str | None = None) -> Recording:
         from evlayerseg_ros.recordings.vendor import VendorRecording
 
         return VendorRecording(path)
-    from evlayerseg_ros.recordings import tables
+    from evlayerseg_ros.recordings import evimo2, tables
 
+    if evimo2.is_evimo(path):
+        return evimo2.EvimoRecording(path)
     readers = {
         ".npz": tables.NpzRecording,
         ".txt": tables.TextRecording,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import zipfile
 from collections.abc import Iterator
 from itertools import islice
@@ -46,22 +47,26 @@ class _Table(Recording):
         self.total = -(-n // CHUNK)
 
 
-class _NpyStream:
+class NpyStream:
     """One array of an npz, read from front to back without loading it whole."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], dimensions: int = 1) -> None:
         self._file = file
         version = np.lib.format.read_magic(file)
         read = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        self.shape, _, self.dtype = read(file)
-        if self.dtype.hasobject or len(self.shape) != 1:
-            raise ValueError("columns must be plain arrays of one dimension")
+        self.shape, by_columns, self.dtype = read(file)
+        if self.dtype.hasobject or len(self.shape) != dimensions:
+            raise ValueError(f"expected plain arrays, of dimensions: {dimensions}")
+        if by_columns and dimensions > 1:
+            raise ValueError("an array is stored column by column, expected rows")
 
     def read(self, n: int) -> np.ndarray:
-        return np.frombuffer(self._file.read(n * self.dtype.itemsize), self.dtype)
+        """The next n rows, or what is left of them."""
+        size = n * math.prod(self.shape[1:]) * self.dtype.itemsize
+        return np.frombuffer(self._file.read(size), self.dtype).reshape(-1, *self.shape[1:])
 
 
 class NpzRecording(_Table):
@@ -92,10 +97,10 @@ class NpzRecording(_Table):
         self._set_length(lengths.pop())
 
     @contextlib.contextmanager
-    def _streams(self, *names: str) -> Iterator[list[_NpyStream]]:
+    def _streams(self, *names: str) -> Iterator[list[NpyStream]]:
         with contextlib.ExitStack() as stack:
             archive = stack.enter_context(zipfile.ZipFile(self.path))
-            yield [_NpyStream(stack.enter_context(archive.open(f"{k}.npy"))) for k in names]
+            yield [NpyStream(stack.enter_context(archive.open(f"{k}.npy"))) for k in names]
 
     def _columns(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         with self._streams(*"xytp") as (x, y, t, p):
