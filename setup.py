@@ -71,7 +71,8 @@ setup(
         "ros": ROS_WHEELS,
         "train": TRAIN,
         "gpu": ["onnxruntime-gpu"],
-        "dev": [*TRAIN, "hypothesis", "mypy", "pytest", "pytest-timeout", "ruff"],
+        "cluster": ["distributed"],
+        "dev": [*TRAIN, "distributed", "hypothesis", "mypy", "pytest", "pytest-timeout", "ruff"],
     },
     entry_points={
         "console_scripts": [

@@ -63,6 +63,66 @@ def test_a_fault_in_a_process_is_told_in_one_sentence(recordings) -> None:
     assert "scene1.npz" in result.output and "Traceback" not in result.output
 
 
+def test_a_recording_without_a_full_window_is_left_out(recordings, tmp_path) -> None:
+    short = Path(recordings[1])
+    columns = dict(np.load(short))
+    np.savez(short, **{k: v[:1500] if len(v) == 12_000 else v for k, v in columns.items()})
+    page, table = tmp_path / "report", tmp_path / "scores.csv"
+    data, text = run(
+        tmp_path, *recordings, "--jobs", "1", "--report", str(page), "--csv", str(table)
+    )  # fmt: skip
+    missing = data["sequences"]["scene1"]
+    assert (missing["windows"], missing["skipped"], missing["iou"]) == (0, 3, None)
+    others = [data["sequences"][name]["iou"] for name in ("scene0", "scene2")]
+    assert data["mean"]["iou"] == pytest.approx(np.mean(others))
+    warning = (
+        "scene1 is not scored: none of its 3 masks (0.000..0.040 s) is followed by 2000 events"
+    )
+    assert data["warnings"] == [f"{warning} in the recording."]
+    assert f"warning: {warning}" in text
+    header, line = (row.split() for row in text.splitlines()[0:3:2])
+    assert header[-2:] == ["windows", "skipped"] and line[-2:] == ["0", "3"]
+    assert (page / "index.html").read_text().count(warning) == 2
+    # None at all is a fault.
+    alone = CliRunner().invoke(main, ["evaluate", str(short), "--window-events", "2000"])
+    assert alone.exit_code == 2 and warning in alone.output
+
+
+def test_without_masks_a_recording_is_scored_by_sharpness(recordings, tmp_path) -> None:
+    bare = Path(recordings[0])
+    columns = dict(np.load(bare))
+    np.savez(bare, **{k: columns[k] for k in ("x", "y", "t", "p", "size")})
+    page = tmp_path / "report"
+    data, text = run(tmp_path, str(bare), "--report", str(page))
+    assert data["mean"]["iou"] is None and data["mean"]["fwl"] is not None
+    assert data["sequences"]["scene0"]["windows"] == 6
+    assert "scene0 has no ground truth" in text
+    assert text.splitlines()[0].split() == ["sequence", "fwl", "rsat", "windows"]
+    assert "data:image/webp" in (page / "index.html").read_text()
+    paper = ["evaluate", str(bare), "--protocol", "paper"]
+    refused = CliRunner().invoke(main, paper)
+    assert refused.exit_code == 2 and "has no masks" in refused.output
+
+
+def test_a_dask_clusters_workers_give_the_same(recordings, tmp_path) -> None:
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    one, text = run(tmp_path, *recordings, "--jobs", "1", "--threads", "1")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        many, same_text = run(
+            tmp_path, *recordings, "--cluster", cluster.scheduler_address, "--threads", "1"
+        )
+    assert one == many and text == same_text
+
+
+def test_a_cluster_that_is_not_there_is_told(recordings) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    result = CliRunner().invoke(main, ["evaluate", *recordings, "--cluster", "tcp://127.0.0.1:1"])
+    assert result.exit_code == 2
+    assert "No Dask scheduler answers at tcp://127.0.0.1:1" in result.output
+
+
 def test_two_models_side_by_side(recordings, tmp_path) -> None:
     # A model against itself: the same figures twice, and no difference.
     table = tmp_path / "scores.csv"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     help="Masks: an npz with mask_t (ns) and masks (uint8 [M,H,W]), a folder of PNGs named "
     "..._SECONDS.png or numbered with DSEC's timestamps.txt, a bag with label images, or a folder "
     "that holds one of these under each recording's name. Without it, the masks in each "
-    "recording's own npz or EVIMO2 folder.",
+    "recording's own npz or EVIMO file or folder; where it has none, only sharpness is measured.",
 )
 @click.option("--masks-topic", help="Topic of the label images, where a bag holds several.")
 @click.option(
@@ -67,7 +67,8 @@ def evaluate(
     """Score a model on RECORDINGS with ground truth: IoU, detection rate, flow error, sharpness.
 
     A window of events starts at each mask's time; the mask found is carried to that time along the
-    layers' motions and compared over the pixels that saw an event.
+    layers' motions and compared over the pixels that saw an event. A recording in which no mask is
+    followed by a full window is left out with a warning.
     """
     from evlayerseg_ros.evaluation import results
     from evlayerseg_ros.evaluation.report import write_page
@@ -76,6 +77,8 @@ def evaluate(
     scored, told = _score(recordings, models, **settings)
     data = results.as_data(scored[0], told, scored[1] if compare else None)
     click.echo(results.table(data))
+    for warning in data["warnings"]:
+        click.echo(f"evlayerseg: warning: {warning}", err=True)
     if json_path:
         results.write_json(json_path, data)
     if csv_path:
@@ -102,6 +105,7 @@ def _score(
     """The sequences by each model, and how they were scored."""
     from tqdm import tqdm
 
+    from evlayerseg_ros.errors import InputError
     from evlayerseg_ros.evaluation import run
     from evlayerseg_ros.evaluation.windows import Length
 
@@ -124,6 +128,8 @@ def _score(
         found = run.run(todo, workers, cluster, bar.update)
     half = len(recordings)
     scored = [found[:half], found[half:]][: len(models)]
+    if not any(sequence.times for sequence in scored[0]):
+        raise InputError(scored[0][0].warning)
     if len(models) > 1 and scored[0][0].model == scored[1][0].model:
         for name, sequences in zip(models, scored, strict=True):
             for sequence in sequences:

@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 
 from evlayerseg_ros.evaluation import charts, metrics
-from evlayerseg_ros.evaluation.evaluate import Score, SequenceScores
+from evlayerseg_ros.evaluation.evaluate import Score, SequenceScores, nan_mean
 from evlayerseg_ros.evaluation.results import known_measures, rows, write
 from evlayerseg_ros.inference import pictures
 
 _TEMPLATE = Path(__file__).with_name("page.html")
+_LARGE = 2.0  # px over a window, an error of motion worth a word
 _PANEL_WIDTH = 400
 _QUALITY = 80  # of WebP pictures
 
@@ -31,7 +32,11 @@ _MEANINGS = {
     "object_iou": "mean over the objects where there are several",
     "event_iou": "of the events as moving or background",
     "event_accuracy": "share of the events on the right side",
+    "false_alarms": "share of the pixels that saw an event which are called moving, where nothing "
+    "moves",
     "flow_error": "px/s, mean over events",
+    "flow_error_background": "px over the window, of the background's motion",
+    "flow_error_object": "px over the window, of what moves",
     "fwl": "image sharpness, above 1 the motion found sharpens",
     "rsat": "timestamp loss, below 1 the motion found sharpens",
     "paper_iou": "by the metric of EV-LayerSegNet's authors",
@@ -50,7 +55,7 @@ def write_page(folder: Path, scored: list[list[SequenceScores]], data: dict[str,
     Raises:
         InputError: the folder cannot be written.
     """
-    order = sorted(range(len(scored[0])), key=lambda i: _iou(scored[0][i]))
+    order = sorted(range(len(scored[0])), key=lambda i: _standing(scored[0][i]))
     scored = [[sequences[i] for i in order] for sequences in scored]
     first = scored[0]
     models = [sequences[0].model for sequences in scored]
@@ -58,13 +63,10 @@ def write_page(folder: Path, scored: list[list[SequenceScores]], data: dict[str,
         title="Motion segmentation: evaluation",
         settings=html.escape(_settings(data)),
         headline=html.escape(_headline(data)),
+        warnings=_warnings(data),
         worst=_worst(first[0]),
         keys=_keys(models),
-        bars=charts.bars(
-            [s.name for s in first],
-            [(m, [_iou(s) for s in found]) for m, found in zip(models, scored, strict=True)],
-            "mean IoU",
-        ),
+        bars=_bars(models, scored),
         table=_table(data),
         legend=html.escape(_legend(data)),
         latency=html.escape(_latency(scored)),
@@ -83,16 +85,33 @@ def write_page(folder: Path, scored: list[list[SequenceScores]], data: dict[str,
 
 
 def why(sequence: SequenceScores) -> str:
-    """In a sentence, what is wrong with a sequence's labels, or that not much is."""
+    """What is wrong with a sequence's labels and motion, or that not much is, and what it shows."""
     mean = sequence.mean()
-    precision, recall, iou = (mean.get(m, math.nan) for m in ("precision", "recall", "iou"))
+    said = [_labels(mean)]
+    if mean["flow_error_object"] > _LARGE:
+        said.append(f"its motion is {mean['flow_error_object']:.1f} px off over a window")
+    if mean["flow_error_background"] > _LARGE:
+        said.append(
+            f"the background's motion is {mean['flow_error_background']:.1f} px off over a window"
+        )
+    facts = []
+    if not math.isnan(mean["object_share"]):
+        facts.append(f"covers {mean['object_share']:.1%} of the pixels with events")
+    if not math.isnan(mean["object_shift"]):
+        facts.append(f"moves {mean['object_shift']:.1f} px against the background in a window")
+    return "; ".join(said) + (f". What moves {' and '.join(facts)}" if facts else "")
+
+
+def _labels(mean: dict[str, float]) -> str:
+    """What is wrong with the labels."""
+    precision, recall, iou = mean["precision"], mean["recall"], mean["iou"]
     claims = (
         "" if math.isnan(precision) else f"; {1 - precision:.0%} of what it calls moving is not"
     )
+    if not math.isnan(mean["false_alarms"]):
+        return f"nothing moves here; {mean['false_alarms']:.1%} of the pixels are called moving"
     if math.isnan(iou):
-        return "no window could be compared with its mask"
-    if math.isnan(recall):
-        return f"nothing moves here{claims}"
+        return "no window could be compared with a mask"
     if iou >= 0.75:
         return f"labels are mostly right: {recall:.0%} of the object's pixels are found{claims}"
     if math.isnan(precision) or recall < 0.05:
@@ -107,13 +126,29 @@ def why(sequence: SequenceScores) -> str:
     return f"the object is found in part: {recall:.0%} of its pixels{claims}"
 
 
-def _iou(sequence: SequenceScores) -> float:
-    value = sequence.mean()["iou"]
+def _standing(sequence: SequenceScores) -> float:
+    value = nan_mean(sequence.standings)
     return math.inf if math.isnan(value) else value
 
 
+def _bars(models: list[str], scored: list[list[SequenceScores]]) -> str:
+    """A chart of IoU, and of false alarms where nothing moves, of the sequences that have them."""
+    out = []
+    for measure, label in (("iou", "mean IoU"), ("false_alarms", "false alarms")):
+        groups = [g for g in zip(*scored, strict=True) if not math.isnan(g[0].mean()[measure])]
+        if groups:
+            series = [(m, [g[i].mean()[measure] for g in groups]) for i, m in enumerate(models)]
+            out.append(charts.bars([g[0].name for g in groups], series, label))
+    return "\n".join(out)
+
+
+def _warnings(data: dict[str, Any]) -> str:
+    told = [f"<li>{html.escape(warning)}</li>" for warning in data["warnings"]]
+    return f'<ul class="warning">{"".join(told)}</ul>' if told else ""
+
+
 def _settings(data: dict[str, Any]) -> str:
-    plain = {k: v for k, v in data.items() if not isinstance(v, dict)}
+    plain = {k: v for k, v in data.items() if isinstance(v, str)}
     if "compare" in data:
         plain["compared with"] = data["compare"]["model"]
     return ", ".join(f"{key} {value}" for key, value in plain.items())
@@ -123,26 +158,42 @@ def _headline(data: dict[str, Any]) -> str:
     """The means of all sequences, in a sentence a model."""
     said = []
     for result in (data, *([data["compare"]] if "compare" in data else [])):
+        mean, limits = result["mean"], result["ci95"]["iou"]
+        parts = []
+        if mean["iou"] is not None:
+            between = f" (95 % of means within {limits[0]:.2f}..{limits[1]:.2f})" if limits else ""
+            parts.append(f"mean IoU {mean['iou']:.3f}{between}")
+        if mean.get("paper_iou") is not None:
+            parts.append(f"by the paper's metric {mean['paper_iou']:.3f}")
+        if mean["dr"] is not None:
+            parts.append(f"detection rate {mean['dr']:.3f}")
+        if mean["false_alarms"] is not None:
+            parts.append(f"false alarms on {mean['false_alarms']:.1%} of the pixels with events")
+        if result["median"]["flow_error_background"] is not None:
+            off = (result["median"][f"flow_error_{side}"] for side in ("background", "object"))
+            each = [f"{value:.2f} px" if value is not None else "-" for value in off]
+            parts.append(f"median flow error {' (background) and '.join(each)} (object) a window")
         windows = sum(s["windows"] for s in result["sequences"].values())
-        iou, dr, limits = result["mean"]["iou"], result["mean"]["dr"], result["ci95"]["iou"]
-        if iou is None:
-            continue
-        paper = result["mean"].get("paper_iou")
-        theirs = "" if paper is None else f", by the paper's metric {paper:.3f}"
-        between = f" (95 % of means within {limits[0]:.2f}..{limits[1]:.2f})" if limits else ""
-        said.append(
-            f"{result.get('model', '')}: mean IoU {iou:.3f}{between}{theirs}, "
-            f"detection rate {dr:.3f}, {len(result['sequences'])} sequences, {windows} windows."
-        )
+        parts.append(f"{len(result['sequences'])} sequences, {windows} windows")
+        said.append(f"{result.get('model', '')}: {', '.join(parts)}.")
     return " ".join(said)
 
 
 def _worst(sequence: SequenceScores) -> str:
-    mean, link = sequence.mean(), charts.anchor(sequence.name)
+    """The sequence that stands worst, why, and its worst window."""
+    link = charts.anchor(sequence.name)
+    figure = _figure(sequence, "worst", sequence.worst) if sequence.worst else ""
     return (
-        f'<b>Worst sequence: <a href="#{link}">{html.escape(sequence.name)}</a></b>, '
-        f"IoU {mean['iou']:.3f}, detection rate {mean['dr']:.3f}: {html.escape(why(sequence))}."
+        f'<b>Worst sequence: <a href="#{link}">{html.escape(sequence.name)}</a></b>'
+        f"{_scores(sequence)}: {html.escape(why(sequence))}.{figure}"
     )
+
+
+def _scores(sequence: SequenceScores) -> str:
+    """IoU and detection rate, where they are known, each after a comma."""
+    mean = sequence.mean()
+    told = (("IoU", mean["iou"]), ("detection rate", mean["dr"]))
+    return "".join(f", {name} {value:.3f}" for name, value in told if not math.isnan(value))
 
 
 def _keys(models: list[str]) -> str:
@@ -184,17 +235,14 @@ def _section(group: tuple[SequenceScores, ...], models: list[str]) -> str:
     first = group[0]
     parts = [f'<h3 id="{charts.anchor(first.name)}">{html.escape(first.name)}</h3>']
     for sequence in group:
-        mean = sequence.mean()
         name = f"{sequence.model}: " if len(group) > 1 else ""
         skipped = f", {sequence.skipped} masks without a window" if sequence.skipped else ""
-        text = (
-            f"{name}IoU {mean['iou']:.3f}, detection rate {mean['dr']:.3f}, "
-            f"{len(sequence.times)} windows{skipped}: {why(sequence)}."
-        )
-        parts.append(f"<p>{html.escape(text)}</p>")
-    times = [t * 1e-9 for t in first.times]
-    series = [(m, s.measures["iou"]) for m, s in zip(models, group, strict=True)]
-    parts.append(charts.lines(times, series, "IoU over the masks' time"))
+        text = f"{name}{len(sequence.times)} windows{skipped}{_scores(sequence)}: {why(sequence)}."
+        parts.append(f"<p>{html.escape(sequence.warning or text)}</p>")
+    if first.times and not math.isnan(first.mean()["iou"]):
+        times = [t * 1e-9 for t in first.times]
+        series = [(m, s.measures["iou"]) for m, s in zip(models, group, strict=True)]
+        parts.append(charts.lines(times, series, "IoU over the masks' time"))
     for sequence in group:
         for which, score in (("worst", sequence.worst), ("best", sequence.best)):
             if score is not None:
@@ -203,11 +251,9 @@ def _section(group: tuple[SequenceScores, ...], models: list[str]) -> str:
 
 
 def _figure(sequence: SequenceScores, which: str, score: Score) -> str:
-    panels = [
-        _panel(score, score.predicted),
-        _panel(score, score.truth),
-        _difference(score),
-    ]
+    panels = [_panel(score, score.predicted)]
+    if score.truth is not None:
+        panels += [_panel(score, score.truth), _difference(score, score.truth)]
     picture = np.hstack([_shrunk(panel) for panel in panels])
     ok, webp = cv2.imencode(
         ".webp", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, _QUALITY]
@@ -215,10 +261,11 @@ def _figure(sequence: SequenceScores, which: str, score: Score) -> str:
     assert ok
     source = base64.b64encode(webp.tobytes()).decode()
     window = score.window
+    known = (("IoU", "iou"), ("false alarms", "false_alarms"), ("FWL", "fwl"))
+    told = [f"{name} {score.measures[m]:.3f}" for name, m in known if m in score.measures]
     caption = (
-        f"{sequence.model} {which} window, mask at {score.t * 1e-9:.3f} s: "
-        f"IoU {score.measures['iou']:.3f}; {len(window.events)} events in "
-        f"{window.duration * 1e3:.1f} ms"
+        f"{sequence.model} {which} window, at {score.t * 1e-9:.3f} s: {', '.join(told)}; "
+        f"{len(window.events)} events in {window.duration * 1e3:.1f} ms"
     ).strip()
     return (
         f'<figure><img alt="{html.escape(caption, quote=True)}" loading="lazy" '
@@ -233,10 +280,10 @@ def _panel(score: Score, mask: np.ndarray) -> np.ndarray:
     return pictures.overlay(events, labels[events.y, events.x], labels)
 
 
-def _difference(score: Score) -> np.ndarray:
+def _difference(score: Score, truth: np.ndarray) -> np.ndarray:
     """Right and wrong pixels in colours, where an event was seen: uint8 [H, W, 3] RGB."""
     seen = metrics.seen_pixels(score.window.events)
-    found, true = score.predicted > 0, score.truth > 0
+    found, true = score.predicted > 0, truth > 0
     picture = np.full((*seen.shape, 3), 24, np.uint8)
     picture[seen & ~found & ~true] = (120, 120, 120)
     picture[seen & found & true] = (60, 180, 75)

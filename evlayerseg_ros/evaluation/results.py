@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation.evaluate import MEASURES, SequenceScores, nan_mean
+from evlayerseg_ros.evaluation.evaluate import FACTS, MEASURES, SequenceScores, nan_mean
 
 _DRAWS = 10_000
 Interval = list[float] | None
@@ -32,13 +32,15 @@ def as_data(
         other: the same sequences by the model to compare with, in the same order.
 
     Returns:
-        `sequences` by name (means over windows), their `mean`, its `ci95` and the settings; with
+        `sequences` by name (means over windows), their `mean`, its `ci95`, their `median`, the
+        `warnings` about sequences that could not be scored (in full), and the settings; with
         `other`, the same of it under `compare`, and there `difference`: the other's measures minus
         the first's, with `difference_ci95`. A measure that the ground truth does not tell is None.
         Intervals hold 95 % of the means of sequences drawn anew with replacement; None for fewer
         than two sequences.
     """
-    data = {**_summary(sequences), **settings}
+    warnings = [s.warning for s in sequences if s.warning]
+    data = {**_summary(sequences), "warnings": warnings, **settings}
     if other is not None:
         gaps = {
             name: [b.mean()[name] - a.mean()[name] for a, b in zip(sequences, other, strict=True)]
@@ -69,7 +71,13 @@ def _summary(sequences: list[SequenceScores]) -> dict[str, Any]:
         },
         "mean": {name: _known(nan_mean(column)) for name, column in values.items()},
         "ci95": {name: bootstrap(column) for name, column in values.items()},
+        "median": {name: _known(_median(column)) for name, column in values.items()},
     }
+
+
+def _median(values: Sequence[float]) -> float:
+    known = [v for v in values if not math.isnan(v)]
+    return float(np.median(known)) if known else math.nan
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
@@ -92,41 +100,46 @@ def rows(data: dict[str, Any]) -> list[list[str]]:
     """
     measures = known_measures(data)
     both = "compare" in data
-    header = ["sequence", *(["model"] if both else []), *measures, "windows"]
+    skips = any(scores["skipped"] for scores in data["sequences"].values())
+    counts = ("windows", "skipped") if skips else ("windows",)
+    header = ["sequence", *(["model"] if both else []), *measures, *counts]
     results = [(data.get("model", ""), data)]
     if both:
         results.append((data["compare"]["model"], data["compare"]))
 
-    def line(name: str, model: str, cells: Iterable[str], windows: str) -> list[str]:
-        return [name, *([model] if both else []), *cells, windows]
+    def line(name: str, model: str, cells: Iterable[str], *numbers: int) -> list[str]:
+        ends = [str(n) for n in numbers] or [""] * len(counts)
+        return [name, *([model] if both else []), *cells, *ends]
 
     lines = [header]
     for name in data["sequences"]:
         for model, result in results:
             scores = result["sequences"][name]
             cells = (_text(scores[m]) for m in measures)
-            lines.append(line(name, model, cells, str(scores["windows"])))
+            lines.append(line(name, model, cells, *(scores[count] for count in counts)))
     for model, result in results:
-        windows = sum(scores["windows"] for scores in result["sequences"].values())
+        scored = result["sequences"].values()
         cells = (_text(result["mean"][m]) for m in measures)
-        lines.append(line("mean", model, cells, str(windows)))
-        if len(result["sequences"]) > 1:
+        totals = (sum(scores[count] for scores in scored) for count in counts)
+        lines.append(line("mean", model, cells, *totals))
+        if len(scored) > 1:
             cells = (_range(result["ci95"][m]) for m in measures)
-            lines.append(line("95 % interval", model, cells, ""))
+            lines.append(line("95 % interval", model, cells))
+            lines.append(line("median", model, (_text(result["median"][m]) for m in measures)))
     if both:
         found = data["compare"]
         model = f"{found['model']} - {data.get('model', '')}"
         cells = (_text(found["difference"][m], "+.3f") for m in measures)
-        lines.append(line("difference", model, cells, ""))
+        lines.append(line("difference", model, cells))
         if len(found["sequences"]) > 1:
             cells = (_range(found["difference_ci95"][m], "+.3f") for m in measures)
-            lines.append(line("95 % interval", model, cells, ""))
+            lines.append(line("95 % interval", model, cells))
     return lines
 
 
 def known_measures(data: dict[str, Any]) -> list[str]:
-    """The measures that the ground truth of some sequence tells, in order."""
-    return [m for m, value in data["mean"].items() if value is not None]
+    """The measures that the ground truth of some sequence tells, in order, without FACTS."""
+    return [m for m, value in data["mean"].items() if value is not None and m not in FACTS]
 
 
 def table(data: dict[str, Any]) -> str:
@@ -153,7 +166,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def write_csv(path: Path, data: dict[str, Any]) -> None:
-    """Writes the result as CSV: a line a sequence and model, then `mean`, `ci95_low`, `ci95_high`.
+    """Writes the result as CSV: a line a sequence and model, then `mean`, `median`, `ci95_..`.
 
     A measure that the ground truth does not tell is an empty cell.
 
@@ -169,7 +182,8 @@ def write_csv(path: Path, data: dict[str, Any]) -> None:
         model = result.get("model", "")
         for name, scores in result["sequences"].items():
             out.writerow({"sequence": name, "model": model, **scores})
-        out.writerow({"sequence": "mean", "model": model, **result["mean"]})
+        for name in ("mean", "median"):
+            out.writerow({"sequence": name, "model": model, **result[name]})
         for side, place in (("low", 0), ("high", 1)):
             limits = {m: c[place] for m, c in result["ci95"].items() if c is not None}
             out.writerow({"sequence": f"ci95_{side}", "model": model, **limits})
@@ -191,7 +205,7 @@ def write(path: Path, text: str) -> None:
 
 def _names(sequences: list[SequenceScores]) -> list[str]:
     """Every measure of any of the sequences, in order."""
-    return list(dict.fromkeys([*MEASURES, *(m for s in sequences for m in s.measures)]))
+    return list(dict.fromkeys([*MEASURES, *FACTS, *(m for s in sequences for m in s.measures)]))
 
 
 def _known(value: float) -> float | None:

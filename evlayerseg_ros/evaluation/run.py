@@ -28,7 +28,7 @@ class Job:
     Attributes:
         name: of the sequence.
         recording: its path.
-        masks: where its ground truth is; None: inside the recording.
+        masks: where its ground truth is; None: inside the recording, or there is none.
         length: of the windows.
         model, provider, threads: as for Segmenter.load.
         paper: whether to score by the paper's metric too.
@@ -90,8 +90,10 @@ def score(job: Job, progress: Callable[[], object] = lambda: None) -> SequenceSc
     """
     segmenter, layers = _model(job.model, job.provider, job.threads, job.refine, job.paper)
     truth = load_truth(job.masks, job.recording, job.masks_topic)
+    if truth is None and job.paper:
+        raise InputError(f"{job.recording} has no masks, which the paper's metric needs.")
     with open_recording(job.recording, job.topic) as opened:
-        chunks = events_of(opened, ros_time=truth.ros_time)
+        chunks = events_of(opened, ros_time=truth is not None and truth.ros_time)
         found = evaluate_sequence(job.name, chunks, truth, segmenter, job.length, progress, layers)
     found.model, found.provider = segmenter.info.name, segmenter.provider
     return found
@@ -120,7 +122,9 @@ def _executor(workers: int, cluster: str | None) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise InputError("--cluster needs Dask: pip install distributed.") from error
+        raise InputError(
+            "--cluster needs Dask: pip install distributed (extra `cluster`)."
+        ) from error
     try:
         client = Client(cluster, timeout=10)
     except (OSError, ValueError) as error:

@@ -12,21 +12,21 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import datasets
 from evlayerseg_ros.evaluation.datasets import Truth
-from evlayerseg_ros.recordings.evimo2 import is_evimo2
+from evlayerseg_ros.recordings.evimo2 import is_evimo, is_evimo2
 
 _SECONDS = re.compile(r"_(\d+(?:\.\d+)?)\.png$", re.IGNORECASE)
 _FOREGROUND = 128
 _BAGS = (".mcap", ".db3", ".bag")
 
 
-def load_truth(masks: Path | None, recording: Path, topic: str | None = None) -> Truth:
-    """The ground truth of a recording.
+def load_truth(masks: Path | None, recording: Path, topic: str | None = None) -> Truth | None:
+    """The ground truth of a recording; None where none is named and it carries none of its own.
 
     Args:
         masks: an npz, a folder of PNGs named ..._SECONDS.png, a folder of PNGs with DSEC's
             timestamps (see datasets), a bag with label images, or a folder that holds one of these
-            under the recording's name; None takes the masks inside the recording's own npz or
-            EVIMO2 folder.
+            under the recording's name; None takes the masks inside the recording's own npz,
+            EVIMO file or EVIMO2 folder.
         recording: path of the recording.
         topic: of a bag's label images, where there are several.
 
@@ -34,11 +34,7 @@ def load_truth(masks: Path | None, recording: Path, topic: str | None = None) ->
         InputError: there are no masks there, or they cannot be read.
     """
     if masks is None:
-        if not (recording.suffix == ".npz" or is_evimo2(recording)):
-            raise InputError(
-                f"{recording} carries no masks of its own; name them with --masks PATH."
-            )
-        return _read(recording, recording, topic)
+        return _read(recording, recording, topic) if _has_own(recording) else None
     if not masks.exists():
         raise InputError(f"No masks at {masks}: there is no such file or folder.")
     if masks.is_dir():
@@ -52,10 +48,22 @@ def load_truth(masks: Path | None, recording: Path, topic: str | None = None) ->
     return _read(masks, recording, topic)
 
 
+def _has_own(recording: Path) -> bool:
+    """Whether a recording carries masks, in a file of its own kind."""
+    if is_evimo2(recording) or is_evimo(recording):
+        return True
+    if recording.suffix != ".npz" or not zipfile.is_zipfile(recording):
+        return False
+    with zipfile.ZipFile(recording) as archive:
+        return bool({"masks.npy", "mask_t.npy"} & set(archive.namelist()))
+
+
 def _read(path: Path, recording: Path, topic: str | None) -> Truth:
     """The truth at a path, by what is there."""
     if is_evimo2(path):
         return datasets.evimo2(path)
+    if is_evimo(path):
+        return datasets.evimo(path)
     if path.suffix in _BAGS or (path / "metadata.yaml").exists():
         return datasets.label_images(path, topic)
     if not path.is_dir():

@@ -109,6 +109,24 @@ def windows_at(
             return
 
 
+def windows_through(chunks: Iterable[Events], length: Length) -> Iterator[Window]:
+    """Full windows back to back from the first event on, in bounded memory.
+
+    Args:
+        chunks: events in order, parts of one stream.
+        length: of the windows.
+    """
+    held: Events | None = None
+    for chunk in chunks:
+        held = chunk if held is None else Events.concatenate([held, chunk])
+        while len(held):
+            window = _cut(held, 0, int(held.t[0]), length)
+            if window is None:
+                break
+            yield window
+            held = held[len(window.events) :]
+
+
 def _cut(events: Events, first: int, start: int, length: Length) -> Window | None:
     """The window from event `first` on, or None where the events do not fill it yet."""
     if length.events:
