@@ -41,17 +41,6 @@ EVT3_IGNORED = 0xC480
 
 
 @njit(**JIT)
-def evt3_capacity(words: Any) -> int:
-    """At most how many events the 16-bit words hold."""
-    n = 0
-    for word in words:
-        code = word >> 12
-        valid = (code == 0x4) * uint32(0xFFF) | (code == 0x5) * uint32(0xFF)
-        n += (code == 0x2) + count_bits(uint32(word & valid))
-    return n
-
-
-@njit(**JIT)
 def evt3(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
     """EVT 3.0: 16-bit words, 12 + 12 bits of time in us, which wraps every 16.8 s.
 

@@ -131,16 +131,6 @@ def libcaer_cmp(
 
 
 @njit(**JIT)
-def libcaer_cmp_capacity(words: Any) -> int:
-    """At most how many events the 16-bit words hold."""
-    n = 0
-    for word in words:
-        code = word >> 12
-        n += (code == 0x3) + count_bits(uint32(word & (code == 0x5) * uint32(0xFF)))
-    return n
-
-
-@njit(**JIT)
 def mono(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
     """One event in 64 bits: 32 bits of ns since the time base, x, y, polarity."""
     n = np.uint64(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ _EVENTS_PER_BYTE = 6
 class _Codec:
     """How to decode one encoding: its word (numpy type, bytes), loop and time unit in ns."""
 
-    words: str
+    words: np.dtype[Any]
     word_bytes: int
     loop: Callable[..., int]
     capacity: Callable[[np.ndarray], int]
@@ -31,17 +32,26 @@ class _Codec:
     has_base: bool
 
 
+def _evt3_capacity(words: np.ndarray) -> int:
+    return int(field.events_at_most(words, 0x2, 0x4, 0x5))
+
+
+def _libcaer_cmp_capacity(words: np.ndarray) -> int:
+    return int(field.events_at_most(words, 0x3, 16, 0x5))
+
+
 def _one_per_two_halves(words: np.ndarray) -> int:
     return len(words) // 2
 
 
+_U2, _U4 = np.dtype("<u2"), np.dtype("<u4")
 _CODECS = {
-    "evt3": _Codec("<u2", 2, _prophesee.evt3, _prophesee.evt3_capacity, 1000, False),
-    "evt2": _Codec("<u4", 4, _prophesee.evt2, len, 1000, False),
-    "evt21": _Codec("<u4", 8, _prophesee.evt21, _prophesee.evt21_capacity, 1000, False),
-    "libcaer": _Codec("<u4", 8, _ros.libcaer, _one_per_two_halves, 1, True),
-    "libcaer_cmp": _Codec("<u2", 2, _ros.libcaer_cmp, _ros.libcaer_cmp_capacity, 1, True),
-    "mono": _Codec("<u4", 8, _ros.mono, _one_per_two_halves, 1, True),
+    "evt3": _Codec(_U2, 2, _prophesee.evt3, _evt3_capacity, 1000, False),
+    "evt2": _Codec(_U4, 4, _prophesee.evt2, len, 1000, False),
+    "evt21": _Codec(_U4, 8, _prophesee.evt21, _prophesee.evt21_capacity, 1000, False),
+    "libcaer": _Codec(_U4, 8, _ros.libcaer, _one_per_two_halves, 1, True),
+    "libcaer_cmp": _Codec(_U2, 2, _ros.libcaer_cmp, _libcaer_cmp_capacity, 1, True),
+    "mono": _Codec(_U4, 8, _ros.mono, _one_per_two_halves, 1, True),
 }
 ENCODINGS: tuple[str, ...] = tuple(_CODECS)
 
@@ -120,7 +130,7 @@ class Decoder:
     def _words(self, data: np.ndarray | bytes) -> np.ndarray:
         """The packet as words of one array type for the compiled loops: aligned, read only."""
         array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
-        words = np.ascontiguousarray(array, np.uint8).view(self._codec.words)
+        words = np.ascontiguousarray(array).view(self._codec.words)
         if not words.flags.aligned:
             words = words.copy()
         words.flags.writeable = False
