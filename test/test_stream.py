@@ -94,6 +94,74 @@ def test_doubled_and_late_packets_are_left_out():
     assert np.all(np.diff(np.concatenate([w.events.t for w in windows])) > 0)
 
 
+@pytest.mark.parametrize("length", [6, 20, 99])
+def test_a_short_bag_that_loops(length):
+    """Less than 1 s and 100 packets: at first it looks like packets that come again."""
+    camera = Camera(duration_ms=20)
+    for _ in range(4):
+        camera.us, camera.seq, camera.stamp = 5_000, 0, STAMP
+        camera.send(length)
+    windows = camera.end()
+    once = Camera(duration_ms=20).send(length).end()
+    assert [w.stamp for w in windows] == 4 * [w.stamp for w in once]
+    assert [len(w.events) for w in windows] == 4 * [len(w.events) for w in once]
+    stats = camera.stream.stats
+    assert (stats.restarts, stats.doubled_packets, stats.lost_packets) == (3, 0, 0)
+    assert stats.packets == 4 * length
+
+
+def test_a_short_bag_that_loops_with_losses():
+    camera = Camera(duration_ms=20)
+    for lost in (3, 8):
+        camera.us, camera.seq, camera.stamp = 5_000, 0, STAMP
+        camera.send(lost).skip().send(40)
+    assert (camera.stream.stats.restarts, camera.stream.stats.lost_packets) == (1, 2)
+
+
+def test_many_late_packets_are_no_new_beginning():
+    """A link delivers ten packets after twenty younger ones, and then goes on."""
+    camera = Camera(duration_ms=20).send(10)
+    late = beside(camera)
+    camera.skip(10).send(20)
+    late.send(10)
+    camera.send(5).end()
+    stats = camera.stream.stats
+    assert (stats.restarts, stats.doubled_packets, stats.lost_packets) == (0, 10, 10)
+    assert stats.time_jumps == 0
+
+
+def test_some_packets_sent_again_are_no_new_beginning():
+    camera = Camera(duration_ms=20).send(10)
+    again = beside(camera)
+    camera.send(4)
+    again.send(4)
+    camera.send(5).end()
+    stats = camera.stream.stats
+    assert (stats.restarts, stats.doubled_packets, stats.packets) == (0, 4, 19)
+
+
+def beside(camera):
+    """Another sender into the same stream, from where this one is."""
+    other = Camera()
+    other.stream = camera.stream
+    other.us, other.seq, other.stamp = camera.us, camera.seq, camera.stamp
+    return other
+
+
+@pytest.mark.parametrize("skipped", [1, 20, 400])
+def test_packets_that_the_caller_leaves_out(skipped):
+    """The decoder finds time and address again, also after many wraps of EVT3's low time."""
+    camera = Camera(duration_ms=20).send(12)
+    camera.skip(skipped).stream.skip()
+    windows = camera.send(20).end()
+    stats = camera.stream.stats
+    assert (stats.lost_packets, stats.restarts, stats.time_jumps) == (0, 0, 0)
+    assert stats.time_errors == stats.unsynced == 0
+    assert sum(len(w.events) for w in windows) == 320
+    assert windows[-1].end == (5 + 4 * (32 + skipped)) * MS - 400_000
+    assert windows[-1].stamp == STAMP + windows[-1].end - 5 * MS
+
+
 def test_a_camera_that_starts_again():
     camera = Camera(duration_ms=20).send(12)
     camera.seq, camera.us = 0, 1000

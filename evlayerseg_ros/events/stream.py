@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +21,8 @@ PAUSE = 2_000_000_000
 OVERLAP = 65_000_000
 # Packets that arrive after younger ones: at most so many numbers and so much time (ns) late.
 LATE_PACKETS, LATE_TIME = 100, 1_000_000_000
+# So many packets in a row that come again, with none newer between: the publisher began anew.
+AGAIN = 5
 # A larger step of the packet number is a new publisher, not loss.
 RESTART = 1_000_000
 
@@ -64,6 +68,14 @@ class StreamStats:
     last_error: str = ""
 
 
+class _Packet(NamedTuple):
+    """What is needed of an EventPacket that the decoder in use can decode."""
+
+    data: np.ndarray | bytes
+    time_base: int
+    stamp: int  # ns
+
+
 @dataclass
 class _Last:
     """The packet before this one."""
@@ -81,7 +93,9 @@ class PacketStream:
     - Lost packets (a step in seq): the decoder waits for a fresh time and address and keeps the
       time wraps; the open window goes on without the lost events. Numbers that start again, another
       encoding or another sensor size: the open window closes and everything begins anew.
-    - A packet twice or after younger ones: left out.
+    - A packet twice or after younger ones: left out. It waits until a newer one follows, since a
+      short recording that begins again looks the same at first: after AGAIN packets in a row that
+      were used before, they are used again, and everything begins anew.
     - Sensor time that goes back or disagrees with the header stamps by more than 1 s: the open
       window closes, and windows and clock begin anew. A pause of the sensor's clock by more than
       2 s (a camera that sends nothing while nothing moves): only the windows begin anew.
@@ -100,6 +114,8 @@ class PacketStream:
         self._clock = SensorClock()
         self._decoder: Decoder | None = None
         self._last = _Last()
+        self._used: deque[int | None] = deque(maxlen=LATE_PACKETS)  # numbers of the last packets
+        self._behind: list[tuple[int, _Packet]] = []  # came again or late, and wait
         self._now: int | None = None
         self._size: tuple[int, int] | None = None
 
@@ -141,15 +157,11 @@ class PacketStream:
             self._refuse(error, seq, stamp)
             raise
         windows = self._change_to(decoder)
-        if not self._in_sequence(seq, stamp):
-            return windows
-        windows += self._follow(seq)
-        self._last.seq, self._last.stamp, self._last.span = seq, stamp, 0
-        assert self._decoder is not None
-        events = self._decoder.decode(data, time_base)
-        self._count(events)
-        exact = stamp - time_base if encoding == "mono" else None
-        return windows + self._take(events, self._decoder.now, stamp, exact)
+        packet = _Packet(data, time_base, stamp)
+        if seq is not None and self._comes_behind(seq, stamp):
+            return windows + self._hold(seq, packet)
+        self._leave_out()
+        return windows + self._use(seq, packet)
 
     def push_events(self, events: Events, stamp: int | None = None) -> list[Window]:
         """Take decoded events (dvs_msgs/EventArray, vendor files); returns the windows they close.
@@ -169,8 +181,19 @@ class PacketStream:
             exact = 0
         return windows + self._take(events, None, stamp, exact)
 
+    def skip(self) -> None:
+        """The caller leaves out packets: the decoder goes on as after a loss, which is not counted.
+
+        The number of the next packet says nothing about losses.
+        """
+        self._leave_out()
+        self._last.seq = None
+        if self._decoder is not None:
+            self._decoder.resync()
+
     def flush(self) -> list[Window]:
         """Close the open window with what it has: the stream stalled or ended."""
+        self._leave_out()
         return self._stamped(self._windower.flush())
 
     def reset(self) -> None:
@@ -179,6 +202,8 @@ class PacketStream:
         self._clock.reset()
         self._decoder = None
         self._last = _Last()
+        self._used.clear()
+        self._behind.clear()
         self._now = self._size = None
 
     # -- faults of the packet sequence
@@ -227,18 +252,35 @@ class PacketStream:
         self.reset()
         return windows
 
-    def _in_sequence(self, seq: int | None, stamp: int) -> bool:
-        """Whether to use this packet; False for one that came again or too late."""
+    def _comes_behind(self, seq: int, stamp: int) -> bool:
+        """Whether a packet comes again, or a little too late."""
         last = self._last
-        if seq is None or last.seq is None or last.stamp is None or seq > last.seq:
-            return True
+        if last.seq is None or last.stamp is None or seq > last.seq:
+            return False
         again = seq == last.seq and stamp == last.stamp
-        late = last.seq - seq < LATE_PACKETS and 0 < last.stamp - stamp < LATE_TIME
-        if not (again or late):
-            return True
-        self.stats.doubled_packets += 1
-        self.stats.last_fault = f"Packet {seq} came again, or after packet {last.seq}."
-        return False
+        return again or (last.seq - seq < LATE_PACKETS and 0 < last.stamp - stamp < LATE_TIME)
+
+    def _hold(self, seq: int, packet: _Packet) -> list[Window]:
+        """Keep a packet that comes behind until it is known whether a publisher begins again."""
+        held = self._behind
+        if held and not (held[-1][0] < seq and held[-1][1].stamp <= packet.stamp):
+            self._leave_out()
+        held.append((seq, packet))
+        if sum(number in self._used for number, _ in held) < AGAIN:
+            return []
+        again = held.copy()
+        windows = self._begin_again(again[0][0])
+        for number, packet in again:
+            windows += self._use(number, packet)
+        return windows
+
+    def _leave_out(self) -> None:
+        """Count the packets that came behind: no publisher begins again."""
+        if self._behind:
+            seq, last = self._behind[-1][0], self._last.seq
+            self.stats.doubled_packets += len(self._behind)
+            self.stats.last_fault = f"Packet {seq} came again, or after packet {last}."
+            self._behind.clear()
 
     def _follow(self, seq: int | None) -> list[Window]:
         """See what happened between the last packet and this one."""
@@ -258,10 +300,24 @@ class PacketStream:
 
     def _begin_again(self, seq: int) -> list[Window]:
         decoder = self._decoder
+        self._behind.clear()
         windows = self._restart(f"The publisher began again with packet {seq}.")
         if decoder is not None:
             self._decoder = Decoder(decoder.encoding, decoder.width, decoder.height)
         return windows
+
+    def _use(self, seq: int | None, packet: _Packet) -> list[Window]:
+        """Decode a packet and return the windows that it closes."""
+        windows = self._follow(seq)
+        data, time_base, stamp = packet
+        self._last.seq, self._last.stamp, self._last.span = seq, stamp, 0
+        self._used.append(seq)
+        decoder = self._decoder
+        assert decoder is not None
+        events = decoder.decode(data, time_base)
+        self._count(events)
+        exact = stamp - time_base if decoder.encoding == "mono" else None
+        return windows + self._take(events, decoder.now, stamp, exact)
 
     def _count(self, events: Events) -> None:
         """Add what the decoder counted in this packet."""
