@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 import yaml
 from conftest import ROOT
+
+from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.inference import outputs
+from evlayerseg_ros.inference.segmentation import Segmentation
 
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 SETUP = (ROOT / "setup.py").read_text()
@@ -110,13 +116,79 @@ def test_the_ament_prefix_has_what_ros2_run_and_launch_look_for():
     assert (share / "rviz/segment.rviz").exists()
 
 
-def test_rviz_shows_topics_that_exist():
-    outputs = importlib.import_module("evlayerseg_ros.inference.outputs")
-    text = (ROOT / "rviz/segment.rviz").read_text()
-    yaml.safe_load(text)
-    shown = [w for w in text.split() if w.startswith("/event_camera/evlayerseg/")]
-    assert shown
-    assert {w.rsplit("/", 1)[1] for w in shown} <= set(outputs.OUTPUTS)
+# Of rviz_default_plugins' displays: what they show, and their properties beside the topic's.
+RVIZ_DISPLAYS = {
+    "rviz_default_plugins/Image": (outputs.Image, {"Normalize Range"}),
+    "rviz_default_plugins/PointCloud2": (
+        outputs.Points,
+        {
+            "Style",
+            "Size (Pixels)",
+            "Color Transformer",
+            "Channel Name",
+            "Autocompute Intensity Bounds",
+            "Position Transformer",
+            "Selectable",
+        },
+    ),
+}
+QOS = {"Depth", "Durability Policy", "Filter size", "History Policy", "Reliability Policy", "Value"}
+HOME = "/event_camera/evlayerseg/"
+
+
+@pytest.fixture
+def published() -> dict[str, outputs.Output]:
+    """An example of what each topic carries, by the topic's name."""
+    events = Events.from_arrays(*np.array([[1, 2], [3, 4], [0, 5_000_000], [0, 1]]), 64, 48)
+    window = Window(events, 0, 5_000_000, 5_000_000)
+    segmentation = Segmentation(window, np.ones((48, 64), np.uint8), np.zeros((2, 2, 3)))
+    return {HOME + name: make(window, segmentation) for name, make in outputs.OUTPUTS.items()}
+
+
+def test_rviz_shows_what_the_node_publishes(published):
+    manager = yaml.safe_load((ROOT / "rviz/segment.rviz").read_text())["Visualization Manager"]
+    shown = {}
+    for display in manager["Displays"]:
+        kind, properties = RVIZ_DISPLAYS[display["Class"]]
+        topic = display["Topic"]
+        assert set(display) - properties == {"Class", "Name", "Enabled", "Value", "Topic"}
+        assert set(topic) <= QOS
+        # These hear every publisher.
+        assert (topic["Reliability Policy"], topic["Durability Policy"]) == (
+            "Best Effort", "Volatile",
+        )  # fmt: skip
+        shown[topic["Value"]] = found = published[topic["Value"]]
+        assert isinstance(found, kind)
+        if isinstance(found, outputs.Image):
+            assert found.encoding in ("mono8", "rgb8")
+        else:
+            assert display["Channel Name"] in found.data.dtype.names
+            assert {"x", "y", "z"} <= set(found.data.dtype.names)
+    assert {HOME + name for name in ("mask_overlay", "flow_color", "layers")} <= set(shown)
+    launch = (ROOT / "launch/segment.launch.py").read_text()
+    assert all(f'"{topic.removeprefix(HOME)}"' in launch for topic in shown)  # remapped there
+
+
+def test_foxglove_shows_what_the_node_publishes(published):
+    layout = json.loads((ROOT / "config/foxglove.json").read_text())
+    panels = layout["configById"]
+    for name, panel in panels.items():
+        kind = name.split("!")[0]
+        if kind == "Image":
+            found = published[panel["imageMode"]["imageTopic"]]
+            assert isinstance(found, outputs.Image) and found.encoding in ("mono8", "rgb8")
+        else:
+            assert kind == "RawMessages" and panel["topicPath"] in published
+
+    def leaves(node) -> list[str]:
+        """The panels of a tree of rows and columns."""
+        if isinstance(node, str):
+            return [node]
+        assert set(node) - {"splitPercentage"} == {"direction", "first", "second"}
+        assert node["direction"] in ("row", "column")
+        return leaves(node["first"]) + leaves(node["second"])
+
+    assert sorted(leaves(layout["layout"])) == sorted(panels)
 
 
 def test_the_launch_file_declares_its_arguments():

@@ -1,7 +1,7 @@
 """Replay: what it writes, and that it writes the same again."""
 
-import json
-import re
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,9 +213,62 @@ def test_memory_does_not_grow_with_the_recording(tmp_path) -> None:
     assert long - short < 3_500_000
 
 
-def test_foxglove_layout_shows_topics_that_exist() -> None:
-    layout = json.loads((Path(__file__).parents[1] / "config/foxglove.json").read_text())
-    panels = layout["configById"]
-    topics = [p.get("topicPath") or p["imageMode"]["imageTopic"] for p in panels.values()]
-    assert {t.removeprefix("/event_camera/evlayerseg/") for t in topics} <= set(OUTPUTS)
-    assert set(re.findall(r'"(\w+!\w+)"', json.dumps(layout["layout"]))) == set(panels)
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("vendor/cars_davis346.aedat4", 0.3),
+        ("vendor/vga_evt2.raw", 0.07),
+        ("vendor/driving_evt3.raw", None),
+        ("event_camera_py/test_events_2/test_events_2_0.mcap", 0.1),
+        ("event_camera_codecs/test_data_libcaer_rollover", 0.1),
+        ("event_camera_codecs/test_data_mono_cd", None),
+        ("ijrr/shapes_rotation", None),
+    ],
+)
+def test_each_kind_of_recording_twice(recordings, tmp_path, name, seconds) -> None:
+    part = [] if seconds is None else ["--duration", str(seconds)]
+    written = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        files = [folder / "out.mcap", folder / "out.mp4"]
+        arguments = ["-o", str(files[0]), "--video", str(files[1]), "--threads", "1", *part]
+        result = CliRunner().invoke(main, ["replay", str(recordings / name), *arguments])
+        assert result.exit_code == 0, result.output
+        written.append([file.read_bytes() for file in files])
+    assert written[0] == written[1]
+
+
+def test_the_node_and_replay_give_the_same_masks_and_layers(recordings, tmp_path) -> None:
+    """`play` into the real node over DDS, against what `replay` writes of the same recording."""
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    from ros import ALL_WINDOWS, Client, running, stamp_of
+    from sensor_msgs.msg import Image, PointCloud2
+
+    path, bag = recordings / "vendor/cars_davis346.aedat4", tmp_path / "out.mcap"
+    given = ["-o", str(bag), "--outputs", "mask,layers", "--threads", "1", "--max-age-ms", "10000"]
+    result = CliRunner().invoke(main, ["replay", str(path), *given])
+    assert result.exit_code == 0, result.output
+    client = Client()
+    try:
+        heard = {
+            name: client.hear(kind, f"/evlayerseg/{name}")
+            for name, kind in (("mask", Image), ("layers", PointCloud2))
+        }
+        log = tmp_path / "node.log"
+        with running(log, "window.max_age_ms:=10000.0", *ALL_WINDOWS):
+            client.wait_active()
+            for name in heard:
+                client.connected(f"/evlayerseg/{name}")
+            play = [sys.executable, "-m", "evlayerseg_ros.cli", "play", str(path)]
+            player = subprocess.Popen(play)
+            client.until(lambda: player.poll() is not None, "the end of the recording")
+            written = {t.rsplit("/", 1)[1]: messages for t, messages in read(bag).items()}
+            for name, messages in written.items():
+                client.until(lambda n=name, m=messages: len(heard[n]) >= len(m), f"each {name}")
+    finally:
+        client.close()
+    for name, messages in written.items():
+        assert len(messages) > 60
+        assert [stamp_of(m) for m in heard[name]] == [t for t, _ in messages]
+        for live, (_, offline) in zip(heard[name], messages, strict=True):
+            assert bytes(live.data) == offline.data.tobytes(), name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import math
-from itertools import chain, repeat
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -169,10 +168,9 @@ def _headline(data: dict[str, Any]) -> str:
             parts.append(f"detection rate {mean['dr']:.3f}")
         if mean["false_alarms"] is not None:
             parts.append(f"false alarms on {mean['false_alarms']:.1%} of the pixels with events")
-        if result["median"]["flow_error_background"] is not None:
-            off = (result["median"][f"flow_error_{side}"] for side in ("background", "object"))
-            each = [f"{value:.2f} px" if value is not None else "-" for value in off]
-            parts.append(f"median flow error {' (background) and '.join(each)} (object) a window")
+        for side in ("background", "object"):
+            if (off := result["median"][f"flow_error_{side}"]) is not None:
+                parts.append(f"median flow error of the {side} {off:.2f} px over the window")
         windows = sum(s["windows"] for s in result["sequences"].values())
         parts.append(f"{len(result['sequences'])} sequences, {windows} windows")
         said.append(f"{result.get('model', '')}: {', '.join(parts)}.")
@@ -207,14 +205,16 @@ def _keys(models: list[str]) -> str:
 
 
 def _table(data: dict[str, Any]) -> str:
-    sequences = set(data["sequences"])
-    lines = [
-        f"<tr{'' if tag == 'th' or row[0] in sequences else ' class=total'}>"
-        + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
+    header, *lines = rows(data)
+    # Names of measures may break at their underscores.
+    head = "".join(f"<th>{html.escape(name).replace('_', '_<wbr>')}</th>" for name in header)
+    body = [
+        f"<tr{'' if row[0] in data['sequences'] else ' class=total'}>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
         + "</tr>"
-        for tag, row in zip(chain(["th"], repeat("td")), rows(data), strict=False)
+        for row in lines
     ]
-    return "<table>" + "\n".join(lines) + "</table>"
+    return "\n".join([f"<table><tr>{head}</tr>", *body, "</table>"])
 
 
 def _legend(data: dict[str, Any]) -> str:
