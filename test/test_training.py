@@ -1,5 +1,8 @@
 """The training loop on a small scale, and the samples it is fed."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from evlayerseg_ros.training.scenes import KINDS, random_scene
 from evlayerseg_ros.training.simulator import simulate
 from evlayerseg_ros.training.stream import clip_samples, cut_sample, to_tensors
 from evlayerseg_ros.training.textures import TextureBank, image_files
-from evlayerseg_ros.training.train import PRESETS, schedule, train
+from evlayerseg_ros.training.train import PRESETS, losses_of, make_network, schedule, train
 
 SPEC = LayerNet().voxel
 
@@ -112,22 +115,91 @@ def test_learning_one_window_by_heart(sample) -> None:
     assert float(iou) > 0.6
 
 
-def test_training_resumes_and_its_checkpoint_becomes_a_model(tmp_path: Path) -> None:
-    settings = replace(PRESETS["smoke"], steps=2, batch=2, validate=1, windows=2, first=1)
-    train(tmp_path, settings, [], [])
-    checkpoint = train(tmp_path, replace(settings, steps=3), [], [], resume=True)
+def small(**changes):
+    """Settings that train in seconds."""
+    few = {"steps": 2, "batch": 2, "lanes": 1, "validate": 1, "windows": 2, "first": 1, "reuse": 2}
+    return replace(PRESETS["smoke"], **(few | changes))
+
+
+def test_training_resumes_as_if_it_had_never_stopped(tmp_path: Path, monkeypatch) -> None:
+    straight = train(tmp_path / "straight", small(steps=4, validate=2), [], [])
+    loop = sys.modules["evlayerseg_ros.training.train"]
+    real, calls = loop.validate, iter("ab")
+
+    def interrupted(*args):
+        if next(calls) == "b":
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(loop, "validate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", small(steps=4, validate=2), [], [])
+    monkeypatch.undo()
+    resumed = train(tmp_path / "cut", small(steps=4, validate=2), [], [], resume=True)
+    ours, theirs = (torch.load(p, weights_only=True) for p in (resumed, straight))
+    assert ours["step"] == theirs["step"] == 4
+    for name, value in theirs["average"].items():
+        torch.testing.assert_close(ours["average"][name], value, atol=1e-6, rtol=1e-5)
+
+
+def test_a_checkpoint_becomes_a_model_and_a_start(tmp_path: Path) -> None:
+    checkpoint = train(tmp_path, small(), [], [])
     network, state = load_checkpoint(checkpoint)
-    assert state["step"] == 3
+    assert state["step"] == 2
     rows = (tmp_path / "curves.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows] == ["1", "2", "3"]
+    assert [row.split(",")[0] for row in rows] == ["1", "2"]
     export(network, tmp_path / "mine.onnx", "mine", state["regime"], {"step": state["step"]})
     info = Segmenter.load(tmp_path / "mine.onnx").info
-    assert (info.name, info.regime, info.training) == ("mine", "labels", {"step": 3})
+    assert (info.name, info.regime, info.training) == ("mine", "labels", {"step": 2})
+    again = train(tmp_path / "again", small(rate=0.0, decay=0.0), [], [], init=checkpoint)
+    for name, value in load_checkpoint(again)[1]["average"].items():
+        torch.testing.assert_close(value, state["average"][name])
+    with pytest.raises(InputError, match="no weights of this network"):
+        train(tmp_path / "other", small(widths=(4, 8, 8, 8)), [], [], init=checkpoint)
+
+
+def test_two_processes_learn_the_same_as_one(tmp_path: Path) -> None:
+    script = tmp_path / "both.py"
+    script.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from evlayerseg_ros.training.train import Settings, train\n"
+        "if __name__ == '__main__':\n"
+        "    train(Path(sys.argv[1]), Settings(width=160, widths=(8, 16, 32, 48), steps=2, batch=4,"
+        " lanes=2, validate=1, windows=1, first=1), [], [])\n"
+    )
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for name, launcher in (("one", []), ("two", torchrun)):
+        command = [sys.executable, *launcher, str(script), str(tmp_path / name)]
+        subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    rows = [(tmp_path / name / "curves.csv").read_text().split() for name in ("one", "two")]
+    losses = [[float(row.split(",")[2]) for row in run] for run in rows]
+    np.testing.assert_allclose(losses[0], losses[1], atol=2e-4)
+    one, two = (
+        load_checkpoint(tmp_path / n / "checkpoint.pt")[1]["network"] for n in ("one", "two")
+    )
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("regime", ["label-free", "paper"])
+def test_regimes_without_labels_learn_from_events_alone(regime: str, sample) -> None:
+    settings = replace(PRESETS["smoke"], regime=regime, width=320)
+    network = make_network(settings)
+    data = to_tensors(sample, network.voxel, None, None, 1000)
+    batch = {name: value[None] for name, value in data.items()}
+    batch["labels"], batch["displacement"] = None, None  # no objective may look at them
+    total = losses_of(network, regime, batch)["total"]
+    total.backward()
+    assert torch.isfinite(total)
+    assert any(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters())
 
 
 def test_bad_input_of_training_is_told_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to resume"):
         train(tmp_path, PRESETS["smoke"], [], [], resume=True)
+    with pytest.raises(InputError, match="multiple of the next"):
+        train(tmp_path, small(batch=3, lanes=2), [], [])
     with pytest.raises(InputError, match="holds no images"):
         image_files([tmp_path])
     with pytest.raises(InputError, match="none of demo"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -57,6 +58,15 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
     "--steps", type=click.IntRange(min=1), help="Optimiser steps instead of the preset's."
 )
 @click.option("--batch", type=click.IntRange(min=1), help="Windows a step instead of the preset's.")
+@click.option(
+    "--regime",
+    type=click.Choice(["labels", "label-free", "paper"]),
+    default="labels",
+    show_default=True,
+    help="What teaches: the simulator's labels, sharpness alone, or the paper's network and loss.",
+)
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option("--init", type=options.PATH, help="Checkpoint whose weights to start from.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed instead of the preset's.")
 @click.option("--resume", is_flag=True, help="Go on from OUT/checkpoint.pt.")
 def train(
@@ -68,11 +78,15 @@ def train(
     batch: int | None,
     seed: int | None,
     resume: bool,
+    init: Path | None,
+    regime: str,
+    precision: str,
 ) -> None:
-    """Train LayerNet on simulated scenes; OUT gets checkpoint.pt and curves.csv.
+    """Train a network on simulated scenes; OUT gets checkpoint.pt and curves.csv.
 
     Scenes are made while training runs, from photographs that scikit-image ships, procedural
-    textures, and the folders given; their labels come from the simulator. Nothing is downloaded.
+    textures, and the folders given. Nothing is downloaded. `torchrun -m evlayerseg_ros.cli train
+    ..` trains on several GPUs or machines.
     """
     _need_torch()
     from dataclasses import replace
@@ -80,11 +94,13 @@ def train(
     from evlayerseg_ros.training.train import PRESETS as SETTINGS
     from evlayerseg_ros.training.train import train as run
 
-    given = {"steps": steps, "batch": batch, "seed": seed}
+    given: dict[str, Any] = {
+        "steps": steps, "batch": batch, "seed": seed, "regime": regime, "precision": precision,
+    }  # fmt: skip
     settings = replace(
         SETTINGS[preset], **{key: value for key, value in given.items() if value is not None}
     )
-    click.echo(run(out, settings, list(photos), list(cutouts), resume))
+    click.echo(run(out, settings, list(photos), list(cutouts), resume, init))
 
 
 @click.command()

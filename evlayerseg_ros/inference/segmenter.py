@@ -18,6 +18,7 @@ from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.inference.segmentation import Segmentation
+from evlayerseg_ros.inference.sharpen import sharpen
 
 METADATA_KEY = "evlayerseg"
 FORMAT = 1
@@ -174,11 +175,13 @@ class Segmenter:
             )  # fmt: skip
         return segmenter
 
-    def __call__(self, window: Window) -> Segmentation:
+    def __call__(self, window: Window, before: Segmentation | None = None) -> Segmentation:
         """Segment a window.
 
         Args:
             window: events of any sensor size.
+            before: what was found in the window before this one: its motions are where this one's
+                search starts, which saves a pass of the network. None: a window by itself.
 
         Returns:
             Labels at the window's end and the affine motion of each. A window without events or
@@ -191,23 +194,32 @@ class Segmenter:
         if len(events) == 0 or window.end <= window.start:
             labels = np.zeros((events.height, events.width), np.uint8)
             return Segmentation(window, labels, np.zeros((self.info.layers, 2, 3)))
-        spec = self.info.voxel
-        shape = spec.shape(events.width, events.height)
-        if self._voxel.shape[1:] != shape:
-            self._voxel = np.zeros((1, *shape), np.float32)
-        cell = spec.cell(events.width)
-        motions = np.zeros((spec.layers, 2, 3))
-        passes = 2 if self.refine and spec.layers else 1
-        for _ in range(passes):
-            voxel_grid(window, spec, self._voxel[0], motions)
-            masks, affine = self._run()
-            left = cells_to_px(affine[0].astype(np.float64), cell) / window.duration
-            motions = motions + left if spec.layers else left
-        labels = upsample_labels(masks[0], shape[1:], cell, events.height, events.width)
-        result = Segmentation(window, labels, motions)
+        refine = self.refine and self.info.voxel.layers > 0
+        if not refine:
+            result = self._look(window, None)
+        elif before is not None and _follows(window, before):
+            result = self._look(window, before.affine)
+        else:
+            result = self._look(window, self._look(window, None).affine)
         if self.info.background == "most_events":
             return most_events_first(result)
         return result
+
+    def _look(self, window: Window, known: np.ndarray | None) -> Segmentation:
+        """One pass of the network; `known` float64 [L, 2, 3], px/s, is what it is told."""
+        events, spec = window.events, self.info.voxel
+        shape = spec.shape(events.width, events.height)
+        if self._voxel.shape[1:] != shape:
+            self._voxel = np.zeros((1, *shape), np.float32)
+        voxel_grid(window, spec, self._voxel[0], known)
+        masks, affine = self._run()
+        cell = spec.cell(events.width)
+        labels = upsample_labels(masks[0], shape[1:], cell, events.height, events.width)
+        motions = cells_to_px(affine[0].astype(np.float64), cell) / window.duration
+        result = Segmentation(window, labels, motions if known is None else motions + known)
+        if not (self.refine and spec.layers):
+            return result
+        return Segmentation(window, labels, sharpen(result))
 
     def _run(self) -> tuple[np.ndarray, np.ndarray]:
         """masks float32 [1, L, h, w] and affine [1, L, 2, 3] of the voxel grid."""
@@ -315,6 +327,14 @@ def cells_to_px(affine: np.ndarray, cell: int) -> np.ndarray:
     out = affine.copy()
     out[..., 2] = affine[..., 2] * cell - affine[..., :2].sum(-1) * (cell - 1) / 2
     return out
+
+
+def _follows(window: Window, before: Segmentation) -> bool:
+    """Whether motions of the window before may still hold."""
+    then, now = before.window, window
+    same = (then.events.width, then.events.height) == (now.events.width, now.events.height)
+    # As far from its end to this one's end as a window and a gap of the same length.
+    return same and 0 < now.end - then.end <= 2 * (now.end - now.start)
 
 
 def most_events_first(result: Segmentation) -> Segmentation:

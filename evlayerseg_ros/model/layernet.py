@@ -107,6 +107,7 @@ class LayerNet(Network):
         layers: labels, the background included.
         bins: time bins of the voxel grid.
         widths: channels at 1/2, 1/4, 1/8 and 1/16.
+        width: cells across of the voxel grid.
     """
 
     variant = "layernet"
@@ -114,11 +115,15 @@ class LayerNet(Network):
     any_size = True
 
     def __init__(
-        self, layers: int = 2, bins: int = 5, widths: tuple[int, ...] = (16, 32, 64, 112)
+        self,
+        layers: int = 2,
+        bins: int = 5,
+        widths: tuple[int, ...] = (16, 32, 64, 112),
+        width: int = 320,
     ) -> None:
         super().__init__()
-        self.settings = {"layers": layers, "bins": bins, "widths": list(widths)}
-        self.voxel = VoxelSpec(bins=bins, split=True, width=320, multiple=16, layers=layers)
+        self.settings = {"layers": layers, "bins": bins, "widths": list(widths), "width": width}
+        self.voxel = VoxelSpec(bins=bins, split=True, width=width, multiple=16, layers=layers)
         pairs = list(pairwise(widths))
         self.stem = block(self.voxel.channels, widths[0], 2)
         self.down = nn.ModuleList(nn.Sequential(block(a, b, 2), Residual(b)) for a, b in pairs)

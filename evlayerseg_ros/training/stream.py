@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import cv2
 import numpy as np
@@ -17,7 +18,6 @@ from evlayerseg_ros.training.scenes import random_scene
 from evlayerseg_ros.training.simulator import Scene, simulate
 from evlayerseg_ros.training.textures import TextureBank
 
-GRID = (240, 320)  # rows and columns of the voxel grids of a batch; larger sensors are cropped
 MOST_OBJECTS = 3
 FEWEST, MOST = 4_000, 100_000  # events of a window
 
@@ -50,15 +50,15 @@ def cut_sample(scene: Scene, events: Events, cell: int, start: int, count: int) 
 
 
 def clip_samples(
-    scene: Scene, rng: np.random.Generator, spec: VoxelSpec, count: int
+    scene: Scene, rng: np.random.Generator, spec: VoxelSpec, windows: int
 ) -> list[Sample]:
-    """Up to `count` random windows of one simulated clip; none if it made too few events."""
+    """Up to `windows` random windows of one simulated clip; none if it made too few events."""
     events, _ = simulate(scene, rng)
     if len(events) < FEWEST * 1.5:
         return []
     cell = spec.cell(scene.sensor.width)
     samples = []
-    for _ in range(count):
+    for _ in range(windows):
         size = int(np.exp(rng.uniform(np.log(FEWEST), np.log(min(MOST, len(events) * 0.9)))))
         if rng.random() < 0.4:  # the length that most users and the paper's figures take
             size = min(50_000, int(len(events) * 0.9))
@@ -72,6 +72,7 @@ def to_tensors(
     spec: VoxelSpec,
     rng: np.random.Generator | None,
     known: np.ndarray | None = None,
+    events: int = 0,
 ) -> dict[str, torch.Tensor]:
     """What a training step reads; with `rng`, randomly flipped and cropped.
 
@@ -81,45 +82,77 @@ def to_tensors(
         rng: source of everything random; None takes the middle of the image as it is.
         known: float [spec.layers, 2, 3], displacement in px that the network is told of each layer;
             None: nothing.
+        events: how many events to draw for an objective that looks at events; 0: none.
 
     Returns:
-        voxel float32 [C, rows, columns], labels uint8 [rows, columns] (simulated layers),
+        voxel float32 [C, rows, columns]; labels uint8 [rows, columns], simulated layers;
         displacement float32 [1 + MOST_OBJECTS, 2, 3] in cells at a place in cells, beyond what the
-        network was told.
+        network was told; known float32 [max(1, spec.layers), 2, 3], the same of what it was told;
+        events float32 [events, 4]: x, y (cells), t (0 to 1), p (1 or 0).
     """
-    cell = spec.cell(sample.window.events.width)
-    window, displacement = sample.window, sample.displacement.copy()
-    motions = None
-    if known is not None and spec.layers:
-        motions = known / window.duration
-        displacement -= known[np.minimum(np.arange(len(displacement)), spec.layers - 1)]
+    window, cell = sample.window, spec.cell(sample.window.events.width)
+    told = np.zeros((max(1, spec.layers), 2, 3)) if known is None else known
+    motions = told / window.duration if spec.layers else None
     voxel = voxel_grid(window, spec, None, motions)
-    labels = sample.labels
-    rows, columns = min(voxel.shape[1], labels.shape[0]), min(voxel.shape[2], labels.shape[1])
-    top, left = (rows - GRID[0]) // 2, (columns - GRID[1]) // 2
+    layer = np.minimum(np.arange(1 + MOST_OBJECTS), len(told) - 1)
+    affine = np.concatenate((sample.displacement - told[layer], told)).astype(np.float32)
+    rows, columns = crop_size(spec)
+    room = [
+        max(0, size - here) for size, here in zip((rows, columns), voxel.shape[1:], strict=True)
+    ]
+    voxel = np.pad(voxel, ((0, 0), (0, room[0]), (0, room[1])))
+    blank = np.zeros(voxel.shape[1:], np.uint8)
+    blank[: sample.labels.shape[0], : sample.labels.shape[1]] = sample.labels
+    labels = blank
+    spare = [min(sample.labels.shape[axis], labels.shape[axis]) for axis in (0, 1)]
+    top, left = (max(0, have - want) for have, want in zip(spare, (rows, columns), strict=True))
+    top, left = (
+        (top // 2, left // 2)
+        if rng is None
+        else (int(rng.integers(0, top + 1)), int(rng.integers(0, left + 1)))
+    )
+    voxel = voxel[:, top : top + rows, left : left + columns]
+    labels = labels[top : top + rows, left : left + columns]
+    corner = np.array([left, top])
+    affine[:, :, 2] += affine[:, :, :2] @ (corner * cell + (cell - 1) / 2)
+    affine[:, :, 2] /= cell
+    points = _points(window, events, cell, corner, rng)
     if rng is not None:
-        top, left = (
-            int(rng.integers(0, rows - GRID[0] + 1)),
-            int(rng.integers(0, columns - GRID[1] + 1)),
-        )
-    voxel = voxel[:, top : top + GRID[0], left : left + GRID[1]]
-    labels = labels[top : top + GRID[0], left : left + GRID[1]]
-    origin = np.array([left, top]) * cell + (cell - 1) / 2
-    displacement[:, :, 2] = (displacement[:, :, 2] + displacement[:, :, :2] @ origin) / cell
-    if rng is not None:
-        voxel, labels, displacement = _flip(voxel, labels, displacement, spec, rng)
+        voxel, labels = _flip(voxel, labels, affine, points, spec, rng)
     return {
         "voxel": torch.from_numpy(np.ascontiguousarray(voxel)),
         "labels": torch.from_numpy(np.ascontiguousarray(labels)),
-        "displacement": torch.from_numpy(displacement),
+        "displacement": torch.from_numpy(affine[: 1 + MOST_OBJECTS]),
+        "known": torch.from_numpy(affine[1 + MOST_OBJECTS :]),
+        "events": torch.from_numpy(points),
     }
 
 
+def crop_size(spec: VoxelSpec) -> tuple[int, int]:
+    """Rows and columns of the voxel grids of a batch: those of a 640x480 sensor."""
+    return spec.shape(640, 480)[1:]
+
+
+def _points(
+    window: Window, events: int, cell: int, corner: np.ndarray, rng: np.random.Generator | None
+) -> np.ndarray:
+    """float32 [events, 4]: that many of the window's events, drawn at random, in cells."""
+    rng = rng or np.random.default_rng(0)
+    which = np.sort(rng.integers(0, len(window.events), events))
+    some = window.events[which]
+    x, y = ((place - (cell - 1) / 2) / cell for place in (some.x, some.y))
+    t = (some.t - window.start) / (window.end - window.start)
+    return np.stack((x - corner[0], y - corner[1], t, some.p), 1).astype(np.float32)
+
+
 def _flip(
-    voxel: np.ndarray, labels: np.ndarray, affine: np.ndarray, spec: VoxelSpec,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Flips in x, y and polarity, each half of the time (the paper's augmentations)."""
+    voxel: np.ndarray, labels: np.ndarray, affine: np.ndarray, points: np.ndarray,
+    spec: VoxelSpec, rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Flips in x, y and polarity, each half of the time (the paper's augmentations).
+
+    Motions and events are changed in place; the flipped voxel grid and labels are returned.
+    """
     for axis in (0, 1):  # x, y
         if rng.random() < 0.5:
             voxel, labels = np.flip(voxel, 2 - axis), np.flip(labels, 1 - axis)
@@ -127,10 +160,12 @@ def _flip(
             affine[:, :, 2] += affine[:, :, axis] * last
             affine[:, :, axis] *= -1
             affine[:, axis] *= -1
+            points[:, axis] = last - points[:, axis]
     if rng.random() < 0.5:
         on_off = voxel.reshape(-1, 2 if spec.split else 1, spec.bins, *voxel.shape[1:])
         voxel = (on_off[:, ::-1] if spec.split else -on_off).reshape(voxel.shape)
-    return voxel, labels, affine
+        points[:, 3] = 1 - points[:, 3]
+    return voxel, labels
 
 
 def random_known(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> np.ndarray | None:
@@ -142,13 +177,13 @@ def random_known(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> n
     Returns:
         float [spec.layers, 2, 3], displacement in px, or None.
     """
-    if not spec.layers or rng.random() < 0.35:
+    if not spec.layers or rng.random() < 0.25:
         return None
     events = sample.window.events
     middle = np.array([events.width, events.height]) / 2
     objects = np.flatnonzero(sample.displacement[1:].any((1, 2))) + 1
     known = np.zeros((spec.layers, 2, 3))
-    known[0] = sample.displacement[0] + _random_affine(rng, (0.2, 6), middle)
+    known[0] = sample.displacement[0] + _random_affine(rng, (0.2, 15), middle)
     for layer in range(1, spec.layers):
         if len(objects) == 0 or rng.random() < 0.12:  # nothing found, or something else
             known[layer] = known[0]
@@ -158,7 +193,7 @@ def random_known(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> n
         rows, columns = np.nonzero(sample.labels == one)
         cell = spec.cell(events.width)
         centre = np.array([columns.mean(), rows.mean()]) * cell if len(rows) else middle
-        known[layer] = sample.displacement[one] + _random_affine(rng, (0.3, 15), centre)
+        known[layer] = sample.displacement[one] + _random_affine(rng, (0.3, 20), centre)
     return known
 
 
@@ -173,20 +208,24 @@ def _random_affine(
 
 
 class SceneStream(IterableDataset):
-    """Endless training samples from freshly simulated scenes.
+    """Endless training samples from freshly simulated scenes, the same for the same seed.
 
-    Each worker keeps a pool of the latest windows and draws from it, simulating a new clip each
-    time that every window has been drawn `reuse` times on average: a scene costs more than a
-    training step.
+    Samples come in lanes that know nothing of each other; a worker process makes one. A lane keeps
+    the windows of its latest clips and draws from them, simulating a new clip each time that every
+    window has been drawn `reuse` times on average: a scene costs more than a training step. Each
+    clip and each draw has a random generator of its own, so that a lane can go on from any draw.
 
     Args:
         bank: textures.
         spec: the network's voxel grid.
         seed: of everything random.
+        lanes: those of this process's workers, one each.
+        start: draws that each lane has already given.
         reuse: how often a window is drawn, on average.
         per_clip: windows of a clip.
-        pool: windows kept.
         first: clips simulated before the first sample.
+        pool: clips whose windows are kept.
+        events: as to_tensors.
     """
 
     def __init__(
@@ -194,28 +233,39 @@ class SceneStream(IterableDataset):
         bank: TextureBank,
         spec: VoxelSpec,
         seed: int = 0,
+        lanes: Sequence[int] = (0,),
+        start: int = 0,
         reuse: float = 3,
         per_clip: int = 4,
-        pool: int = 3000,
-        first: int = 64,
+        first: int = 24,
+        pool: int = 100,
+        events: int = 0,
     ) -> None:
-        self.bank, self.spec, self.seed = bank, spec, seed
-        self.reuse, self.per_clip, self.pool, self.first = reuse, per_clip, pool, first
+        self.bank, self.spec, self.seed, self.lanes, self.start = bank, spec, seed, lanes, start
+        self.reuse, self.per_clip, self.first, self.pool = reuse, per_clip, first, pool
+        self.events = events
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         cv2.setNumThreads(1)
         worker = get_worker_info()
-        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        pool: deque[Sample] = deque(maxlen=self.pool)
-        clips, drawn = 0, 0
-        while True:
-            while clips < self.first or drawn > clips * self.reuse * self.per_clip:
-                pool.extend(
-                    clip_samples(random_scene(rng, self.bank), rng, self.spec, self.per_clip)
-                )
-                clips += 1
-                if clips == self.first:
-                    drawn = int(clips * self.reuse * self.per_clip)
-            sample = pool[rng.integers(len(pool))]
-            yield to_tensors(sample, self.spec, rng, random_known(sample, self.spec, rng))
-            drawn += 1
+        lane = self.lanes[worker.id if worker else 0]
+        clips: deque[list[Sample]] = deque(maxlen=self.pool)
+        made: int | None = None
+        for draw in count(self.start):
+            newest = self.first + int(draw / (self.reuse * self.per_clip))
+            for clip in range(max(0, newest - self.pool) if made is None else made, newest):
+                clips.append(self._clip(lane, clip))
+            made = newest
+            rng = np.random.default_rng([self.seed, lane, 1, draw])
+            clip_drawn = clips[rng.integers(len(clips))]
+            sample = clip_drawn[rng.integers(len(clip_drawn))]
+            known = random_known(sample, self.spec, rng)
+            yield to_tensors(sample, self.spec, rng, known, self.events)
+
+    def _clip(self, lane: int, clip: int) -> list[Sample]:
+        """The windows of a lane's clip."""
+        rng = np.random.default_rng([self.seed, lane, 0, clip])
+        samples: list[Sample] = []
+        while not samples:
+            samples = clip_samples(random_scene(rng, self.bank), rng, self.spec, self.per_clip)
+        return samples

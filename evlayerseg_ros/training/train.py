@@ -6,24 +6,28 @@ import copy
 import csv
 import math
 import time
-from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.inference.segmenter import cells_to_px
 from evlayerseg_ros.model.layernet import LayerNet
-from evlayerseg_ros.training.losses import event_iou, supervised_loss
+from evlayerseg_ros.model.network import Network
+from evlayerseg_ros.model.paper import PaperNet, combined_flow
+from evlayerseg_ros.training.deblur import deblur_loss
+from evlayerseg_ros.training.losses import supervised_loss
+from evlayerseg_ros.training.paper_loss import paper_loss
+from evlayerseg_ros.training.parallel import Place, place
 from evlayerseg_ros.training.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
-from evlayerseg_ros.training.scenes import random_scene
-from evlayerseg_ros.training.simulator import simulate
-from evlayerseg_ros.training.stream import Sample, SceneStream, cut_sample, to_tensors
+from evlayerseg_ros.training.stream import SceneStream
 from evlayerseg_ros.training.textures import TextureBank, image_files
+from evlayerseg_ros.training.validation import validate, validation_set
+
+Batch = dict[str, torch.Tensor]
 
 
 @dataclass
@@ -31,27 +35,41 @@ class Settings:
     """How to train; `PRESETS` names some.
 
     Attributes:
+        regime: what teaches: "labels" (the simulator's), "label-free" (sharpness of the events of
+            each layer) or "paper" (the paper's network with the paper's loss, label-free).
+        width: cells across of LayerNet's voxel grid; fewer are faster and coarser.
+        widths: LayerNet's channels at each scale.
         steps: optimiser steps.
-        batch: windows a step.
+        batch: windows a step, of all processes together.
         rate: peak learning rate, after a linear warm-up, falling as a cosine to zero.
         decay: weight decay (AdamW).
+        clip: largest norm of a step's gradient.
         average: decay per step of the running average of the weights, which is what is kept.
+        precision: fp32, or bf16: mixed precision where the device has it.
+        events: of each window that a label-free objective looks at.
+        lanes: streams of scenes that a batch is taken from in equal parts, each with a process that
+            simulates; a multiple of the number of processes that train.
         reuse: how often each simulated window is used.
-        workers: processes that simulate.
-        first: clips that each of them simulates before the first step.
+        first: clips that each lane simulates before the first step.
         validate: steps between validations.
         windows: windows of the validation set.
         seed: of everything random.
     """
 
+    regime: str = "labels"
+    width: int = 320
+    widths: tuple[int, ...] = (16, 32, 64, 112)
     steps: int = 6000
     batch: int = 16
     rate: float = 2e-3
     decay: float = 1e-4
+    clip: float = 1.0
     average: float = 0.998
+    precision: str = "fp32"
+    events: int = 10_000
+    lanes: int = 2
     reuse: float = 3
-    workers: int = 2
-    first: int = 64
+    first: int = 24
     validate: int = 250
     windows: int = 48
     seed: int = 0
@@ -59,48 +77,34 @@ class Settings:
 
 PRESETS = {
     "default": Settings(),
-    "smoke": Settings(steps=150, batch=8, validate=75, windows=8, reuse=24, workers=1, first=16),
-}
-REGIME = "labels"  # what teaches: the simulator's labels
+    "smoke": Settings(
+        width=160, widths=(8, 16, 32, 48), steps=240, rate=4e-3, average=0.97, reuse=16, first=12,
+        validate=120, windows=8,
+    ),
+}  # fmt: skip
+REGIMES = ("labels", "label-free", "paper")
 
 
-def validation_set(bank: TextureBank, network: LayerNet, windows: int, seed: int) -> list[Sample]:
-    """Windows of 50,000 events of the paper's kind of scene, one from each of `windows` scenes."""
-    rng = np.random.default_rng([seed, 1 << 20])
-    samples: list[Sample] = []
-    while len(samples) < windows:
-        scene = random_scene(rng, bank, "paper", duration=0.2)
-        events, labels = simulate(scene, rng)
-        if len(events) < 52_000 or not 0.02 < (labels[:50_000] > 0).mean() < 0.95:
-            continue
-        cell = network.voxel.cell(scene.sensor.width)
-        samples.append(cut_sample(scene, events, cell, 0, 50_000))
-    return samples
+def make_network(settings: Settings) -> Network:
+    """The network that the settings train, with random weights from their seed."""
+    torch.manual_seed(settings.seed)
+    if settings.regime == "paper":
+        return PaperNet()
+    return LayerNet(width=settings.width, widths=tuple(settings.widths))
 
 
-@torch.no_grad()
-def validate(network: LayerNet, samples: list[Sample]) -> dict[str, float]:
-    """Mean loss, IoU and detection rate over the validation set.
-
-    Measures with a 2 at their end are those of the second pass, in which the network is told the
-    motions that it found in the first.
-    """
-    network.eval()
-    values: dict[str, list[float]] = defaultdict(list)
-    for sample in samples:
-        known = np.zeros((network.voxel.layers, 2, 3))
-        cell = network.voxel.cell(sample.window.events.width)
-        for suffix in ("", "2"):
-            data = to_tensors(sample, network.voxel, None, known)
-            batch = {key: value[None] for key, value in data.items()}
-            output = network(batch["voxel"])
-            iou = float(event_iou(output[0], batch["voxel"], batch["labels"])[0])
-            losses = supervised_loss(output, **batch)
-            for name, value in {**losses, "iou": iou, "dr": float(iou >= 0.5)}.items():
-                values[name + suffix].append(float(value))
-            known = known + cells_to_px(output[1][0].double().numpy(), cell)
-    network.train()
-    return {name: float(np.mean(those)) for name, those in values.items()}
+def losses_of(network: Callable[..., tuple[torch.Tensor, ...]], regime: str, batch: Batch) -> Batch:
+    """The losses of a batch by name; "total" is what is minimised."""
+    output = network(batch["voxel"])
+    if regime == "paper":
+        flow = combined_flow(*output)
+        return {"total": paper_loss(flow, list(batch["events"])) / len(flow)}
+    masks, affine, motion = output
+    if regime == "label-free":
+        return deblur_loss((masks, affine, motion), batch["known"], batch["events"])
+    return supervised_loss(
+        (masks, affine, motion), batch["voxel"], batch["labels"], batch["displacement"]
+    )
 
 
 def train(
@@ -111,106 +115,175 @@ def train(
     resume: bool = False,
     init: Path | None = None,
 ) -> Path:
-    """Train LayerNet with the simulator's labels.
+    """Train a network; under torchrun, on all its processes.
 
     Args:
         out: folder for checkpoint.pt and curves.csv.
         settings: how.
         photos, cutouts: folders of images for the simulated scenes, beside the photographs that
             scikit-image ships and procedural textures.
-        resume: go on from the checkpoint in `out`.
+        resume: go on from the checkpoint in `out` as if it had never stopped.
         init: a checkpoint whose weights to start from.
 
     Returns:
         The checkpoint's path.
 
     Raises:
-        InputError: a folder holds no images, or there is no checkpoint to resume.
+        InputError: a folder holds no images, there is no checkpoint to resume, or the lanes do not
+            go round.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    with place() as here:
+        if settings.lanes % here.world or settings.batch % settings.lanes:
+            raise InputError(
+                f"{settings.batch} windows a step from {settings.lanes} lanes on {here.world} "
+                "processes: each must be a multiple of the next."
+            )
+        return _train(out, settings, photos, cutouts, resume, init, here)
+
+
+def _train(
+    out: Path, settings: Settings, photos: list[Path], cutouts: list[Path], resume: bool,
+    init: Path | None, here: Place,
+) -> Path:  # fmt: skip
     checkpoint = out / "checkpoint.pt"
-    torch.manual_seed(settings.seed)
-    network = LayerNet()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
-    )
-    step = 0
+    run = _Run(settings, here)
     if init is not None:
-        weights = torch.load(init, weights_only=True)["average"]
-        network.load_state_dict(weights)
-        average.load_state_dict(weights)
+        run.start_from(init)
     if resume:
-        if not checkpoint.exists():
-            raise InputError(f"{checkpoint} does not exist, so there is nothing to resume.")
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
+        run.load(checkpoint)
     bank = TextureBank(photographs(TRAINING_PHOTOS) + image_files(photos), image_files(cutouts))
     held_out = TextureBank(photographs(EVALUATION_PHOTOS))
-    data = validation_set(held_out, network, settings.windows, settings.seed)
-    stream = SceneStream(
-        bank, network.voxel, settings.seed + step, settings.reuse, first=settings.first
-    )
-    # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
-    loader = iter(
-        DataLoader(
-            stream, settings.batch, num_workers=settings.workers, prefetch_factor=4,
-            multiprocessing_context="spawn",
-        )
-    )  # fmt: skip
-    curves = (out / "curves.csv").open("a", newline="")
-    writer = csv.writer(curves)
+    windows = settings.windows if here.first else 0
+    data = validation_set(held_out, run.network, windows, settings.seed)
+    out.mkdir(parents=True, exist_ok=True)
     began, running = time.time(), math.nan
-    bar = tqdm(total=settings.steps, initial=step, unit="step")
-    while step < settings.steps:
-        batch = next(loader)
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate * schedule(step, settings.steps)
-        voxel = batch["voxel"].to(memory_format=torch.channels_last)
-        losses = supervised_loss(network(voxel), **batch)
-        optimiser.zero_grad(set_to_none=True)
-        losses["total"].backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        decay = min(settings.average, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for mean, value in zip(average.parameters(), network.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
-        loss = float(losses["total"].detach())
+    bar = tqdm(total=settings.steps, initial=run.step, unit="step", disable=not here.first or None)
+    for batch in _batches(bank, run.network, settings, run.step, here):
+        loss = run.learn(batch)
         running = loss if math.isnan(running) else running + 0.02 * (loss - running)
         bar.update()
         bar.set_postfix(loss=f"{running:.3f}", refresh=False)
-        if step % settings.validate == 0 or step == settings.steps:
-            scores = validate(average, data)
-            writer.writerow([step, int(time.time() - began), f"{running:.4f}"]
-                            + [f"{k}={v:.4f}" for k, v in scores.items()])  # fmt: skip
-            curves.flush()
-            tqdm.write(f"step {step}: " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
-            temporary = checkpoint.with_suffix(".tmp")
-            torch.save(
-                {
-                    "variant": network.variant,
-                    "settings": network.settings,
-                    "regime": REGIME,
-                    "training": asdict(settings),
-                    "data": {"photos": len(bank.photos), "cutouts": len(bank.cutouts)},
-                    "scores": scores,
-                    "step": step,
-                    "network": network.state_dict(),
-                    "average": average.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                },
-                temporary,
-            )
-            temporary.replace(checkpoint)
+        if here.first and (run.step % settings.validate == 0 or run.step == settings.steps):
+            scores = validate(run.average, data)
+            with (out / "curves.csv").open("a", newline="") as file:
+                facts = (f"{key}={value:.4f}" for key, value in scores.items())
+                seconds = int(time.time() - began)
+                csv.writer(file).writerow([run.step, seconds, f"{running:.4f}", *facts])
+            tqdm.write(f"step {run.step}: " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
+            run.save(checkpoint, {"photos": len(bank.photos), "cutouts": len(bank.cutouts)}, scores)
+        if run.step == settings.steps:
+            break
     bar.close()
-    curves.close()
     return checkpoint
+
+
+class _Run:
+    """Network, optimiser and running average at a step.
+
+    Args:
+        settings: how to train.
+        here: this process's place.
+    """
+
+    def __init__(self, settings: Settings, here: Place) -> None:
+        self.settings, self.here, self.step = settings, here, 0
+        self.network = make_network(settings).to(here.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network)
+        self.shared = here.share(self.network)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
+        )
+
+    def learn(self, batch: Batch) -> float:
+        """One step; returns the loss, the mean of all processes."""
+        settings, device = self.settings, self.here.device
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.rate * schedule(self.step, settings.steps)
+        batch = {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+        batch["voxel"] = batch["voxel"].to(memory_format=torch.channels_last)
+        mixed = settings.precision == "bf16"
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            total = losses_of(self.shared, settings.regime, batch)["total"]
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(settings.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
+            for mean, value in pairs:
+                mean.lerp_(value, 1 - decay)
+        return self.here.mean(total.detach())
+
+    def start_from(self, path: Path) -> None:
+        """Takes the weights of a checkpoint.
+
+        Raises:
+            InputError: it is none of this network.
+        """
+        try:
+            weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
+            self.network.load_state_dict(weights)
+            self.average.load_state_dict(weights)
+        except Exception as error:  # unpickling fails in many ways, all meaning this
+            raise InputError(f"{path} has no weights of this network ({error}).") from error
+
+    def load(self, path: Path) -> None:
+        """Takes up where a checkpoint ended.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not path.exists():
+            raise InputError(f"{path} does not exist, so there is nothing to resume.")
+        state = torch.load(path, map_location=self.here.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+
+    def save(self, path: Path, data: dict[str, int], scores: dict[str, float]) -> None:
+        """Writes a checkpoint whole or not at all."""
+        temporary = path.with_suffix(".tmp")
+        state = {
+            "variant": self.network.variant,
+            "settings": self.network.settings,
+            "regime": "labels" if self.settings.regime == "labels" else "label-free",
+            "training": asdict(self.settings),
+            "data": data,
+            "scores": scores,
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+
+def _batches(
+    bank: TextureBank, network: Network, settings: Settings, step: int, here: Place
+) -> Iterator[Batch]:
+    """This process's part of each step's batch, from step `step` on."""
+    lanes = range(here.rank, settings.lanes, here.world)
+    each = settings.batch // settings.lanes
+    events = 0 if settings.regime == "labels" else settings.events
+    stream = SceneStream(
+        bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
+        first=settings.first, events=events,
+    )  # fmt: skip
+    # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
+    loader = iter(
+        DataLoader(
+            stream, each, num_workers=len(lanes), prefetch_factor=4,
+            multiprocessing_context="spawn",
+        )
+    )  # fmt: skip
+    while True:  # workers take turns, so that each gives its lane's part of every batch
+        parts = [next(loader) for _ in lanes]
+        yield {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def schedule(step: int, steps: int) -> float:
