@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 
-SIZE = (1250, 2100)  # px of the page shown
+SIZE = (1250, 1280)  # px of the page shown
 WIDTH = 800  # px of the picture
 
 
