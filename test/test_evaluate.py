@@ -295,6 +295,10 @@ def test_the_simulators_own_truth_scores_nearly_perfectly(tmp_path) -> None:
     assert found["iou"] > 0.95
     assert found["event_iou"] > 0.8  # events at the border of a small object go either way
     assert found["fwl"] > 1.1 and found["rsat"] < 1
+    # Each layer's motion is right, for labels apart: the end's velocity for a motion that changes.
+    assert found["flow_error_background"] < 0.1
+    assert found["flow_error_object"] < 0.1
+    assert found["object_shift"] > 4
     # The flow is wrong only where the label is.
     fastest = np.linalg.norm(truth.affine[:, 1, :, 2], axis=-1).max()
     assert found["flow_error"] < 1.5 * (1 - found["event_accuracy"]) * fastest
