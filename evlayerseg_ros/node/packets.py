@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 
 import numpy as np
-import rclpy
 from event_camera_msgs.msg import EventPacket
 from rclpy.duration import Duration
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.node.graph import subscribed_topics
 from evlayerseg_ros.node.messages import to_bytes, to_time
+from evlayerseg_ros.node.own import OwnNode
 
 DEFAULT_TOPIC = "/event_camera/events"
 
@@ -22,7 +20,7 @@ DEFAULT_TOPIC = "/event_camera/events"
 MATCHING = 0.3
 
 
-class PacketPublisher:
+class PacketPublisher(OwnNode):
     """Publishes EventPackets under a node `event_camera` of its own; a context manager.
 
     Reliable, so that best-effort and reliable subscribers both hear it.
@@ -39,11 +37,9 @@ class PacketPublisher:
         Raises:
             InputError: nobody subscribes in that time.
         """
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node("event_camera", context=self._context)
+        super().__init__("event_camera")
         try:
-            self._publisher = self._node.create_publisher(
+            self._publisher = self.node.create_publisher(
                 EventPacket,
                 topic or self._find(patience),
                 QoSProfile(
@@ -86,25 +82,13 @@ class PacketPublisher:
         """Waits until what was published has arrived, 2 s at most, and ends the node."""
         if hasattr(self, "_publisher") and self._publisher.get_subscription_count():
             self._publisher.wait_for_all_acked(Duration(seconds=2))
-        self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
-
-    def __enter__(self) -> PacketPublisher:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
+        super().close()
 
     def _find(self, patience: float) -> str:
         """The one topic that somebody wants EventPackets on."""
         until = time.monotonic() + patience
         while time.monotonic() < until:
-            topics = subscribed_topics(self._node)
+            topics = subscribed_topics(self.node)
             if topics:
                 return DEFAULT_TOPIC if DEFAULT_TOPIC in topics else topics[0]
             time.sleep(0.05)

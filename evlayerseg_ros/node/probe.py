@@ -5,19 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from evlayerseg_ros.inference.outputs import Output
 from evlayerseg_ros.node.messages import TOPIC_TYPES, from_time, to_message
+from evlayerseg_ros.node.own import OwnNode
 
 
-class Probe:
+class Probe(OwnNode):
     """Subscribes to the mask and the diagnostics of a node; a context manager.
 
     Attributes:
@@ -36,13 +34,11 @@ class Probe:
         self.diagnostics: dict[str, str] = {}
         self.most_backlog = 0
         self._name = name
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node("probe", context=self._context)
+        super().__init__("probe")
         self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._node.create_subscription(Image, f"{name}/mask", self._hear_mask, 100)
-        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_state, 100)
+        self._executor.add_node(self.node)
+        self.node.create_subscription(Image, f"{name}/mask", self._hear_mask, 100)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_state, 100)
 
     def spin(self, seconds: float) -> None:
         """Hears what comes for so long."""
@@ -52,24 +48,12 @@ class Probe:
 
     def subscribed(self, topic: str) -> bool:
         """Whether anybody subscribes to a topic."""
-        return self._node.count_subscribers(topic) > 0
+        return self.node.count_subscribers(topic) > 0
 
     def close(self) -> None:
         """Ends the node."""
         self._executor.shutdown()
-        self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
-
-    def __enter__(self) -> Probe:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
+        super().close()
 
     def _hear_mask(self, message: Image) -> None:
         self.masks[from_time(message.header.stamp)] = time.monotonic_ns()
@@ -85,16 +69,10 @@ class Probe:
 @contextmanager
 def publishers() -> Iterator[dict[str, Callable[[Output], None]]]:
     """For each topic of the node, what makes a message of an output and publishes it to nobody."""
-    context = rclpy.Context()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("publishers", context=context)
+    with OwnNode("publishers") as own:
 
-    def publisher(name: str) -> Callable[[Output], None]:
-        topic = node.create_publisher(TOPIC_TYPES[name], f"~/{name}", 5)
-        return lambda output: topic.publish(to_message(output, 0, "camera"))
+        def publisher(name: str) -> Callable[[Output], None]:
+            topic = own.node.create_publisher(TOPIC_TYPES[name], f"~/{name}", 5)
+            return lambda output: topic.publish(to_message(output, 0, "camera"))
 
-    try:
         yield {name: publisher(name) for name in TOPIC_TYPES}
-    finally:
-        node.destroy_node()
-        rclpy.shutdown(context=context)
