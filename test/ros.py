@@ -22,10 +22,19 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.types import Events
 
-TIMEOUT = 60.0
+TIMEOUT = 180.0  # a node that compiles on a busy machine takes more than one minute
 MS = 1_000_000
 # ROS time at which moving_box() begins, ns.
 EPOCH = 1_700_000_000_000_000_000
+# Parameters with which nothing is dropped and no pause is seen, however slow the machine.
+ALL_WINDOWS = (
+    "window.max_age_ms:=1000.0",
+    "max_backlog_windows:=1000",
+    "max_wait_ms:=60000.0",
+    "qos.events_reliability:=reliable",
+    "qos.events_depth:=1000",
+    "qos.output_depth:=1000",
+)
 
 
 class Client:
@@ -208,6 +217,11 @@ def moved(messages, base=0, stamp=0, seq=0):
         total = stamp_of(message) + stamp
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(total, 10**9)
     return messages
+
+
+def values(status: Any) -> dict[str, str]:
+    """What a diagnostic status says, by key."""
+    return {value.key: value.value for value in status.values}
 
 
 def stamp_of(message: Any) -> int:

@@ -15,18 +15,23 @@ from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import HistoryPolicy, QoSProfile
-from ros import EPOCH, MS, Client, moved, moving_box, packets, running, stamp_of
+from ros import (
+    ALL_WINDOWS,
+    EPOCH,
+    MS,
+    Client,
+    moved,
+    moving_box,
+    packets,
+    running,
+    stamp_of,
+    values,
+)
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from evlayerseg_ros.bench.encode import encode
 
-ALL_WINDOWS = (
-    "max_backlog_windows:=1000",
-    "qos.events_reliability:=reliable",
-    "qos.events_depth:=1000",
-    "qos.output_depth:=1000",
-)
 WINDOW = 33 * MS
 
 
@@ -92,10 +97,6 @@ def camera(client, node):
     return Camera(client)
 
 
-def values(status):
-    return {value.key: value.value for value in status.values}
-
-
 def ends(events):
     """Stamps of the windows of a sound stream that begins with these events at EPOCH."""
     t = events.t - events.t[0]
@@ -106,15 +107,15 @@ def ends(events):
 def test_packets_lost(camera):
     sent = packets(moving_box())
     camera.send(sent[:5] + sent[8:])
-    events = moving_box()
-    lost = (events.t >= 50 * MS) & (events.t < 80 * MS)
-    assert camera.stamps(7) == ends(events[~lost])
     camera.client.told(
         lambda s: (
             s.level == DiagnosticStatus.WARN and s.message == "3 packets were lost on the way."
         ),
         "a warning",
     )
+    events = moving_box()
+    lost = (events.t >= 50 * MS) & (events.t < 80 * MS)
+    assert camera.stamps(7) == ends(events[~lost])
     assert camera.told("lost packets", 3) == "3 packets were lost before packet 8."
 
 
@@ -175,16 +176,25 @@ def test_two_publishers(camera):
     other = camera.client.matched(camera.client.publisher())
     status = camera.client.told(lambda s: "publishers send" in s.message, "two publishers")
     assert status.level == DiagnosticStatus.WARN
-    for k, (ours, theirs) in enumerate(zip(packets(moving_box()), packets(moving_box()))):
-        camera.send([ours])
-        (theirs,) = moved([theirs], seq=10**8)
-        other.publish(theirs)
-        assert k == ours.seq
-    camera.client.told(lambda s: int(values(s)["restarts"]) > 5, "restarts")
+    before = int(values(status)["restarts"])
+    sent = 0
+
+    def mixed():
+        """Sends a packet of each and says whether that was noticed."""
+        nonlocal sent
+        for publisher, seq in ((camera.publisher, 0), (other, 10**8)):
+            turn = {"base": 10 * MS * sent, "stamp": 10 * MS * sent, "seq": seq + sent}
+            publisher.publish(moved(packets(moving_box(10 * MS)), **turn)[0])
+        sent += 1
+        last = camera.client.diagnostics[-1].status[0]
+        return int(values(last)["restarts"]) > before + 5
+
+    camera.client.until(mixed, "restarts")
     camera.client.node.destroy_publisher(other)
     camera.client.told(lambda s: "publishers send" not in s.message, "one publisher")
-    camera.send(moved(packets(moving_box()), base=10**9, stamp=10**9, seq=10**12))
-    assert camera.stamps_after(EPOCH + 10**9, 7) == [end + 10**9 for end in ends(moving_box())]
+    hour = 3600 * 10**9
+    camera.send(moved(packets(moving_box()), base=hour, stamp=hour, seq=10**12))
+    assert camera.stamps_after(EPOCH + hour, 7) == [end + hour for end in ends(moving_box())]
 
 
 def test_parameters_changed_while_packets_come(camera):

@@ -15,7 +15,18 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from event_camera_msgs.msg import EventPacket
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
-from ros import EPOCH, MS, TIMEOUT, Client, moving_box, packets, running, stamp_of
+from ros import (
+    ALL_WINDOWS,
+    EPOCH,
+    MS,
+    TIMEOUT,
+    Client,
+    moving_box,
+    packets,
+    running,
+    stamp_of,
+    values,
+)
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
 
@@ -28,7 +39,6 @@ from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.recordings.replay import windows_of
 
 KINDS = {"layers": PointCloud2, "moving_events": EventPacket}
-ALL_WINDOWS = ("max_backlog_windows:=1000", "qos.events_reliability:=reliable")
 
 
 @pytest.fixture
@@ -54,7 +64,7 @@ def test_each_window_of_a_recording_arrives_as_offline(recordings, client, log):
         }
     assert len(expected) > 60
     masks = client.hear(Image, "/evlayerseg/mask")
-    with running(log, "window.max_age_ms:=1000.0", *ALL_WINDOWS):
+    with running(log, *ALL_WINDOWS):
         client.wait_active()
         client.connected("/evlayerseg/mask")
         player = subprocess.Popen(
@@ -140,14 +150,10 @@ def test_nothing_is_computed_unless_somebody_listens(client, log):
         publisher = client.matched(client.publisher())
         for packet in packets(moving_box()):
             publisher.publish(packet)
-        values = _values(
-            client.told(lambda s: int(_values(s).get("windows idle", 0)) == 7, "7 idle windows")
+        told = values(
+            client.told(lambda s: int(values(s).get("windows idle", 0)) == 7, "7 idle windows")
         )
-        assert (values["windows"], values["windows done"]) == ("7", "0")
-
-
-def _values(status: DiagnosticStatus) -> dict[str, str]:
-    return {value.key: value.value for value in status.values}
+        assert (told["windows"], told["windows done"]) == ("7", "0")
 
 
 def test_a_bad_packet_is_told_and_the_next_good_one_is_used(client, log):
@@ -233,7 +239,7 @@ def test_a_wrong_parameter_at_the_start_is_one_line_and_status_2(log):
 
 def test_windows_follow_their_parameters_while_running(client, log):
     masks = client.hear(Image, "/evlayerseg/mask")
-    with running(log, "window.duration_ms:=33.0", *ALL_WINDOWS):
+    with running(log, *ALL_WINDOWS):
         client.wait_active()
         client.connected("/evlayerseg/mask")
         request = SetParameters.Request()
@@ -251,14 +257,14 @@ def test_windows_follow_their_parameters_while_running(client, log):
 
 def test_reset_forgets_the_open_window(client, log):
     masks = client.hear(Image, "/evlayerseg/mask")
-    with running(log, "window.max_age_ms:=10000.0", *ALL_WINDOWS):
+    with running(log, *ALL_WINDOWS, "window.max_age_ms:=10000.0"):
         client.wait_active()
         client.connected("/evlayerseg/mask")
         publisher = client.matched(client.publisher())
         sent = packets(moving_box())
         for packet in sent[:2]:  # 20 ms: no window yet
             publisher.publish(packet)
-        client.told(lambda s: _values(s).get("packets") == "2", "both packets")
+        client.told(lambda s: values(s).get("packets") == "2", "both packets")
         answer = client.call(Trigger, "/evlayerseg/reset", Trigger.Request())
         assert answer.success
         for packet in sent[10:]:

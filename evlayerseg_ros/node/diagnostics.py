@@ -39,7 +39,8 @@ class Monitor:
     """Keeps counters' recent past and builds the message. Faults may come from any thread."""
 
     def __init__(self) -> None:
-        self._latencies: deque[tuple[float, float]] = deque(maxlen=10_000)
+        # So many that the last HORIZON s fit, and no more: memory would seem to grow for minutes.
+        self._latencies: deque[tuple[float, float]] = deque(maxlen=1000)
         self._faults: deque[tuple[float, str]] = deque(maxlen=100)
         self._past: deque[tuple[float, dict[str, int]]] = deque()
 

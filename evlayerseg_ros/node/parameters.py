@@ -138,6 +138,12 @@ PARAMETERS: tuple[Spec, ...] = (
         between=(1, 10_000),
     ),
     Spec(
+        "max_wait_ms",
+        40.0,
+        "Packets and windows that wait longer while newer ones do are dropped and counted, ms.",
+        between=(1.0, 60_000.0),
+    ),
+    Spec(
         "sensor.width",
         0,
         "Columns of the sensor, px; 0 takes them from the packets.",

@@ -35,7 +35,7 @@ class SegmentNode(LifecycleNode):
     """Topics, parameters and services as the README lists them.
 
     configure loads the model, activate subscribes and starts the worker; everything between a
-    packet and its results happens on the worker's thread.
+    packet and its results happens on the worker's threads.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -162,6 +162,7 @@ class SegmentNode(LifecycleNode):
             measure=self._monitor.latency,
             report=self._report,
             max_windows=parameters.value(self, "max_backlog_windows"),
+            max_wait=parameters.value(self, "max_wait_ms") * 1e-3,
         )
         self._worker.start()
         self._heard = time.monotonic()
@@ -204,7 +205,7 @@ class SegmentNode(LifecycleNode):
             self._worker.put(message, len(message if raw else message.events))
 
     def _segment(self, window: Window) -> Segmentation:
-        """On the worker's thread. What to do when the network fails is a parameter."""
+        """On a thread of the worker. What to do when the network fails is a parameter."""
         assert self._segmenter is not None
         self._segmenter.refine = parameters.value(self, "refine")
         try:
@@ -287,6 +288,7 @@ class SegmentNode(LifecycleNode):
 
     def _follow_parameters(self, worker: Worker) -> None:
         worker.max_windows = parameters.value(self, "max_backlog_windows")
+        worker.max_wait = parameters.value(self, "max_wait_ms") * 1e-3
         config = parameters.window_config(self)
         if config != self._window_config:
             self._window_config = config

@@ -1,4 +1,4 @@
-"""The thread that turns packets into results, so that the subscription only enqueues."""
+"""The threads that turn packets into results, so that the subscription only enqueues."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MAX_QUEUED_BYTES = 64 << 20
 class _Incoming(NamedTuple):
     message: Any
     size: int  # bytes
-    arrived: float  # time.monotonic()
+    arrived: float  # s
 
 
 class _Waiting(NamedTuple):
     window: Window
     frame_id: str
-    arrived: float  # of the packet that closed it
+    arrived: float  # of the packet that closed it, s
 
 
 @dataclass
@@ -37,8 +37,8 @@ class Counters:
     """What became of everything since the worker was made; counters only grow.
 
     Attributes:
-        packets_dropped: packets that found the queue full; the oldest go.
-        windows_dropped: windows that waited too long; the oldest go.
+        packets_dropped: packets that waited too long to be decoded; the oldest go.
+        windows_dropped: windows that waited too long for the network; the oldest go.
         windows_idle: windows that nobody wanted, so that they were not segmented.
         windows_done: windows segmented and published.
         failures: windows or packets that raised what they should not.
@@ -54,7 +54,9 @@ class Counters:
 class Worker:
     """Packets in a bounded queue -> PacketStream -> bounded windows -> Segmenter -> publish.
 
-    All callables run on the worker's thread.
+    One thread decodes packets and cuts windows, another one segments and publishes them, so that
+    packets do not wait for the network. Where either cannot keep up, the oldest that waits goes, so
+    that results stay young: nothing waits longer than `max_wait` while something newer does.
 
     Args:
         stream: decodes packets and cuts windows.
@@ -64,8 +66,10 @@ class Worker:
         publish: takes each window, its segmentation and frame_id.
         measure: takes each result's latency in s, from the arrival of the packet that closed the
             window to the end of publishing.
-        report: takes a sentence for each fault; the worker goes on.
+        report: takes a sentence for each fault, on either thread; the worker goes on.
         max_windows: how many windows may wait.
+        max_wait: how long a packet or a window may wait while newer ones do, s.
+        clock: the time in s.
     """
 
     def __init__(
@@ -78,52 +82,70 @@ class Worker:
         measure: Callable[[float], None],
         report: Callable[[str], None],
         max_windows: int,
+        max_wait: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream = stream
         self.counters = Counters()
-        self.max_windows = max_windows
+        self.max_windows, self.max_wait = max_windows, max_wait
         self._push, self._segment, self._wanted = push, segment, wanted
         self._publish, self._measure, self._report = publish, measure, report
+        self._clock = clock
         self._queue: deque[_Incoming] = deque()
         self._queued_bytes = 0
+        self._skipped = False  # whether packets before the queue's first were dropped
         self._windows: deque[_Waiting] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._packet_came = threading.Condition(self._lock)
+        self._window_came = threading.Condition(self._lock)
         self._stopping = False
         self._next_stream: PacketStream | None = None
         self._resetting = False
         self._open = False  # whether a stall would have something to flush
         self._last = 0.0
         self._frame_id = ""
-        self._thread = threading.Thread(target=self._run, name="evlayerseg worker", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(step,), name=name, daemon=True)
+            for step, name in ((self._decode, "decode"), (self._finish, "segment"))
+        ]
 
     def start(self) -> None:
         """Begins to work."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Ends the thread after what it is doing; what waits is dropped."""
-        with self._changed:
+        """Ends the threads after what they are doing; what waits is dropped."""
+        with self._lock:
             self._stopping = True
-            self._changed.notify()
-        self._thread.join()
+            self._packet_came.notify()
+            self._window_came.notify()
+        for thread in self._threads:
+            thread.join()
 
     def put(self, message: Any, size: int) -> None:
         """Enqueues one message of `size` bytes; the oldest make room. Never blocks for long."""
-        with self._changed:
-            self._queue.append(_Incoming(message, size, time.monotonic()))
+        with self._lock:
+            now = self._clock()
+            self._queue.append(_Incoming(message, size, now))
             self._queued_bytes += size
-            while self._queued_bytes > MAX_QUEUED_BYTES and len(self._queue) > 1:
+            while len(self._queue) > 1 and (
+                self._queued_bytes > MAX_QUEUED_BYTES
+                or now - self._queue[0].arrived > self.max_wait
+            ):
                 self._queued_bytes -= self._queue.popleft().size
+                self._skipped = True
                 self.counters.packets_dropped += 1
-            self._changed.notify()
+            self._packet_came.notify()
 
     def reset(self, stream: PacketStream | None = None) -> None:
         """Forgets what is buffered; with a stream, goes on with that one."""
-        with self._changed:
+        with self._lock:
             self._queue.clear()
-            self._queued_bytes = 0
+            self._windows.clear()
+            self._queued_bytes, self._skipped = 0, False
             self._resetting, self._next_stream = True, stream
-            self._changed.notify()
+            self._packet_came.notify()
 
     @property
     def backlog(self) -> int:
@@ -135,49 +157,47 @@ class Worker:
         """Bytes of packets that wait."""
         return self._queued_bytes
 
-    # -- the thread
+    # -- the threads
 
-    def _run(self) -> None:
-        while (incoming := self._next()) is not None:
+    def _repeat(self, step: Callable[[], None]) -> None:
+        """A thread: one step after the other, whatever fails in them."""
+        while not self._stopping:
             try:
-                for item in incoming:
-                    self._take(item)
-                if not incoming and self._stalled():
-                    self._open = False
-                    self._add(self.stream.flush(), time.monotonic())
-                if self._windows:
-                    self._finish(self._windows.popleft())
-            except InputError as error:  # the network failed on a window
-                self.counters.failures += 1
-                self._report(str(error))
-            except Exception as error:  # a fault of ours must not end the node
-                self.counters.failures += 1
-                self._report(f"{type(error).__name__}: {error}")
+                step()
+            except Exception as error:
+                with self._lock:
+                    self.counters.failures += 1
+                # An InputError says all that there is to say: the network failed on a window.
+                known = isinstance(error, InputError)
+                self._report(str(error) if known else f"{type(error).__name__}: {error}")
 
-    def _next(self) -> list[_Incoming] | None:
-        """What has come in, waiting for it if there is nothing else to do; None at the end."""
-        with self._changed:
-            if not (self._queue or self._windows or self._resetting or self._stopping):
-                timeout = max(0.0, self._deadline() - time.monotonic()) if self._open else None
-                self._changed.wait(timeout)
-            if self._stopping:
-                return None
+    def _decode(self) -> None:
+        """Decodes the next message; if none comes for long, closes the open window."""
+        with self._lock:
+            if not (self._queue or self._resetting or self._stopping):
+                timeout = max(0.0, self._deadline() - self._clock()) if self._open else None
+                self._packet_came.wait(timeout)
             if self._resetting:
                 self._forget()
-            incoming = list(self._queue)
-            self._queue.clear()
-            self._queued_bytes = 0
-            return incoming
+            item = self._queue.popleft() if self._queue else None
+            self._queued_bytes -= item.size if item else 0
+            skipped, self._skipped = self._skipped and item is not None, False
+        if item is not None:
+            if skipped:
+                self.stream.skip()
+            self._take(item)
+        elif self._open and self._clock() >= self._deadline():
+            self._open = False
+            self._add(self.stream.flush(), self._clock())
 
     def _forget(self) -> None:
         self.stream.reset()
         self.stream = self._next_stream or self.stream
-        self._windows.clear()
         self._open = self._resetting = False
 
     def _take(self, item: _Incoming) -> None:
         """Decodes one message; a bad one is reported and the next is welcome."""
-        self._last, self._open = time.monotonic(), True
+        self._last, self._open = self._clock(), True
         try:
             windows, self._frame_id = self._push(self.stream, item.message)
         except InputError as error:
@@ -186,22 +206,36 @@ class Worker:
             self._add(windows, item.arrived)
 
     def _add(self, windows: list[Window], arrived: float) -> None:
-        self._windows.extend(_Waiting(window, self._frame_id, arrived) for window in windows)
-        while len(self._windows) > self.max_windows:
-            self._windows.popleft()
-            self.counters.windows_dropped += 1
+        with self._lock:
+            if self._resetting:
+                return
+            self._windows.extend(_Waiting(window, self._frame_id, arrived) for window in windows)
+            while len(self._windows) > self.max_windows:
+                self._drop_window()
+            self._window_came.notify()
 
-    def _finish(self, waiting: _Waiting) -> None:
+    def _drop_window(self) -> None:
+        self._windows.popleft()
+        self.counters.windows_dropped += 1
+
+    def _finish(self) -> None:
+        """Segments and publishes the oldest window that has not waited too long, or the last."""
+        with self._lock:
+            if not (self._windows or self._stopping):
+                self._window_came.wait()
+            now = self._clock()
+            while len(self._windows) > 1 and now - self._windows[0].arrived > self.max_wait:
+                self._drop_window()
+            if self._stopping or not self._windows:
+                return
+            waiting = self._windows.popleft()
         if not self._wanted():
             self.counters.windows_idle += 1
             return
         segmentation = self._segment(waiting.window)
         self._publish(waiting.window, segmentation, waiting.frame_id)
         self.counters.windows_done += 1
-        self._measure(time.monotonic() - waiting.arrived)
+        self._measure(self._clock() - waiting.arrived)
 
     def _deadline(self) -> float:
         return self._last + self.stream.silence_ns * 1e-9
-
-    def _stalled(self) -> bool:
-        return self._open and time.monotonic() >= self._deadline()
