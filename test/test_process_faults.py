@@ -12,18 +12,29 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 import rclpy
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import TransitionEvent
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from ros import EPOCH, MS, Client, moved, moving_box, packets, running, stamp_of
+from ros import (
+    ALL_WINDOWS,
+    EPOCH,
+    MS,
+    Client,
+    moved,
+    moving_box,
+    packets,
+    running,
+    stamp_of,
+    values,
+)
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from evlayerseg_ros.node.segment_node import SegmentNode
-
-ALL_WINDOWS = ("max_backlog_windows:=1000", "qos.events_reliability:=reliable")
 
 
 @pytest.fixture
@@ -31,10 +42,6 @@ def client():
     client = Client()
     yield client
     client.close()
-
-
-def values(status):
-    return {value.key: value.value for value in status.values}
 
 
 def window_ends(events):
@@ -87,6 +94,29 @@ def test_signal_while_packets_come(client, tmp_path, number):
     assert "Traceback" not in node.log
 
 
+def test_simulated_time_that_stands_still_and_goes_back(client, tmp_path):
+    """use_sim_time: diagnostics carry the time of /clock, outputs that of their packets."""
+    clock = client.node.create_publisher(Clock, "/clock", 10)
+    masks = client.hear(Image, "/evlayerseg/mask")
+    with running(tmp_path / "node.log", "use_sim_time:=true", *ALL_WINDOWS) as node:
+        client.wait_active()
+        client.connected("/evlayerseg/mask")
+        publisher = client.matched(client.publisher())
+        for turn, seconds in enumerate((1000, 2000, 5)):
+
+            def told(seconds=seconds):
+                clock.publish(Clock(clock=Time(sec=seconds)))
+                return any(stamp_of(m) == seconds * 10**9 for m in client.diagnostics)
+
+            client.until(told, f"a report at {seconds} s")
+            moves = {"base": turn * 10**9, "stamp": turn * 10**9, "seq": 20 * turn}
+            for message in moved(packets(moving_box()), **moves):
+                publisher.publish(message)
+            client.until(lambda turn=turn: len(masks) >= 7 * (turn + 1), "7 masks more")
+    assert [stamp_of(m) for m in masks] == [end + turn * 10**9 for turn in range(3) for end in ENDS]
+    assert "Traceback" not in node.log
+
+
 # -- nodes in this process
 
 
@@ -95,13 +125,10 @@ def here(*namespaces, **overrides):
     """SegmentNodes in this process, spun by a thread; `overrides` are parameters, _ for a dot."""
     context = rclpy.Context()
     rclpy.init(context=context)
-    settings = {"threads": 1, "max_backlog_windows": 1000, "autostart": False, **overrides}
+    settings = {"threads": 1, "max_backlog_windows": 1000, "max_wait_ms": 6e4, "autostart": False}
+    chosen = [Parameter(name, value=v) for name, v in (settings | overrides).items()]
     nodes = [
-        SegmentNode(
-            namespace=namespace,
-            context=context,
-            parameter_overrides=[Parameter(name, value=v) for name, v in settings.items()],
-        )
+        SegmentNode(namespace=namespace, context=context, parameter_overrides=chosen)
         for namespace in namespaces or ("",)
     ]
     executor = SingleThreadedExecutor(context=context)
