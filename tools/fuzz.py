@@ -1,6 +1,7 @@
 """make fuzz MINUTES=10: the properties of test/test_fuzz.py with ever new inputs, counted.
 
-Rounds alternate: compiled code as it runs on a robot, and compiled with every index checked.
+Rounds alternate: compiled code as it runs on a robot, and compiled with every index checked. As
+many run at once as there are cores.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -52,36 +55,56 @@ def round_of(seed: int, scale: int, checked: bool) -> tuple[int, Counter[str]]:
     return done.returncode, Counter({name: int(n) for name, n in lines})
 
 
+class Fuzz:
+    """Rounds until the time is over or one has failed, and what they came to."""
+
+    def __init__(self, seed: int, scale: int, minutes: float) -> None:
+        self._seed, self._scale = seed, scale
+        self._begun, self._seconds = time.monotonic(), 60 * minutes
+        self._next = count()
+        self.failed = self.checked = 0
+        self.total: Counter[str] = Counter()
+
+    @property
+    def minutes(self) -> float:
+        """Since it began."""
+        return (time.monotonic() - self._begun) / 60
+
+    def run(self) -> None:
+        """One round after the other; for several threads at once. The first two are always run."""
+        for number in self._next:
+            over = 60 * self.minutes > self._seconds
+            if self.failed or (over and number >= 2):
+                return
+            seed, checked = self._seed + number, number % 2 == 1
+            status, counts = round_of(seed, self._scale, checked)
+            self.failed += status != 0
+            self.total += counts
+            self.checked += counts.total() if checked else 0
+            print(
+                f"round {number}, seed {seed}{', indices checked' if checked else ''}: "
+                f"{counts.total()} inputs, {'sound' if status == 0 else f'FAILED with {status}'}"
+            )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--scale", type=int, default=10, help="times the examples of make test")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
-    begun, rounds, failed = time.monotonic(), 0, 0
-    total: Counter[str] = Counter()
-    checked_inputs = 0
-    while rounds < 2 or time.monotonic() - begun < 60 * options.minutes:
-        checked = rounds % 2 == 1
-        seed = options.seed + rounds
-        status, counts = round_of(seed, options.scale, checked)
-        rounds, total = rounds + 1, total + counts
-        checked_inputs += counts.total() if checked else 0
-        print(
-            f"round {rounds}, seed {seed}{', indices checked' if checked else ''}: "
-            f"{counts.total()} inputs, {'sound' if status == 0 else f'FAILED with {status}'}"
-        )
-        failed += status != 0
-        if status:
-            break
-    for name, n in total.most_common():
+    fuzz = Fuzz(options.seed, options.scale, options.minutes)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for job in [pool.submit(fuzz.run) for _ in range(options.jobs)]:
+            job.result()
+    for name, n in fuzz.total.most_common():
         print(f"{n:>12} {name}")
-    minutes = (time.monotonic() - begun) / 60
     print(
-        f"{total.total():>12} inputs in {minutes:.1f} min, {checked_inputs} of them with indices "
-        f"checked; {failed or 'no'} failure{'s' if failed > 1 else ''}."
+        f"{fuzz.total.total():>12} inputs in {fuzz.minutes:.1f} min, {fuzz.checked} of them with "
+        f"indices checked; {fuzz.failed or 'no'} failure{'s' if fuzz.failed > 1 else ''}."
     )
-    return 1 if failed else 0
+    return 1 if fuzz.failed else 0
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.window import WindowConfig
 
 NODE = "/soak/evlayerseg"
+START = 600.0  # s for the node to start, which compiles where the cache is empty
 EVERY = 5.0  # s from fault to fault
 SETTLE = 3.0  # s to wait for the last windows
 # s that figures leave out, or a quarter of a short run. The node's own objects stop growing within
@@ -73,7 +74,7 @@ def shoot(connection: Connection, size: tuple[int, int], mev_s: float, seconds: 
     stamps, published = np.zeros(n, np.int64), np.zeros(n, np.int64)
     offline, expected = PacketStream(WindowConfig()), 0
     connection.send("ready")
-    with PacketPublisher(f"{NODE}/events", 120.0) as publisher:
+    with PacketPublisher(f"{NODE}/events", START) as publisher:
         begun, epoch, seq, last = time.monotonic(), time.time_ns(), 0, 0.0
         for k, data in zip(range(n), endless(words)):
             stamp = stamps[k] = epoch + k * PACKET_NS + first[k % len(words)]
