@@ -178,9 +178,10 @@ def test_without_truth_only_sharpness_is_measured(events) -> None:
     found = evaluate_sequence("s", [events[:7000], events[7000:]], None, box_found, Length(2400))
     assert found.times == [10_000_000, 30_000_000, 50_000_000, 70_000_000, 90_000_000]
     assert found.mean()["rsat"] > 0 and math.isnan(found.mean()["iou"])
-    assert found.warning == "s has no ground truth (--masks): only sharpness is measured."
+    assert found.warning == "s has no masks (--masks): only its sharpness is measured."
     short = evaluate_sequence("s", [events], None, box_found, Length(10**6))
-    assert short.warning == "s is not scored: the recording does not hold 1000000 events."
+    told = "s is not scored: it has no masks (--masks) and does not hold 1000000 events."
+    assert short.warning == told
 
 
 def test_pixels_without_an_event_do_not_count(events, truth) -> None:

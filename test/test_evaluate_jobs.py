@@ -85,7 +85,7 @@ def test_a_recording_without_a_full_window_is_left_out(recordings, tmp_path) -> 
     assert (page / "index.html").read_text().count(warning) == 2
     # None at all is a fault.
     alone = CliRunner().invoke(main, ["evaluate", str(short), "--window-events", "2000"])
-    assert alone.exit_code == 2 and warning in alone.output
+    assert alone.exit_code == 2 and f"{short}: {warning}" in alone.output
 
 
 def test_without_masks_a_recording_is_scored_by_sharpness(recordings, tmp_path) -> None:
@@ -96,7 +96,7 @@ def test_without_masks_a_recording_is_scored_by_sharpness(recordings, tmp_path) 
     data, text = run(tmp_path, str(bare), "--report", str(page))
     assert data["mean"]["iou"] is None and data["mean"]["fwl"] is not None
     assert data["sequences"]["scene0"]["windows"] == 6
-    assert "scene0 has no ground truth" in text
+    assert "scene0 has no masks" in text
     assert text.splitlines()[0].split() == ["sequence", "fwl", "rsat", "windows"]
     assert "data:image/webp" in (page / "index.html").read_text()
     paper = ["evaluate", str(bare), "--protocol", "paper"]

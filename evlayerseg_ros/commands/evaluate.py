@@ -129,7 +129,7 @@ def _score(
     half = len(recordings)
     scored = [found[:half], found[half:]][: len(models)]
     if not any(sequence.times for sequence in scored[0]):
-        raise InputError(scored[0][0].warning)
+        raise InputError(f"{recordings[0]}: {scored[0][0].warning}")
     if len(models) > 1 and scored[0][0].model == scored[1][0].model:
         for name, sequences in zip(models, scored, strict=True):
             for sequence in sequences:

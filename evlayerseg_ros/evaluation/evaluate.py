@@ -206,9 +206,9 @@ def _sharpness(
         scores.add(Score(window.end, measures, window, segmentation.labels, None, seconds))
         progress()
     scores.warning = (
-        f"{scores.name} has no ground truth (--masks): only sharpness is measured."
+        f"{scores.name} has no masks (--masks): only its sharpness is measured."
         if scores.times
-        else f"{scores.name} is not scored: the recording does not hold {length}."
+        else f"{scores.name} is not scored: it has no masks (--masks) and does not hold {length}."
     )
     return scores
 
