@@ -183,25 +183,23 @@ def random_known(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> n
     middle = np.array([events.width, events.height]) / 2
     objects = np.flatnonzero(sample.displacement[1:].any((1, 2))) + 1
     known = np.zeros((spec.layers, 2, 3))
-    known[0] = sample.displacement[0] + _random_affine(rng, (0.2, 15), middle)
+    known[0] = sample.displacement[0] + _random_affine(rng, 10, middle)
     for layer in range(1, spec.layers):
         if len(objects) == 0 or rng.random() < 0.12:  # nothing found, or something else
             known[layer] = known[0]
-            known[layer] += _random_affine(rng, (0.2, 30), middle)
+            known[layer] += _random_affine(rng, 30, middle)
             continue
         one = int(rng.choice(objects))
         rows, columns = np.nonzero(sample.labels == one)
         cell = spec.cell(events.width)
         centre = np.array([columns.mean(), rows.mean()]) * cell if len(rows) else middle
-        known[layer] = sample.displacement[one] + _random_affine(rng, (0.3, 20), centre)
+        known[layer] = sample.displacement[one] + _random_affine(rng, 20, centre)
     return known
 
 
-def _random_affine(
-    rng: np.random.Generator, size: tuple[float, float], centre: np.ndarray
-) -> np.ndarray:
-    """float [2, 3]: displacement in px of a random size at a centre, changing away from it."""
-    scale = np.exp(rng.uniform(*np.log(size)))
+def _random_affine(rng: np.random.Generator, largest: float, centre: np.ndarray) -> np.ndarray:
+    """float [2, 3]: displacement of up to about `largest` px at a centre, changing away from it."""
+    scale = largest * rng.random() ** 2
     linear = rng.normal(0, scale / 200, (2, 2))
     shift = rng.normal(0, scale, (2, 1))
     return np.hstack((linear, shift - (linear @ centre)[:, None]))
