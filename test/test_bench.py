@@ -12,7 +12,7 @@ from evlayerseg_ros.bench import scenes
 from evlayerseg_ros.bench.camera import LOOP, Shot, _loop, _moved_on
 from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.end_to_end import latencies
-from evlayerseg_ros.bench.measure import table
+from evlayerseg_ros.bench.measure import LEAST, WARM_UP, measure_in_turn, table
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.inference.outputs import OUTPUTS
@@ -33,12 +33,49 @@ def test_figures_have_medians_and_numbers_of_runs(tmp_path):
     assert figures["machine"]["versions"]["numpy"] == np.__version__
     assert {row["encoding"] for row in figures["decode"]} == set(ENCODINGS)
     assert {row["by"] for row in figures["decode"]} == {"evlayerseg", "faery"}
+    assert {row["how"] for row in figures["voxel"]} >= {"at rest"}
     for row in figures["decode"] + figures["voxel"]:
+        assert row["ratio"] > 0
         assert row["runs"] >= 10
         assert 0 < row["median_ms"] <= row["p99_ms"]
         assert row["mev_s"] == pytest.approx(row["events"] / row["median_ms"] * 1e-3)
     assert {row["sensor"] for row in figures["voxel"]} == {"346x260", "640x480"}
     assert "| encoding " in text and "runs |" in text
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """A model that looks twice, with random weights."""
+    pytest.importorskip("torch")
+    from evlayerseg_ros.model.export import export
+    from evlayerseg_ros.model.layernet import LayerNet
+
+    path = tmp_path_factory.mktemp("model") / "untrained.onnx"
+    export(LayerNet(widths=(4, 8)), path, "untrained", "none", {})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("option", "ways"), [("--refine", ["alone", "going on", "no"]), ("--no-refine", ["no"])]
+)
+def test_refinement_is_measured_beside_the_plain_network(untrained, tmp_path, option, ways):
+    out = tmp_path / "out.json"
+    given = ("--model", untrained, "--paper", "default", "--sizes", "346x260", "--rates", "0.5")
+    bench("--quick", "--only", "voxel,inference,segmenter", *given, option, "--json", out)
+    figures = json.loads(out.read_text())
+    for section in ("inference", "segmenter"):
+        rows = figures[section]
+        assert [row["refine"] for row in rows] == [*ways, "no"]
+        assert [row["model"] for row in rows] == ["untrained"] * len(ways) + ["layernet"]
+        assert rows[0]["ratio"] == 1
+    assert [row["how"] for row in figures["voxel"]][:2] == ["at rest", "along motions"]
+
+
+def test_actions_in_turn_have_a_time_for_each_run():
+    done = []
+    times = measure_in_turn([lambda: done.append("a"), lambda: done.append("b")], 0.0)
+    assert times.shape == (2, LEAST)
+    assert done == ["a", "b"] * (LEAST + WARM_UP)
 
 
 def test_decodes_recordings(recordings, tmp_path):

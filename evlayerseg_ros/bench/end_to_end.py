@@ -206,8 +206,11 @@ def _node(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """The executable `segment`; what it said is shown if it fails."""
     namespace = NODE.rsplit("/", 1)[0]
     values = {
-        "model": settings.model, "provider": settings.provider, "threads": settings.threads
-    }  # fmt: skip
+        "model": settings.model,
+        "provider": settings.provider,
+        "threads": settings.threads,
+        "refine": str(settings.refine).lower(),
+    }
     arguments = [f"-p {name}:={value}".split(" ", 1) for name, value in values.items()]
     with TemporaryFile() as said:
         process = subprocess.Popen(

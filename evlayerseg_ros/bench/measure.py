@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,32 @@ _PACKAGES = (
 
 def measure(action: Callable[[], object], seconds: float) -> np.ndarray:
     """Wall times of an action, float64 [n] in s: n as many as fit in `seconds`, at least LEAST."""
+    return measure_in_turn([action], seconds)[0]
+
+
+def measure_in_turn(actions: Sequence[Callable[[], object]], seconds: float) -> np.ndarray:
+    """The same for several actions, a run of each in turn: what else the machine does hits all.
+
+    Returns:
+        float64 [actions, n], s; run k of all of them lies together.
+    """
     for _ in range(WARM_UP):
-        action()
-    times: list[float] = []
+        for action in actions:
+            action()
+    rounds: list[list[float]] = []
     begun = time.perf_counter()
-    while len(times) < LEAST or time.perf_counter() - begun < seconds:
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return np.array(times)
+    while len(rounds) < LEAST or time.perf_counter() - begun < seconds * len(actions):
+        ticks = [time.perf_counter()]
+        for action in actions:
+            action()
+            ticks.append(time.perf_counter())
+        rounds.append(ticks)
+    return np.diff(rounds).T
+
+
+def ratio(times: np.ndarray, first: np.ndarray) -> Row:
+    """How many times as long as the first of the actions measured in turn, median over the runs."""
+    return {"ratio": float(np.median(times / first))}
 
 
 def summary(times: np.ndarray, events: int = 0) -> Row:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from evlayerseg_ros.bench import scenes
 from evlayerseg_ros.bench.encode import encode
-from evlayerseg_ros.bench.measure import Row, measure, summary
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.bench.measure import Row, measure, measure_in_turn, ratio, summary
+from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
@@ -32,8 +33,8 @@ class Settings:
     """What to measure.
 
     Attributes:
-        model, provider, threads: as Segmenter.load takes them; provider "auto" measures each there
-            is.
+        model, provider, threads, refine: as Segmenter.load takes them; provider "auto" measures
+            each there is, refine both with and without.
         paper: ONNX file of another network to compare with, or None.
         recordings: whose packets to decode; synthetic ones if there are none.
         rates: million events per second.
@@ -44,6 +45,7 @@ class Settings:
     model: str = "default"
     provider: str = "auto"
     threads: int = 0
+    refine: bool = True
     paper: Path | None = None
     recordings: tuple[Path, ...] = ()
     rates: tuple[float, ...] = (1.0, 5.0, 20.0, 50.0)
@@ -60,9 +62,9 @@ class _Packets(NamedTuple):
     height: int
     data: list[tuple[np.ndarray, int]]
 
-    def decode(self) -> int:
-        """All of them, as the node does; how many events."""
-        decoder = Decoder(self.encoding, self.width, self.height)
+    def decode(self, decoder: Decoder) -> int:
+        """All of them from the beginning, as the node does; how many events."""
+        decoder.reset()
         return sum(len(decoder.decode(data, base)) for data, base in self.data)
 
 
@@ -76,20 +78,29 @@ def size_name(size: tuple[int, int]) -> str:
 def decode(settings: Settings) -> Iterator[Row]:
     """Decoding, one thread, packet by packet; and faery's reader of the same EVT 3.0 as a file."""
     for packets in _recorded(settings) if settings.recordings else _synthetic():
-        events = packets.decode()
-        times = measure(packets.decode, settings.seconds)
-        size = sum(len(data) for data, _ in packets.data)
-        about = {"events": events, "bytes_per_event": size / events} if events else {}
-        what = {"stream": packets.name, "encoding": packets.encoding}
-        yield {**what, "by": "evlayerseg", **about, **summary(times, events)}
-        if packets.encoding == "evt3" and (read := _faery_reader()):
-            with tempfile.TemporaryDirectory() as folder:
+        decoder = Decoder(packets.encoding, packets.width, packets.height)
+        with tempfile.TemporaryDirectory() as folder:
+            actions: dict[str, Callable[[], int]]
+            actions = {"evlayerseg": partial(packets.decode, decoder)}
+            if packets.encoding == "evt3" and (read := _faery_reader()):
                 path = Path(folder) / "same.raw"
                 header = f"% evt 3.0\n% geometry {packets.width}x{packets.height}\n% end\n"
                 path.write_bytes(header.encode() + b"".join(d.tobytes() for d, _ in packets.data))
-                events = read(path)
-                times = measure(partial(read, path), settings.seconds)
-            yield {**what, "by": "faery", "events": events, **summary(times, events)}
+                actions["faery"] = partial(read, path)
+            counts = [action() for action in actions.values()]
+            times = measure_in_turn(list(actions.values()), settings.seconds)
+        size = sum(len(data) for data, _ in packets.data)
+        for by, events, each in zip(actions, counts, times, strict=True):
+            yield {
+                "stream": packets.name,
+                "encoding": packets.encoding,
+                "by": by,
+                "packets": len(packets.data),
+                "events": events,
+                "bytes_per_event": size / events if events else None,
+                **summary(each, events),
+                **ratio(each, times[0]),
+            }
 
 
 def _synthetic() -> Iterator[_Packets]:
@@ -130,114 +141,142 @@ def _faery_reader() -> Callable[[Path], int] | None:
 
 # -- voxel grid
 
+_Fills = dict[str, Callable[[], np.ndarray]]
+
 
 def voxel(settings: Settings) -> Iterator[Row]:
     """Windows of 33 ms to voxel grids: the model's, and at full resolution beside tonic's."""
     spec = Segmenter.load(settings.model, "cpu").info.voxel
+    motions = np.zeros((spec.layers, 2, 3))
+    motions[:, 0, 2] = 50 + 50 * np.arange(spec.layers)  # px/s to the right
     for size in settings.sizes:
+        out = np.zeros(spec.shape(*size), np.float32)
         for rate in settings.rates:
             window = scenes.window(*size, rate)
-            out = np.zeros(spec.shape(*size), np.float32)
-            times = measure(partial(voxel_grid, window, spec, out), settings.seconds)
-            yield _voxel_row("evlayerseg", size, spec, window, times)
+            fill: _Fills = {"at rest": partial(voxel_grid, window, spec, out)}
+            if spec.layers:
+                fill["along motions"] = partial(voxel_grid, window, spec, out, motions)
+            yield from _grids(fill, size, spec, window, settings.seconds)
     yield from _beside_tonic(settings)
 
 
 def _beside_tonic(settings: Settings) -> Iterator[Row]:
-    """The same grid by tonic and by us: each pixel a cell, polarity as +1 and -1."""
+    """The same grid by us and by tonic: each pixel a cell, polarity as +1 and -1."""
     size = (640, 480)
     window = scenes.window(*size, 5.0)
     spec = VoxelSpec(bins=5, split=False)
     out = np.zeros(spec.shape(*size), np.float32)
-    times = measure(partial(voxel_grid, window, spec, out), settings.seconds)
-    yield _voxel_row("evlayerseg", size, spec, window, times)
+    fill: _Fills = {"at rest": partial(voxel_grid, window, spec, out)}
     try:
         from tonic.functional import to_voxel_grid_numpy
     except ImportError:
-        return
-    events = window.events
-    table = np.zeros(len(events), [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "i1")])
-    for name in table.dtype.names or ():
-        table[name] = getattr(events, name)
-    times = measure(lambda: to_voxel_grid_numpy(table, (*size, 2), spec.bins), settings.seconds)
-    yield _voxel_row("tonic", size, spec, window, times)
+        pass
+    else:
+        events = window.events
+        table = np.zeros(len(events), [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "i1")])
+        for name in table.dtype.names or ():
+            table[name] = getattr(events, name)
+        fill["by tonic"] = lambda: to_voxel_grid_numpy(table, (*size, 2), spec.bins)
+    yield from _grids(fill, size, spec, window, settings.seconds)
 
 
-def _voxel_row(
-    by: str, size: tuple[int, int], spec: VoxelSpec, window: Window, times: np.ndarray
-) -> Row:
-    events = len(window.events)
-    return {
-        "sensor": size_name(size),
-        "grid": "x".join(map(str, spec.shape(*size))),
-        "by": by,
-        "events": events,
-        **summary(times, events),
-    }
+def _grids(
+    fill: _Fills, size: tuple[int, int], spec: VoxelSpec, window: Window, seconds: float
+) -> Iterator[Row]:
+    """Several ways to fill one grid, in turn."""
+    times = measure_in_turn(list(fill.values()), seconds)
+    for how, each in zip(fill, times, strict=True):
+        events = len(window.events)
+        yield {
+            "sensor": size_name(size),
+            "grid": "x".join(map(str, spec.shape(*size))),
+            "events": events,
+            "how": how,
+            **summary(each, events),
+            **ratio(each, times[0]),
+        }
 
 
 # -- network
 
 
-@dataclass
-class _Model:
-    """A model on a provider that can really be had."""
-
-    segmenter: Segmenter
-
-    @property
-    def session(self) -> Any:
-        """The Segmenter's own: the network alone, set up as it is in use."""
-        return self.segmenter._session
-
-    def takes(self, size: tuple[int, int]) -> bool:
-        """Whether the network takes a sensor of that size; the paper's takes only its own."""
-        wanted = self.session.get_inputs()[0].shape[1:]
-        shape = self.segmenter.info.voxel.shape(*size)
-        return all(not isinstance(w, int) or w == s for w, s in zip(wanted, shape, strict=True))
-
-    def about(self, size: tuple[int, int]) -> Row:
-        return {
-            "model": self.segmenter.info.name,
-            "provider": self.segmenter.provider,
-            "sensor": size_name(size),
-        }
-
-
-def _models(settings: Settings) -> Iterator[_Model]:
-    import onnxruntime
-
-    there = onnxruntime.get_available_providers()
-    asked = PROVIDERS if settings.provider == "auto" else (settings.provider,)
-    models = (settings.model, settings.paper) if settings.paper else (settings.model,)
-    for model in models:
-        for provider in asked:
-            if PROVIDERS[provider] not in there:
-                continue
-            segmenter = Segmenter.load(model, provider, threads=settings.threads)
-            if segmenter.provider != provider:
-                continue  # built in, but without a device or its libraries
-            yield _Model(segmenter)
-
-
 def inference(settings: Settings) -> Iterator[Row]:
-    """The network alone, from voxel grid to scores."""
-    for model in _models(settings):
-        for size in filter(model.takes, settings.sizes):
-            grid = voxel_grid(scenes.window(*size, 5.0), model.segmenter.info.voxel)
-            feed = {model.session.get_inputs()[0].name: grid[None]}
-            times = measure(partial(model.session.run, None, feed), settings.seconds)
-            yield {**model.about(size), "grid": "x".join(map(str, grid.shape)), **summary(times)}
+    """The network: windows of two events, so that nothing else takes time but enlarging labels."""
+    for size in settings.sizes:
+        window = scenes.window(*size, 5.0)
+        few = replace(window, events=window.events[np.array([0, -1])])
+        yield from _segmented(settings, size, few)
 
 
 def segmenter(settings: Settings) -> Iterator[Row]:
     """A Segmenter's whole work on a window of 33 ms: voxel grid, network, labels, motion."""
-    for model in _models(settings):
-        for size in filter(model.takes, settings.sizes):
-            for rate in settings.rates:
-                window = scenes.window(*size, rate)
-                times = measure(partial(model.segmenter, window), settings.seconds)
-                yield {**model.about(size), "events": len(window.events), **summary(times)}
+    for size in settings.sizes:
+        for rate in settings.rates:
+            yield from _segmented(settings, size, scenes.window(*size, rate))
+
+
+def _segmented(settings: Settings, size: tuple[int, int], window: Window) -> Iterator[Row]:
+    """A window by every model, on one provider after the other, in turn."""
+    for provider in _providers(settings):
+        ways = list(_ways(settings, provider, window))
+        times = measure_in_turn([partial(way.segment, window) for way in ways], settings.seconds)
+        for way, each in zip(ways, times, strict=True):
+            yield {
+                "model": way.segmenter.info.name,
+                "provider": provider,
+                "sensor": size_name(size),
+                "events": len(window.events),
+                "refine": way.refine,
+                **summary(each),
+                **ratio(each, times[0]),
+            }
+
+
+@dataclass
+class _Way:
+    """A Segmenter that refines a window "alone", "going on" from one before it, or not ("no")."""
+
+    segmenter: Segmenter
+    refine: str
+    before: Segmentation | None = None
+
+    def segment(self, window: Window) -> Segmentation:
+        self.segmenter.refine = self.refine != "no"
+        return self.segmenter(window, self.before)
+
+
+def _ways(settings: Settings, provider: str, window: Window) -> Iterator[_Way]:
+    """The model in every way that it has and that is asked for, then the one beside it."""
+    ours = _load(settings.model, provider, settings.threads)
+    if settings.refine and ours.info.voxel.layers:
+        alone = _Way(ours, "alone")
+        middle = (window.start + window.end) // 2
+        earlier = Window(window.events[window.events.t <= middle], window.start, middle, middle)
+        yield alone
+        yield _Way(ours, "going on", alone.segment(earlier))
+    yield _Way(ours, "no")
+    if settings.paper:
+        other = _Way(_load(settings.paper, provider, settings.threads), "no")
+        with suppress(InferenceError):  # the paper's takes one size of sensor only
+            other.segment(window)
+            yield other
+
+
+def _providers(settings: Settings) -> Iterator[str]:
+    """Those asked for that can really be had."""
+    import onnxruntime
+
+    there = onnxruntime.get_available_providers()
+    for name in PROVIDERS if settings.provider == "auto" else [settings.provider]:
+        # One may be built in, but without a device or its libraries.
+        built_in = PROVIDERS[name] in there
+        if built_in and _load(settings.model, name, settings.threads).provider == name:
+            yield name
+
+
+@cache
+def _load(model: str | Path, provider: str, threads: int) -> Segmenter:
+    return Segmenter.load(model, provider, threads=threads)
 
 
 # -- outputs

@@ -92,6 +92,7 @@ def bench(
     model: str,
     provider: str,
     threads: int,
+    refine: bool,
 ) -> None:
     """Measure every step of the pipeline, and the real node over DDS, on this machine.
 
@@ -107,7 +108,9 @@ def bench(
     if quick and context.get_parameter_source("rates") is ParameterSource.DEFAULT:
         rates = (5.0,)
     seconds = 0.3 if quick else 2.0
-    settings = Settings(model, provider, threads, paper, recordings, rates, sizes, seconds)
+    settings = Settings(
+        model, provider, threads, refine, paper, recordings, rates, sizes, seconds
+    )  # fmt: skip
     about = machine()
     for name, value in about.items():
         click.echo(f"{name:9} {_flat(value)}")
