@@ -8,7 +8,8 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.events.warp import carry
+
+CHUNK = 512  # events whose places are worked out together
 
 
 @dataclass(frozen=True)
@@ -96,21 +97,18 @@ def voxel_grid(
     span = window.end - window.start
     rate = np.float32((spec.bins - 1) / span) if span > 0 else np.float32(0)
     grids = out.reshape(max(1, spec.layers), -1)
-    common = (
-        columns, rows, np.int64(window.start), rate, spec.bins, spec.split,
-        np.int32(shape[1] * shape[2]),
-    )  # fmt: skip
+    time = np.int64(window.start), rate, spec.bins, spec.split, np.int32(shape[1] * shape[2])
     still = None  # the grid of a layer at rest
     for layer, grid in enumerate(grids):
         if spec.layers and motions[layer].any():
             _accumulate_carried(
                 events.x, events.y, events.t, events.p, np.int64(window.end), motions[layer],
-                *common, grid,
+                (events.width, events.height), cell, shape[2], *time, grid,
             )  # fmt: skip
         elif still is not None:
             grid[:] = still
         else:
-            _accumulate(events.x, events.y, events.t, events.p, *common, grid)
+            _accumulate(events.x, events.y, events.t, events.p, columns, rows, *time, grid)
             still = grid
     return out
 
@@ -141,13 +139,38 @@ def _accumulate(x, y, t, p, columns, rows, start, rate, bins, split, plane, out)
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def _accumulate_carried(
-    x, y, t, p, end, motion, columns, rows, start, rate, bins, split, plane, out
+    x, y, t, p, end, motion, size, cell, across, start, rate, bins, split, plane, out
 ):  # type: ignore[no-untyped-def]
-    a, b = motion[0], motion[1]
+    speed = (motion * 1e-9).astype(np.float32)  # px/ns
+    where = np.empty(CHUNK, np.int32)
+    for first in range(0, len(t), CHUNK):
+        part = slice(first, min(first + CHUNK, len(t)))
+        _place(x[part], y[part], t[part], end, speed, size, cell, across, where)
+        for i in range(part.stop - first):
+            if where[i] >= 0:
+                event = first + i
+                _add(np.float32(t[event] - start) * rate, np.int32(1) - np.int32(p[event]),
+                     where[i], plane, bins, split, out)  # fmt: skip
+
+
+# Fast, but comparisons with a motion that is no number must stay what they are.
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
+def _place(x, y, t, end, speed, size, cell, across, where):  # type: ignore[no-untyped-def]
+    """where[i]: index of the cell that each event is carried to, or -1; a loop without branches.
+
+    Instead of solving for the end point as `carry` does, which takes a division, it follows the
+    series x + tau u(x) + tau^2 A u(x) + .. to its third term: of 30 px under 5 % of deformation the
+    next is 0.004 px.
+    """
+    (a0, a1, a2), (b0, b1, b2) = speed[0], speed[1]
+    width, height = np.float32(size[0]), np.float32(size[1])
+    half, per_px = np.float32(0.5), np.float32(1 / cell)
     for i in range(len(t)):
-        u, v = carry(a[0], a[1], a[2], b[0], b[1], b[2], float(x[i]), float(y[i]),
-                     (end - t[i]) * 1e-9)  # fmt: skip
-        if -0.5 <= u < len(columns) - 0.5 and -0.5 <= v < len(rows) - 0.5:
-            where = rows[np.uintp(v + 0.5)] + columns[np.uintp(u + 0.5)]
-            _add(np.float32(t[i] - start) * rate, np.int32(1) - np.int32(p[i]), where, plane,
-                 bins, split, out)  # fmt: skip
+        px, py, tau = np.float32(x[i]), np.float32(y[i]), np.float32(end - t[i])
+        u, v = a0 * px + a1 * py + a2, b0 * px + b1 * py + b2
+        u2, v2 = u + tau * (a0 * u + a1 * v), v + tau * (b0 * u + b1 * v)
+        u3, v3 = u + tau * (a0 * u2 + a1 * v2), v + tau * (b0 * u2 + b1 * v2)
+        px, py = px + tau * u3 + half, py + tau * v3 + half
+        inside = (px >= 0) & (px < width) & (py >= 0) & (py < height)
+        cell_index = np.int32(py * per_px) * np.int32(across) + np.int32(px * per_px)
+        where[i] = cell_index if inside else np.int32(-1)

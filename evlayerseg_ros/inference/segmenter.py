@@ -175,13 +175,11 @@ class Segmenter:
             )  # fmt: skip
         return segmenter
 
-    def __call__(self, window: Window, before: Segmentation | None = None) -> Segmentation:
+    def __call__(self, window: Window) -> Segmentation:
         """Segment a window.
 
         Args:
             window: events of any sensor size.
-            before: what was found in the window before this one: its motions are where this one's
-                search starts, which saves a pass of the network. None: a window by itself.
 
         Returns:
             Labels at the window's end and the affine motion of each. A window without events or
@@ -194,13 +192,9 @@ class Segmenter:
         if len(events) == 0 or window.end <= window.start:
             labels = np.zeros((events.height, events.width), np.uint8)
             return Segmentation(window, labels, np.zeros((self.info.layers, 2, 3)))
-        refine = self.refine and self.info.voxel.layers > 0
-        if not refine:
-            result = self._look(window, None)
-        elif before is not None and _follows(window, before):
-            result = self._look(window, before.affine)
-        else:
-            result = self._look(window, self._look(window, None).affine)
+        result = self._look(window, None)
+        if self.refine and self.info.voxel.layers:
+            result = self._look(window, result.affine)
         if self.info.background == "most_events":
             return most_events_first(result)
         return result
@@ -327,14 +321,6 @@ def cells_to_px(affine: np.ndarray, cell: int) -> np.ndarray:
     out = affine.copy()
     out[..., 2] = affine[..., 2] * cell - affine[..., :2].sum(-1) * (cell - 1) / 2
     return out
-
-
-def _follows(window: Window, before: Segmentation) -> bool:
-    """Whether motions of the window before may still hold."""
-    then, now = before.window, window
-    same = (then.events.width, then.events.height) == (now.events.width, now.events.height)
-    # As far from its end to this one's end as a window and a gap of the same length.
-    return same and 0 < now.end - then.end <= 2 * (now.end - now.start)
 
 
 def most_events_first(result: Segmentation) -> Segmentation:
