@@ -56,7 +56,7 @@ def untrained(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("option", "ways"), [("--refine", ["alone", "going on", "no"]), ("--no-refine", ["no"])]
+    ("option", "ways"), [("--refine", [True, False]), ("--no-refine", [False])]
 )
 def test_refinement_is_measured_beside_the_plain_network(untrained, tmp_path, option, ways):
     out = tmp_path / "out.json"

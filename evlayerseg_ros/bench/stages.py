@@ -234,29 +234,24 @@ def _segmented(settings: Settings, size: tuple[int, int], window: Window) -> Ite
 
 @dataclass
 class _Way:
-    """A Segmenter that refines a window "alone", "going on" from one before it, or not ("no")."""
+    """A Segmenter that refines its answer or does not."""
 
     segmenter: Segmenter
-    refine: str
-    before: Segmentation | None = None
+    refine: bool
 
     def segment(self, window: Window) -> Segmentation:
-        self.segmenter.refine = self.refine != "no"
-        return self.segmenter(window, self.before)
+        self.segmenter.refine = self.refine
+        return self.segmenter(window)
 
 
 def _ways(settings: Settings, provider: str, window: Window) -> Iterator[_Way]:
     """The model in every way that it has and that is asked for, then the one beside it."""
     ours = _load(settings.model, provider, settings.threads)
     if settings.refine and ours.info.voxel.layers:
-        alone = _Way(ours, "alone")
-        middle = (window.start + window.end) // 2
-        earlier = Window(window.events[window.events.t <= middle], window.start, middle, middle)
-        yield alone
-        yield _Way(ours, "going on", alone.segment(earlier))
-    yield _Way(ours, "no")
+        yield _Way(ours, True)
+    yield _Way(ours, False)
     if settings.paper:
-        other = _Way(_load(settings.paper, provider, settings.threads), "no")
+        other = _Way(_load(settings.paper, provider, settings.threads), False)
         with suppress(InferenceError):  # the paper's takes one size of sensor only
             other.segment(window)
             yield other

@@ -107,7 +107,10 @@ def train(
 @click.argument("checkpoint", type=options.PATH)
 @click.option("-o", "--output", type=options.PATH, required=True, help="ONNX file to write.")
 @click.option("--name", help="Name of the weights; the file's stem if left out.")
-def export(checkpoint: Path, output: Path, name: str | None) -> None:
+@click.option(
+    "--int8", type=options.PATH, help="A second file, with 8-bit convolutions, faster on a CPU."
+)
+def export(checkpoint: Path, output: Path, name: str | None, int8: Path | None) -> None:
     """Write CHECKPOINT as an ONNX file that every other command takes as --model.
 
     CHECKPOINT is what `evlayerseg train` wrote. `paper` exports the paper's network with random
@@ -116,15 +119,24 @@ def export(checkpoint: Path, output: Path, name: str | None) -> None:
     _need_torch()
     from evlayerseg_ros.model.export import export as run
     from evlayerseg_ros.model.export import load_checkpoint
+    from evlayerseg_ros.model.network import Network
     from evlayerseg_ros.model.paper import PaperNet
 
     if str(checkpoint) == "paper":
-        run(PaperNet(), output, name or output.stem, "none", {})
+        network: Network = PaperNet()
+        run(network, output, name or output.stem, "none", {})
     else:
         network, state = load_checkpoint(checkpoint)
         about = {key: state[key] for key in ("training", "step", "scores", "data")}
         run(network, output, name or output.stem, state["regime"], about)
     click.echo(output)
+    if int8:
+        from evlayerseg_ros.model.export import quantise
+        from evlayerseg_ros.training.presets import TRAINING_PHOTOS, photographs
+        from evlayerseg_ros.training.stream import example_inputs
+
+        quantise(output, int8, example_inputs(photographs(TRAINING_PHOTOS), network.voxel))
+        click.echo(int8)
 
 
 def _need_torch() -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
 from evlayerseg_ros.errors import InputError
@@ -86,6 +91,39 @@ def export(network: Network, out: Path, name: str, regime: str, training: dict[s
     sizes = [(640, 480), (346, 260)] if network.any_size else [(640, 480)]
     for width, height in sizes:
         check_parity(runtime, out, spec.shape(width, height))
+
+
+def quantise(path: Path, out: Path, voxels: Iterable[np.ndarray]) -> None:
+    """Write an exported model with 8-bit convolutions, which CPUs run faster.
+
+    Args:
+        path: what `export` wrote.
+        out: the file to write.
+        voxels: inputs [1, C, H, W] by whose activations the scales are set.
+    """
+
+    class Inputs(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._rest = iter(voxels)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            voxel = next(self._rest, None)
+            return None if voxel is None else {"voxel": voxel}
+
+    with TemporaryDirectory() as folder:
+        prepared = Path(folder) / path.name
+        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+        # The motion fit outside the convolutions keeps its precision: in 8 bits it fails.
+        quantize_static(
+            str(prepared), str(out), Inputs(), op_types_to_quantize=["Conv"], per_channel=True,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        )  # fmt: skip
+    model, whole = onnx.load(str(out)), onnx.load(str(path))
+    text = {prop.key: prop.value for prop in whole.metadata_props}[METADATA_KEY]
+    info = ModelInfo.from_json(text, str(path))
+    info = replace(info, name=out.stem, training={**info.training, "precision": "int8"})
+    onnx.helper.set_model_props(model, {METADATA_KEY: info.to_json()})
+    onnx.save(model, str(out))
 
 
 def check_parity(runtime: nn.Module, path: Path, shape: tuple[int, int, int]) -> None:

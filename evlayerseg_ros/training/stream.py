@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -267,3 +268,10 @@ class SceneStream(IterableDataset):
         while not samples:
             samples = clip_samples(random_scene(rng, self.bank), rng, self.spec, self.per_clip)
         return samples
+
+
+def example_inputs(photos: list[Path], spec: VoxelSpec, inputs: int = 32) -> Iterator[np.ndarray]:
+    """Some of a network's inputs as in training: float32 [1, C, rows, columns] each."""
+    stream = SceneStream(TextureBank(photos), spec, reuse=1, per_clip=2, first=8)
+    for tensors in islice(stream, inputs):
+        yield tensors["voxel"][None].numpy()
