@@ -98,5 +98,5 @@ def _moved_on(words: list[np.ndarray], count: int) -> Iterator[np.ndarray]:
     for seq in range(count):
         turn, k = divmod(seq, LOOP)
         packet = words[k].copy()
-        packet[highs[k]] = 0x8000 | (packet[highs[k]] + turn * LOOP) & 0xFFF
+        packet[highs[k]] = 0x8000 | (packet[highs[k]] + (turn * LOOP & 0xFFF)) & 0xFFF
         yield packet.view(np.uint8)

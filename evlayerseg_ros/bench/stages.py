@@ -34,7 +34,7 @@ class Settings:
 
     Attributes:
         model, provider, threads, refine: as Segmenter.load takes them; provider "auto" measures
-            each there is, refine both with and without.
+            each there is; refine is for the node, the network alone is measured both ways.
         paper: ONNX file of another network to compare with, or None.
         recordings: whose packets to decode; synthetic ones if there are none.
         rates: million events per second.
@@ -45,7 +45,7 @@ class Settings:
     model: str = "default"
     provider: str = "auto"
     threads: int = 0
-    refine: bool = True
+    refine: bool = False
     paper: Path | None = None
     recordings: tuple[Path, ...] = ()
     rates: tuple[float, ...] = (1.0, 5.0, 20.0, 50.0)
@@ -247,7 +247,7 @@ class _Way:
 def _ways(settings: Settings, provider: str, window: Window) -> Iterator[_Way]:
     """The model in every way that it has and that is asked for, then the one beside it."""
     ours = _load(settings.model, provider, settings.threads)
-    if settings.refine and ours.info.voxel.layers:
+    if ours.info.voxel.layers:
         yield _Way(ours, True)
     yield _Way(ours, False)
     if settings.paper:

@@ -79,6 +79,7 @@ def _sections(context: click.Context, parameter: click.Parameter, text: str) -> 
     help="Of sensors, px.",
 )
 @options.model_options
+@options.refine_option(False)
 @click.pass_context
 def bench(
     context: click.Context,

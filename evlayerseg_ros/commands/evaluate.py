@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     "--window-ms", type=click.FloatRange(min=0, min_open=True), help="Windows of this time."
 )
 @options.model_options
+@options.refine_option(True)
 @click.option("--compare", metavar="MODEL", help="Scores another model too, side by side.")
 @click.option("--topic", help="Topic of the events, where a recording holds several.")
 @click.option(

@@ -18,14 +18,8 @@ PATH = click.Path(path_type=Path)
 
 
 def model_options(command: Command) -> Command:
-    """--model, --provider, --threads and --refine: what `load_segmenter` takes."""
+    """--model, --provider and --threads: what `load_segmenter` takes."""
     for option in (
-        click.option(
-            "--refine/--no-refine",
-            default=True,
-            show_default=True,
-            help="Run the network again on events deblurred by its first answer.",
-        ),
         click.option(
             "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 chooses."
         ),
@@ -45,6 +39,17 @@ def model_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def refine_option(default: bool) -> Callable[[Command], Command]:
+    """--refine, on or off if not said."""
+    return click.option(
+        "--refine/--no-refine",
+        default=default,
+        show_default=True,
+        help="Run the network again on events deblurred by its first answer: better, and twice "
+        "the time. The node's default is off.",
+    )
 
 
 def load_segmenter(model: str, provider: str, threads: int, refine: bool) -> Segmenter:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @options.window_options
 @options.model_options
+@options.refine_option(True)
 def replay(
     recording: Path,
     output: Path | None,

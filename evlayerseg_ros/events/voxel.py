@@ -82,11 +82,10 @@ def voxel_grid(
     events = window.events
     shape = spec.shape(events.width, events.height)
     if out is None:
-        out = np.zeros(shape, np.float32)
+        out = np.empty(shape, np.float32)
     else:
         if out.shape != shape or out.dtype != np.float32:
             raise ValueError(f"out must be float32 {shape}, got {out.dtype} {out.shape}")
-        out.fill(0)
     if motions is None:
         motions = np.zeros((spec.layers, 2, 3))
     elif motions.shape != (spec.layers, 2, 3):
@@ -100,13 +99,16 @@ def voxel_grid(
     time = np.int64(window.start), rate, spec.bins, spec.split, np.int32(shape[1] * shape[2])
     still = None  # the grid of a layer at rest
     for layer, grid in enumerate(grids):
-        if spec.layers and motions[layer].any():
+        moves = spec.layers > 0 and motions[layer].any()
+        if still is not None and not moves:
+            grid[:] = still
+            continue
+        grid.fill(0)
+        if moves:
             _accumulate_carried(
                 events.x, events.y, events.t, events.p, np.int64(window.end), motions[layer],
                 (events.width, events.height), cell, shape[2], *time, grid,
             )  # fmt: skip
-        elif still is not None:
-            grid[:] = still
         else:
             _accumulate(events.x, events.y, events.t, events.p, columns, rows, *time, grid)
             still = grid

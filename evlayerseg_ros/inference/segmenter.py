@@ -105,7 +105,7 @@ class Segmenter:
         session: onnxruntime.InferenceSession,
         info: ModelInfo,
         requested: str,
-        refine: bool = True,
+        refine: bool = False,
     ) -> None:
         self._session = session
         self.refine = refine
@@ -122,7 +122,7 @@ class Segmenter:
         provider: str = "auto",
         precision: str = "fp32",
         threads: int = 0,
-        refine: bool = True,
+        refine: bool = False,
     ) -> Segmenter:
         """Load a model.
 
@@ -211,7 +211,7 @@ class Segmenter:
         labels = upsample_labels(masks[0], shape[1:], cell, events.height, events.width)
         motions = cells_to_px(affine[0].astype(np.float64), cell) / window.duration
         result = Segmentation(window, labels, motions if known is None else motions + known)
-        if not (self.refine and spec.layers):
+        if not spec.layers:
             return result
         return Segmentation(window, labels, sharpen(result))
 

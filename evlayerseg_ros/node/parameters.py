@@ -90,7 +90,7 @@ PARAMETERS: tuple[Spec, ...] = (
     ),
     Spec(
         "refine",
-        True,
+        False,
         "Run the network again on events deblurred by its first answer: better masks and motions, "
         "about twice the time.",
     ),

@@ -87,8 +87,11 @@ def is_evimo(path: Path) -> bool:
     """Whether a path is a sequence of EVIMO or EVIMO2v1."""
     if path.suffix != ".npz" or not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return {"events.npy", "meta.npy", "mask.npy"} <= set(archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"events.npy", "meta.npy", "mask.npy"} <= set(archive.namelist())
+    except zipfile.BadZipFile:  # a damaged one is told of where it is read
+        return False
 
 
 @contextmanager
