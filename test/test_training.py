@@ -16,7 +16,7 @@ from evlayerseg_ros.inference.segmenter import Segmenter
 from evlayerseg_ros.model.affine import affine_field, pixel_grid
 from evlayerseg_ros.model.export import export, load_checkpoint
 from evlayerseg_ros.model.layernet import LayerNet
-from evlayerseg_ros.training.losses import event_iou, supervised_loss
+from evlayerseg_ros.training.losses import event_iou
 from evlayerseg_ros.training.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, write_preset
 from evlayerseg_ros.training.scenes import KINDS, random_scene
 from evlayerseg_ros.training.simulator import simulate
@@ -104,7 +104,7 @@ def test_learning_one_window_by_heart(sample) -> None:
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     losses = []
     for _ in range(60):
-        loss = supervised_loss(network(batch["voxel"]), **batch)["total"]
+        loss = losses_of(network, "labels", batch)["total"]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -3,7 +3,8 @@
 The network's answer is the start; a few steps uphill follow on the sum of squared counts in the
 image of warped events, from coarse to fine (Gallego et al., CVPR 2018 and 2019). Only the layer's
 translation is free: its deformation would rather pull all events together (event collapse, Shiba et
-al., Sensors 2022), and a background that fills the image gains nothing.
+al., Sensors 2022), and a background that fills the image gains nothing. A background whose
+events are clearly sharper where they happened stands still, whatever the network says.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from evlayerseg_ros.inference.segmentation import Segmentation
 EVENTS = 10_000  # looked at; more do not make it better
 FEWEST = 100  # of a layer
 SCALES = (8, 4, 2)  # px per pixel of the image of warped events, one after the other
-FROM = 1
 STEPS = 12  # at each scale
+REST = 1.05  # how many times sharper at rest a background must be to be taken for still
 
 
 def sharpen(found: Segmentation) -> np.ndarray:
@@ -29,7 +30,8 @@ def sharpen(found: Segmentation) -> np.ndarray:
         found: a window's layers.
 
     Returns:
-        float64 [L, 2, 3], px/s: the background's as it was, the others shifted.
+        float64 [L, 2, 3], px/s: of the background as it was, or none where its events are clearly
+        sharper at rest; the others shifted.
     """
     window, affine = found.window, found.affine.copy()
     events = window.events
@@ -37,30 +39,41 @@ def sharpen(found: Segmentation) -> np.ndarray:
     some = events[np.arange(0, len(events), step)]
     part = Segmentation(Window(some, window.start, window.end, window.stamp), found.labels, affine)
     labels = part.event_labels
-    image = np.empty(
-        (events.height // SCALES[-1] + 2) * (events.width // SCALES[-1] + 2), np.float32
-    )
-    for layer in range(FROM, len(affine)):
+    size = (events.width, events.height)
+    image = np.empty((size[0] // SCALES[-1] + 2) * (size[1] // SCALES[-1] + 2), np.float32)
+    for layer in range(len(affine)):
         mine = np.flatnonzero(labels == layer)
-        if len(mine) >= FEWEST:
-            shift = _climb(
-                some.x[mine], some.y[mine], some.t[mine], window.end, window.end - window.start,
-                affine[layer], events.width, events.height, SCALES, image,
-            )  # fmt: skip
-            affine[layer, :, 2] += np.array(shift) / window.duration
+        if len(mine) < FEWEST:
+            continue
+        x, y, t = some.x[mine], some.y[mine], some.t[mine]
+        at = _carried(x, y, t, window.start, window.end, affine[layer])
+        if layer > 0:
+            affine[layer, :, 2] += np.array(_climb(at, SCALES, *size, image)) / window.duration
+        else:
+            rest = _carried(x, y, t, window.start, window.end, np.zeros((2, 3)))
+            sharp, at_rest = (
+                _contrast(a, 0.0, 0.0, SCALES[-1], *size, image)[0] for a in (at, rest)
+            )
+            if at_rest > REST * sharp:
+                affine[layer] = 0
     return affine
 
 
 @numba.njit(nogil=True, cache=True)
-def _climb(x, y, t, end, span, motion, width, height, scales, image):  # type: ignore[no-untyped-def]
-    """Displacement (px over the window) to add to a layer's, uphill from none."""
-    a, b = motion[0], motion[1]
-    at = np.empty((len(t), 3), np.float32)  # x, y at the window's end; age, 0 to 1
+def _carried(x, y, t, start, end, motion):  # type: ignore[no-untyped-def]
+    """float32 [N, 3]: each event's place (px) at the window's end, and its age, 0 to 1."""
+    (a0, a1, a2), (b0, b1, b2) = motion[0], motion[1]
+    at = np.empty((len(t), 3), np.float32)
     for i in range(len(t)):
-        u, v = carry(
-            a[0], a[1], a[2], b[0], b[1], b[2], float(x[i]), float(y[i]), (end - t[i]) * 1e-9
-        )
-        at[i, 0], at[i, 1], at[i, 2] = u, v, (end - t[i]) / span
+        tau = (end - t[i]) * 1e-9
+        at[i, 0], at[i, 1] = carry(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
+        at[i, 2] = (end - t[i]) / (end - start)
+    return at
+
+
+@numba.njit(nogil=True, cache=True)
+def _climb(at, scales, width, height, image):  # type: ignore[no-untyped-def]
+    """Displacement (px over the window) to add to that of the events, uphill from none."""
     du, dv = 0.0, 0.0
     for scale in scales:
         best, gu, gv = _contrast(at, du, dv, scale, width, height, image)
