@@ -16,7 +16,9 @@ from faulty import PACKETS, SIZE, bases
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.inference.outputs import OUTPUTS
+from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.segmenter import Segmenter
+from evlayerseg_ros.inference.sharpen import sharpen
 from evlayerseg_ros.node.warm_up import warm_up
 
 def compiled():
@@ -33,9 +35,13 @@ for encoding, packets in PACKETS.items():
         windows += stream.push(encoding, *SIZE, base, data, 10**18 + base, k)
     assert len(windows) > 2
     for window in windows:
-        segmentation = segmenter(window)
-        for make in OUTPUTS.values():
-            make(window, segmentation)
+        found = segmenter(window)
+        moving = Segmentation(window, np.ones_like(found.labels), found.affine)
+        for segmentation in (found, Segmentation(window, moving.labels, sharpen(moving))):
+            for make in OUTPUTS.values():
+                make(window, segmentation)
+    segmenter.refine = True
+    segmenter(window)
 print(len(before), sorted(compiled() - before))
 """
 

@@ -6,8 +6,11 @@ import numpy as np
 
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.voxel import voxel_grid
 from evlayerseg_ros.inference.outputs import OUTPUTS
+from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.segmenter import Segmenter
+from evlayerseg_ros.inference.sharpen import sharpen
 
 
 def warm_up(segmenter: Segmenter, width: int, height: int) -> None:
@@ -26,6 +29,14 @@ def warm_up(segmenter: Segmenter, width: int, height: int) -> None:
         width, height,
     )  # fmt: skip
     window = Window(events, 0, int(events.t[-1]), int(events.t[-1]))
-    segmentation = segmenter(window)
-    for make in OUTPUTS.values():
-        make(window, segmentation)
+    found = segmenter(window)
+    # Whatever it found: the loops for what moves, and for what does not, have to be there.
+    still = np.zeros_like(found.affine)
+    moving = Segmentation(window, np.ones_like(found.labels), still)
+    for segmentation in (moving, Segmentation(window, np.zeros_like(found.labels), still)):
+        sharpen(segmentation)
+    if segmenter.info.voxel.layers:
+        voxel_grid(window, segmenter.info.voxel, None, still + 1)
+    for segmentation in (found, moving):
+        for make in OUTPUTS.values():
+            make(window, segmentation)
