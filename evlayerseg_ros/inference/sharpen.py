@@ -92,7 +92,8 @@ def _climb(at, scales, width, height, image):  # type: ignore[no-untyped-def]
     return du, dv
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+# Fast, but comparisons with a motion that is no number must stay what they are.
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
 def _contrast(at, du, dv, scale, width, height, image):  # type: ignore[no-untyped-def]
     """Sum of squares of the image of warped events, and its slope along the displacement."""
     columns, rows = width // scale + 1, height // scale + 1
