@@ -14,13 +14,13 @@ torch = pytest.importorskip("torch", reason="training is an extra")
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.inference.segmenter import Segmenter
 from evlayerseg_ros.model.affine import affine_field, pixel_grid
-from evlayerseg_ros.model.export import export, load_checkpoint
+from evlayerseg_ros.model.export import export, load_checkpoint, load_exported
 from evlayerseg_ros.model.layernet import LayerNet
 from evlayerseg_ros.training.losses import event_iou
 from evlayerseg_ros.training.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, write_preset
+from evlayerseg_ros.training.samples import clip_samples, cut_sample, to_tensors
 from evlayerseg_ros.training.scenes import KINDS, random_scene
 from evlayerseg_ros.training.simulator import simulate
-from evlayerseg_ros.training.stream import clip_samples, cut_sample, to_tensors
 from evlayerseg_ros.training.textures import TextureBank, image_files
 from evlayerseg_ros.training.train import PRESETS, losses_of, make_network, schedule, train
 
@@ -151,11 +151,16 @@ def test_a_checkpoint_becomes_a_model_and_a_start(tmp_path: Path) -> None:
     export(network, tmp_path / "mine.onnx", "mine", state["regime"], {"step": state["step"]})
     info = Segmenter.load(tmp_path / "mine.onnx").info
     assert (info.name, info.regime, info.training) == ("mine", "labels", {"step": 2})
-    again = train(tmp_path / "again", small(rate=0.0, decay=0.0), [], [], init=checkpoint)
-    for name, value in load_checkpoint(again)[1]["average"].items():
-        torch.testing.assert_close(value, state["average"][name])
+    kept, x = small(rate=0.0, decay=0.0), torch.rand(1, *LayerNet(width=160).voxel.shape(640, 480))
+    expected = load_checkpoint(checkpoint)[0](x)
+    for start in (checkpoint, tmp_path / "mine.onnx"):
+        again = load_checkpoint(train(tmp_path / "again", kept, [], [], init=start))[0]
+        for got, want in zip(again(x), expected, strict=True):
+            torch.testing.assert_close(got, want, atol=1e-3, rtol=1e-3)
     with pytest.raises(InputError, match="no weights of this network"):
         train(tmp_path / "other", small(widths=(4, 8, 8, 8)), [], [], init=checkpoint)
+    with pytest.raises(InputError, match="is not an exported LayerNet"):
+        load_exported(Path(__file__))
 
 
 def test_two_processes_learn_the_same_as_one(tmp_path: Path) -> None:

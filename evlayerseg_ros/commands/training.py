@@ -66,7 +66,11 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
     help="What teaches: the simulator's labels, sharpness alone, or the paper's network and loss.",
 )
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--init", type=options.PATH, help="Checkpoint whose weights to start from.")
+@click.option(
+    "--init",
+    type=options.PATH,
+    help="Start from a checkpoint, an exported ONNX file, or shipped weights (default).",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed instead of the preset's.")
 @click.option("--resume", is_flag=True, help="Go on from OUT/checkpoint.pt.")
 def train(

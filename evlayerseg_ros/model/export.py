@@ -19,7 +19,7 @@ from torch import nn
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.inference.segmenter import METADATA_KEY, ModelInfo
-from evlayerseg_ros.model.layernet import LayerNet, fold
+from evlayerseg_ros.model.layernet import LayerNet, StandardConv, fold
 from evlayerseg_ros.model.network import Network
 from evlayerseg_ros.model.paper import PaperNet
 
@@ -55,6 +55,37 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
     except Exception as error:  # unpickling fails in many ways, all meaning this
         raise InputError(f"{path} is not a checkpoint of `evlayerseg train` ({error}).") from error
     return network, state
+
+
+def load_exported(path: Path) -> LayerNet:
+    """The LayerNet that `export` wrote, ready to be trained on.
+
+    Raises:
+        InputError: the file is not an exported LayerNet.
+    """
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        text = {prop.key: prop.value for prop in model.metadata_props}[METADATA_KEY]
+        info = ModelInfo.from_json(text, str(path))
+        values = {
+            array.name.removeprefix("network."): torch.tensor(onnx.numpy_helper.to_array(array))
+            for array in model.graph.initializer
+        }
+        stages = ["stem.0", *(f"down.{i}.0.0" for i in range(3))]
+        widths = tuple(len(values[f"{stage}.bias"]) for stage in stages)
+        network = LayerNet(info.layers, info.voxel.bins, widths, info.voxel.width)
+        plain: dict[str, torch.Tensor] = {}
+        for name, module in network.named_modules():
+            if isinstance(module, StandardConv):
+                module.unfold(values[f"{name}.weight"], values[f"{name}.bias"])
+            elif isinstance(module, nn.Conv2d):
+                plain |= {f"{name}.{part}": values[f"{name}.{part}"] for part in ("weight", "bias")}
+        network.load_state_dict(plain, strict=False)
+    except InputError:
+        raise
+    except Exception as error:  # a broken or foreign file fails in many ways, all meaning this
+        raise InputError(f"{path} is not an exported LayerNet ({error}).") from error
+    return network
 
 
 def export(network: Network, out: Path, name: str, regime: str, training: dict[str, Any]) -> None:

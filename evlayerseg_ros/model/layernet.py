@@ -64,6 +64,14 @@ class StandardConv(nn.Module):
         conv.bias = nn.Parameter(self.bias.detach())
         return conv
 
+    @torch.no_grad()
+    def unfold(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        """Become the convolution with that weight and bias: the inverse of `fold`."""
+        norm = weight.square().sum((1, 2, 3), keepdim=True).sqrt()
+        self.weight.copy_(weight / norm.clamp(min=1e-12) * weight[0].numel() ** 0.5)
+        self.scale.copy_(norm / self.GAIN)
+        self.bias.copy_(bias)
+
 
 def fold(network: nn.Module) -> nn.Module:
     """Replace every StandardConv of a network, in place, by the plain convolution; returns it."""

@@ -8,6 +8,8 @@ from torch.nn import functional
 from evlayerseg_ros.model.affine import affine_field, pixel_grid
 from evlayerseg_ros.model.layernet import FLOW_STRIDE, MASK_STRIDE
 
+BORDER = 3  # steps of the mask on both sides of an object's edge, where most of its events are
+
 
 def true_motion(labels: torch.Tensor, displacement: torch.Tensor, stride: int) -> torch.Tensor:
     """float [B, 2, H/stride, W/stride]: displacement in cells of what is seen at each place."""
@@ -41,7 +43,12 @@ def supervised_loss(
     moving = (labels > 0).float()[:, None]
     seen = (voxel.sum(1, keepdim=True) > 0).float()
     target = functional.avg_pool2d(moving, MASK_STRIDE)
-    weight = 0.2 + functional.max_pool2d(seen, MASK_STRIDE)
+    reach = 2 * BORDER + 1
+    widest, narrowest = (
+        sign * functional.max_pool2d(sign * target, reach, 1, BORDER) for sign in (1, -1)
+    )
+    border = widest - narrowest
+    weight = 0.2 + functional.max_pool2d(seen, MASK_STRIDE) * (1 + border)
     logit = masks[:, 1:2] - masks[:, 0:1]
     entropy = functional.binary_cross_entropy_with_logits(logit, target, weight)
     answer = torch.sigmoid(logit)

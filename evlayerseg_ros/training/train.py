@@ -15,6 +15,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.inference.segmenter import find_model
+from evlayerseg_ros.model.export import load_exported
 from evlayerseg_ros.model.layernet import LayerNet
 from evlayerseg_ros.model.network import Network
 from evlayerseg_ros.model.paper import PaperNet, combined_flow
@@ -51,6 +53,7 @@ class Settings:
             simulates; a multiple of the number of processes that train.
         reuse: how often each simulated window is used.
         first: clips that each lane simulates before the first step.
+        per_clip: windows taken from each clip.
         validate: steps between validations.
         windows: windows of the validation set.
         seed: of everything random.
@@ -70,6 +73,7 @@ class Settings:
     lanes: int = 2
     reuse: float = 3
     first: int = 24
+    per_clip: int = 4
     validate: int = 250
     windows: int = 48
     seed: int = 0
@@ -123,7 +127,7 @@ def train(
         photos, cutouts: folders of images for the simulated scenes, beside the photographs that
             scikit-image ships and procedural textures.
         resume: go on from the checkpoint in `out` as if it had never stopped.
-        init: a checkpoint whose weights to start from.
+        init: a checkpoint, an exported LayerNet or the name of shipped weights to start from.
 
     Returns:
         The checkpoint's path.
@@ -218,15 +222,20 @@ class _Run:
         return self.here.mean(total.detach())
 
     def start_from(self, path: Path) -> None:
-        """Takes the weights of a checkpoint.
+        """Takes the weights of a checkpoint, or of an exported LayerNet.
 
         Raises:
             InputError: it is none of this network.
         """
         try:
-            weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
+            if path.suffix == ".onnx" or not path.exists():
+                weights = load_exported(find_model(path)).state_dict()
+            else:
+                weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
             self.network.load_state_dict(weights)
             self.average.load_state_dict(weights)
+        except InputError:
+            raise
         except Exception as error:  # unpickling fails in many ways, all meaning this
             raise InputError(f"{path} has no weights of this network ({error}).") from error
 
@@ -272,7 +281,7 @@ def _batches(
     events = 0 if settings.regime == "labels" else settings.events
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
-        first=settings.first, events=events,
+        settings.per_clip, settings.first, events=events,
     )  # fmt: skip
     # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
     loader = iter(

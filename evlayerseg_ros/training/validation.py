@@ -10,9 +10,9 @@ import torch
 from evlayerseg_ros.inference.segmenter import cells_to_px
 from evlayerseg_ros.model.network import Network
 from evlayerseg_ros.training.losses import event_iou
+from evlayerseg_ros.training.samples import Sample, cut_sample, to_tensors
 from evlayerseg_ros.training.scenes import random_scene
 from evlayerseg_ros.training.simulator import simulate
-from evlayerseg_ros.training.stream import Sample, cut_sample, to_tensors
 from evlayerseg_ros.training.textures import TextureBank
 
 
