@@ -67,9 +67,11 @@ class StandardConv(nn.Module):
     @torch.no_grad()
     def unfold(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         """Become the convolution with that weight and bias: the inverse of `fold`."""
-        norm = weight.square().sum((1, 2, 3), keepdim=True).sqrt()
+        norm = torch.linalg.vector_norm(weight, dim=(1, 2, 3), keepdim=True)
         self.weight.copy_(weight / norm.clamp(min=1e-12) * weight[0].numel() ** 0.5)
-        self.scale.copy_(norm / self.GAIN)
+        self.scale.fill_(1)
+        unit = torch.linalg.vector_norm(self.filters(), dim=(1, 2, 3), keepdim=True)
+        self.scale.copy_(norm / unit.clamp(min=1e-12))
         self.bias.copy_(bias)
 
 
