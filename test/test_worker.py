@@ -187,6 +187,24 @@ def test_a_network_that_is_too_slow_gets_the_newest_window(make):
     assert (counters.packets_dropped, slow.worker.backlog) == (0, 0)
 
 
+def test_a_camera_that_stutters_has_its_window_cut_and_counted(make):
+    """What came before and after the silence is one window more than without it."""
+    slow, sent = make(), recorded(10)
+    slow.free("decode", "segment")
+    for packet in sent[:5]:
+        slow.put(packet)
+    slow.until_decoded(5)
+    before = len(offline(sent[:5]))
+    slow.now += 10
+    slow.until(lambda: len(slow.masks) == before)
+    assert slow.worker.counters.windows_cut == 1
+    slow.now -= 10
+    for packet in sent[5:]:
+        slow.put(packet)
+    slow.until_decoded(10)
+    assert slow.worker.counters.windows_cut == 1
+
+
 def test_no_more_windows_wait_than_asked_for(make):
     slow, sent = make(max_windows=3, max_wait=60.0), recorded(200)
     slow.free("decode")

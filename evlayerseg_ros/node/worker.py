@@ -40,6 +40,8 @@ class Counters:
         packets_dropped: packets that waited too long to be decoded; the oldest go.
         windows_dropped: windows that waited too long for the network; the oldest go.
         windows_idle: windows that nobody wanted, so that they were not segmented.
+        windows_cut: windows closed early since no packet came for long; if the rest of one comes
+            after all (a camera or network that stuttered), it is a window more.
         windows_done: windows segmented and published.
         failures: windows or packets that raised what they should not.
     """
@@ -47,6 +49,7 @@ class Counters:
     packets_dropped: int = 0
     windows_dropped: int = 0
     windows_idle: int = 0
+    windows_cut: int = 0
     windows_done: int = 0
     failures: int = 0
 
@@ -188,7 +191,9 @@ class Worker:
             self._take(item)
         elif self._open and self._clock() >= self._deadline():
             self._open = False
-            self._add(self.stream.flush(), self._clock())
+            windows = self.stream.flush()
+            self.counters.windows_cut += len(windows)
+            self._add(windows, self._clock())
 
     def _forget(self) -> None:
         self.stream.reset()
