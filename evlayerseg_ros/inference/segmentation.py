@@ -31,6 +31,15 @@ class Segmentation:
     labels: np.ndarray
     affine: np.ndarray
 
+    def thinned(self, events: int) -> Segmentation:
+        """The same of every n-th event only, so that there are at most that many."""
+        window = self.window
+        some = window.events[
+            np.arange(0, len(window.events), -(-len(window.events) // events) or 1)
+        ]
+        window = Window(some, window.start, window.end, window.stamp)
+        return Segmentation(window, self.labels, self.affine)
+
     @cached_property
     def event_labels(self) -> np.ndarray:
         """uint8 [N]: label of each event: the front-most layer that carries it into its mask."""

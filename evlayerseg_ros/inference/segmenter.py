@@ -17,6 +17,7 @@ import onnxruntime
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
+from evlayerseg_ros.inference.outline import snap
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.sharpen import sharpen
 
@@ -195,6 +196,8 @@ class Segmenter:
         result = self._look(window, None)
         if self.refine and self.info.voxel.layers:
             result = self._look(window, result.affine)
+        if self.info.voxel.layers:
+            result = Segmentation(window, snap(result), result.affine)
         if self.info.background == "most_events":
             return most_events_first(result)
         return result

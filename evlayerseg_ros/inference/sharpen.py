@@ -12,7 +12,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.warp import carry
 from evlayerseg_ros.inference.segmentation import Segmentation
 
@@ -34,12 +33,9 @@ def sharpen(found: Segmentation) -> np.ndarray:
         sharper at rest; the others shifted.
     """
     window, affine = found.window, found.affine.copy()
-    events = window.events
-    step = -(-len(events) // EVENTS)
-    some = events[np.arange(0, len(events), step)]
-    part = Segmentation(Window(some, window.start, window.end, window.stamp), found.labels, affine)
-    labels = part.event_labels
-    size = (events.width, events.height)
+    part = found.thinned(EVENTS)
+    some, labels = part.window.events, part.event_labels
+    size = (some.width, some.height)
     image = np.empty((size[0] // SCALES[-1] + 2) * (size[1] // SCALES[-1] + 2), np.float32)
     for layer in range(len(affine)):
         mine = np.flatnonzero(labels == layer)

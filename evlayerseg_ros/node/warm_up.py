@@ -7,6 +7,7 @@ import numpy as np
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import voxel_grid
+from evlayerseg_ros.inference.outline import snap
 from evlayerseg_ros.inference.outputs import OUTPUTS
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.segmenter import Segmenter
@@ -35,6 +36,7 @@ def warm_up(segmenter: Segmenter, width: int, height: int) -> None:
     moving = Segmentation(window, np.ones_like(found.labels), still)
     for segmentation in (moving, Segmentation(window, np.zeros_like(found.labels), still)):
         sharpen(segmentation)
+        snap(segmentation)
     if segmenter.info.voxel.layers:
         voxel_grid(window, segmenter.info.voxel, None, still + 1)
     for segmentation in (found, moving):
