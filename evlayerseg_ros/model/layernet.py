@@ -128,7 +128,7 @@ class LayerNet(Network):
         self,
         layers: int = 2,
         bins: int = 5,
-        widths: tuple[int, ...] = (16, 32, 64, 112),
+        widths: tuple[int, ...] = (32, 32, 64, 112),
         width: int = 320,
     ) -> None:
         super().__init__()

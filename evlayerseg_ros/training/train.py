@@ -61,7 +61,7 @@ class Settings:
 
     regime: str = "labels"
     width: int = 320
-    widths: tuple[int, ...] = (16, 32, 64, 112)
+    widths: tuple[int, ...] = (32, 32, 64, 112)
     steps: int = 6000
     batch: int = 16
     rate: float = 2e-3
