@@ -10,6 +10,8 @@ eaux", 1991).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numba
 import numpy as np
@@ -20,6 +22,7 @@ from evlayerseg_ros.inference.segmentation import Segmentation
 # px on a sensor 640 px wide:
 CORE = 16.0  # distance from the mask's border of what surely belongs to it
 APART = 7.0  # distance from the mask of what surely does not
+EDGE = 2.0  # distance from the outline of events that make it
 BLUR = 1.5  # standard deviation of the blur that closes gaps in the outline
 CORE_SHARE = 0.6  # of the largest distance from the border: the core of a small mask
 COUNT = 20  # grey levels of one event; 12 are the highest crest
@@ -29,18 +32,15 @@ ALONE = 0.04
 EVENTS = 10_000  # looked at for that
 
 
-def snap(found: Segmentation) -> np.ndarray:
-    """The labels, with each moving layer's border on the outline that its events draw.
+def snap(found: Segmentation) -> Segmentation:
+    """The same layers, with each moving one's border on the outline that its events draw.
 
     Args:
         found: a window's layers.
-
-    Returns:
-        uint8 [H, W], labels.
     """
+    if not found.labels.any():
+        return found
     labels = found.labels.copy()
-    if not labels.any():
-        return labels
     scale = labels.shape[1] / 640
     margin = int(APART * scale) + 2
     dense = _density(found)
@@ -57,7 +57,7 @@ def snap(found: Segmentation) -> np.ndarray:
         here = labels[part]
         here[(here == layer) & ~grown] = 0
         here[(here == 0) & grown] = layer
-    return labels
+    return replace(found, labels=labels, margin=round(EDGE * scale))
 
 
 def _density(found: Segmentation) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+import cv2
 import numba
 import numpy as np
 
@@ -25,11 +26,14 @@ class Segmentation:
         labels: uint8 [H, W], label per pixel at window.end: 0 background (what moves with the
             camera), 1.. moving layers.
         affine: float64 [L, 2, 3], velocity of each label, px/s.
+        margin: px around a mask in which events still belong to it: those of an edge fall on both
+            of its sides.
     """
 
     window: Window
     labels: np.ndarray
     affine: np.ndarray
+    margin: int = 0
 
     def thinned(self, events: int) -> Segmentation:
         """The same of every n-th event only, so that there are at most that many."""
@@ -38,17 +42,18 @@ class Segmentation:
             np.arange(0, len(window.events), -(-len(window.events) // events) or 1)
         ]
         window = Window(some, window.start, window.end, window.stamp)
-        return Segmentation(window, self.labels, self.affine)
+        return replace(self, window=window)
 
     @cached_property
     def event_labels(self) -> np.ndarray:
-        """uint8 [N]: label of each event: the front-most layer that carries it into its mask."""
+        """uint8 [N]: label of each event: the front-most layer that carries it to its mask."""
         events = self.window.events
         out = np.zeros(len(events), np.uint8)
         if len(events) and self.labels.any():
-            _label_events(
-                events.x, events.y, events.t, self.window.end, self.affine, self.labels, out
-            )
+            side = 2 * self.margin + 1
+            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+            reach = cv2.dilate(self.labels, disc) if self.margin else self.labels
+            _label_events(events.x, events.y, events.t, self.window.end, self.affine, reach, out)
         return out
 
     @cached_property

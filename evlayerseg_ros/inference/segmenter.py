@@ -197,7 +197,7 @@ class Segmenter:
         if self.refine and self.info.voxel.layers:
             result = self._look(window, result.affine)
         if self.info.voxel.layers:
-            result = Segmentation(window, snap(result), result.affine)
+            result = snap(result)
         if self.info.background == "most_events":
             return most_events_first(result)
         return result

@@ -1,0 +1,89 @@
+"""tools/ablate.py RECORDING.npz..: what each step after the network brings, where truth is known.
+
+Every line adds a step to the line above it, with the same weights and windows. The last two are
+told what no robot knows: what more could be had from better motions alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from evlayerseg_ros.evaluation.evaluate import evaluate_sequence
+from evlayerseg_ros.evaluation.truth import load_truth
+from evlayerseg_ros.evaluation.windows import Length, events_of
+from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.inference import segmenter as rooms
+from evlayerseg_ros.inference.outline import snap
+from evlayerseg_ros.inference.segmentation import Segmentation
+from evlayerseg_ros.inference.segmenter import Segmenter
+from evlayerseg_ros.recordings.readers import open_recording
+
+COLUMNS = ("iou", "dr", "event_iou", "flow_error_background", "flow_error_object")
+
+
+def steps(segmenter: Segmenter, truth: Callable[[Window], np.ndarray]) -> dict[str, Callable]:
+    """What is compared: a function from a window to its segmentation, by name."""
+    sharpen, look = rooms.sharpen, segmenter._look
+
+    def network(window: Window) -> Segmentation:
+        rooms.sharpen = lambda found: found.affine
+        try:
+            return look(window, None)
+        finally:
+            rooms.sharpen = sharpen
+
+    def twice(window: Window) -> Segmentation:
+        return look(window, look(window, None).affine)
+
+    return {
+        "network": network,
+        "+ motions sharpened": lambda window: look(window, None),
+        "+ outline (`--no-refine`)": lambda window: snap(look(window, None)),
+        "+ second look, without outline": twice,
+        "+ outline (`--refine`)": lambda window: snap(twice(window)),
+        "second look told the true motions": lambda window: look(window, truth(window)),
+        "the same + outline": lambda window: snap(look(window, truth(window))),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recordings", nargs="+", type=Path)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--window-events", type=int, default=50_000)
+    options = parser.parse_args()
+    segmenter = Segmenter.load(options.model)
+    means: dict[str, list[list[float]]] = {}
+    for path in tqdm(options.recordings, unit="sequence", disable=None):
+        truth = load_truth(None, path)
+        if truth is None or truth.affine is None:
+            parser.error(
+                f"{path} has no masks and motions inside, as `evlayerseg simulate` writes."
+            )
+
+        def true(window: Window, truth=truth) -> np.ndarray:
+            return truth.affine_at(np.array([window.end]))[0][: segmenter.info.layers]
+
+        for name, step in steps(segmenter, true).items():
+            with open_recording(path) as opened:
+                length = Length(options.window_events)
+                scores = evaluate_sequence(path.stem, events_of(opened), truth, step, length)
+            mean = scores.mean()
+            means.setdefault(name, []).append([mean[column] for column in COLUMNS])
+    print("| |", " | ".join(COLUMNS), "|")
+    print("|---" * (len(COLUMNS) + 1) + "|")
+    for name, rows in means.items():
+        values = np.array(rows)
+        shown = [*np.nanmean(values[:, :3], 0), *np.nanmedian(values[:, 3:], 0)]
+        print(f"| {name} |", " | ".join(f"{value:.3f}" for value in shown), "|")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
