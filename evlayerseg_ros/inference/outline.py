@@ -28,7 +28,7 @@ CORE_SHARE = 0.6  # of the largest distance from the border: the core of a small
 COUNT = 20  # grey levels of one event; 12 are the highest crest
 # Where the background has hardly any events (share of the layer's per pixel), as before a camera
 # that stands still, nothing is to be cut off the network's mask, and textures would mislead.
-ALONE = 0.04
+ALONE = 0.06
 EVENTS = 10_000  # looked at for that
 
 
