@@ -59,7 +59,7 @@ def motions(layers: int = 2) -> np.ndarray:
 @pytest.mark.parametrize("grown", [3, 6, 9])
 def test_a_fat_mask_becomes_the_star_that_the_events_draw(grown: int) -> None:
     star, fat = filled(STAR), filled(STAR, grown)
-    found = snap(Segmentation(scene(30_000), fat, motions()))
+    found = snap(Segmentation(scene(60_000), fat, motions()))
     assert iou(found.labels, star) > max(0.93, iou(fat, star))
     assert (found.event_labels == 1)[found.window.events.p == 1].mean() > 0.95
 
@@ -67,7 +67,7 @@ def test_a_fat_mask_becomes_the_star_that_the_events_draw(grown: int) -> None:
 def test_other_layers_stay_what_they_are() -> None:
     labels = filled(STAR, 6)
     labels[:60, :60] = 2  # without an outline: something of it stays
-    found = snap(Segmentation(scene(30_000), labels, motions(3))).labels
+    found = snap(Segmentation(scene(60_000), labels, motions(3))).labels
     assert iou(found == 1, filled(STAR) > 0) > 0.9
     assert set(np.unique(found)) == {0, 1, 2}
 
