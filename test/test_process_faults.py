@@ -125,7 +125,10 @@ def here(*namespaces, **overrides):
     """SegmentNodes in this process, spun by a thread; `overrides` are parameters, _ for a dot."""
     context = rclpy.Context()
     rclpy.init(context=context)
-    settings = {"threads": 1, "max_backlog_windows": 1000, "max_wait_ms": 6e4, "autostart": False}
+    settings = {
+        "threads": 1, "autostart": False, "max_backlog_windows": 1000, "max_wait_ms": 6e4,
+        "qos.events_reliability": "reliable", "qos.events_depth": 1000, "qos.output_depth": 1000,
+    }  # fmt: skip
     chosen = [Parameter(name, value=v) for name, v in (settings | overrides).items()]
     nodes = [
         SegmentNode(namespace=namespace, context=context, parameter_overrides=chosen)
