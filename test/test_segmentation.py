@@ -6,7 +6,6 @@ import pytest
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.segmenter import cells_to_px, most_events_first, upsample_labels
-from evlayerseg_ros.inference.sharpen import sharpen
 
 W, H = 64, 48
 END = 100_000_000  # ns; a window of 0.1 s
@@ -119,15 +118,3 @@ def test_layer_with_most_events_becomes_the_background() -> None:
 @pytest.mark.parametrize("t", [0, END])
 def test_empty_mask_stays_empty(t: int) -> None:
     assert not segmentation(np.zeros((H, W), np.uint8), [REST, RIGHT]).labels_at(t).any()
-
-
-@pytest.mark.parametrize("wild", [np.nan, np.inf, -1e30, 1e12])
-def test_sharpening_survives_a_motion_that_is_none(wild: float) -> None:
-    rng = np.random.default_rng(0)
-    t = np.sort(rng.integers(0, 10**7, 2000))
-    x, y, p = rng.integers(0, 64, 2000), rng.integers(0, 48, 2000), rng.integers(0, 2, 2000)
-    events = Events.from_arrays(x, y, t, p, 64, 48)
-    window = Window(events, 0, 10**7, 10**7)
-    for label in (0, 1):
-        found = Segmentation(window, np.full((48, 64), label, np.uint8), np.full((2, 2, 3), wild))
-        assert sharpen(found).shape == (2, 2, 3)

@@ -1,14 +1,17 @@
-"""Contrast maximisation at run time: shift each moving layer's motion until its events are sharp.
+"""Contrast maximisation at run time: move each layer until its events are sharp.
 
 The network's answer is the start; a few steps uphill follow on the sum of squared counts in the
-image of warped events, from coarse to fine (Gallego et al., CVPR 2018 and 2019). Only the layer's
-translation is free: its deformation would rather pull all events together (event collapse, Shiba et
-al., Sensors 2022), and a background that fills the image gains nothing. A background whose
+image of warped events, from coarse to fine (Gallego et al., CVPR 2018 and 2019). A moving layer is
+only shifted: its deformation would rather pull all its events together (event collapse, Shiba et
+al., Sensors 2022). The background fills the image and may deform a little. A background whose
 events are clearly sharper where they happened stands still, whatever the network says.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numba
 import numpy as np
 
@@ -17,9 +20,16 @@ from evlayerseg_ros.inference.segmentation import Segmentation
 
 EVENTS = 10_000  # looked at; more do not make it better
 FEWEST = 100  # of a layer
-SCALES = (8, 4, 2)  # px per pixel of the image of warped events, one after the other
-STEPS = 12  # at each scale
+STEPS = 8  # at each scale
 REST = 1.05  # how many times sharper at rest a background must be to be taken for still
+MARGIN = 15  # px of 640 around moving layers in which no event is taken for the background's
+# px per pixel of the images of warped events, one after the other
+SCALES = (8.0, 4.0, 2.0)
+BACKGROUND_SCALES = (4.0, 2.0)
+# What a squared px away from the network's answer costs, in logarithms of contrast: of the shift,
+# and of the deformation at half the image's width. FREE costs nothing, FIXED cannot move.
+FREE, FIXED = 0.0, np.inf
+BACKGROUND_TIE = (0.0003, 0.003)
 
 
 def sharpen(found: Segmentation) -> np.ndarray:
@@ -29,30 +39,68 @@ def sharpen(found: Segmentation) -> np.ndarray:
         found: a window's layers.
 
     Returns:
-        float64 [L, 2, 3], px/s: of the background as it was, or none where its events are clearly
-        sharper at rest; the others shifted.
+        float64 [L, 2, 3], px/s: moving layers shifted; the background's motion improved, or none
+        where its events are clearly sharper at rest.
     """
-    window, affine = found.window, found.affine.copy()
+    affine = found.affine.copy()
     part = found.thinned(EVENTS)
-    some, labels = part.window.events, part.event_labels
-    size = (some.width, some.height)
-    image = np.empty((size[0] // SCALES[-1] + 2) * (size[1] // SCALES[-1] + 2), np.float32)
-    for layer in range(len(affine)):
+    labels = part.event_labels
+    for layer in range(1, len(affine)):
         mine = np.flatnonzero(labels == layer)
-        if len(mine) < FEWEST:
-            continue
-        x, y, t = some.x[mine], some.y[mine], some.t[mine]
-        at = _carried(x, y, t, window.start, window.end, affine[layer])
-        if layer > 0:
-            affine[layer, :, 2] += np.array(_climb(at, SCALES, *size, image)) / window.duration
+        if len(mine) >= FEWEST:
+            affine[layer] += _climb(part, mine, affine[layer], SCALES, FREE, FIXED)
+    side = 2 * round(MARGIN * found.labels.shape[1] / 640) + 1
+    grown = replace(part, labels=cv2.dilate(found.labels, np.ones((side, side), np.uint8)))
+    mine = np.flatnonzero(grown.event_labels == 0)
+    if len(mine) >= FEWEST:
+        if _stands_still(part, mine):
+            affine[0] = 0
         else:
-            rest = _carried(x, y, t, window.start, window.end, np.zeros((2, 3)))
-            sharp, at_rest = (
-                _contrast(a, 0.0, 0.0, SCALES[-1], *size, image)[0] for a in (at, rest)
-            )
-            if at_rest > REST * sharp:
-                affine[layer] = 0
+            affine[0] += _climb(part, mine, affine[0], BACKGROUND_SCALES, *BACKGROUND_TIE)
     return affine
+
+
+def _stands_still(found: Segmentation, mine: np.ndarray) -> bool:
+    """Whether the background's events, those at `mine`, are clearly sharper where they happened."""
+    none = np.zeros(6)
+    moved, at_rest = (
+        _contrast(_carried_by(found, mine, motion), none, SCALES[-1], *_frame(found))[0]
+        for motion in (found.affine[0], np.zeros((2, 3)))
+    )
+    return bool(at_rest > REST * moved)
+
+
+def _climb(
+    found: Segmentation, mine: np.ndarray, motion: np.ndarray, scales: tuple[float, ...],
+    tie: float, stiff: float,
+) -> np.ndarray:  # fmt: skip
+    """float64 [2, 3], px/s: what to add to a motion to make the events at `mine` sharp.
+
+    Args:
+        found: a window's layers.
+        mine: indices of a layer's events.
+        motion: float64 [2, 3], px/s.
+        scales: px per pixel, of one image after the other.
+        tie, stiff: what the shift and the deformation cost, see FREE and FIXED.
+    """
+    frame = _frame(found)
+    at = _carried_by(found, mine, motion)
+    shift = _uphill(at, np.array(scales), tie, stiff, *frame)
+    half, middle = frame[0] / 2, np.array(frame[:2]) / 2
+    linear = shift[:, 1:] / half
+    return np.column_stack((linear, shift[:, 0] - linear @ middle)) / found.window.duration
+
+
+def _carried_by(found: Segmentation, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    window, some = found.window, found.window.events
+    return _carried(some.x[mine], some.y[mine], some.t[mine], window.start, window.end, motion)
+
+
+def _frame(found: Segmentation) -> tuple[int, int, np.ndarray]:
+    """Width and height of the sensor, and room for the largest image of warped events."""
+    height, width = found.labels.shape
+    scale = int(min(SCALES))
+    return width, height, np.empty((width // scale + 2) * (height // scale + 2), np.float32)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -68,36 +116,54 @@ def _carried(x, y, t, start, end, motion):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _climb(at, scales, width, height, image):  # type: ignore[no-untyped-def]
-    """Displacement (px over the window) to add to that of the events, uphill from none."""
-    du, dv = 0.0, 0.0
+def _uphill(at, scales, tie, stiff, width, height, image):  # type: ignore[no-untyped-def]
+    """float64 [2, 3]: displacement over the window to add to that of the events, from none.
+
+    Rows u and v (px): at the middle of the image, and how it changes from there to the right and to
+    below by half the image's width.
+    """
+    cost = np.array([tie, stiff, stiff, tie, stiff, stiff])
+    free = np.isfinite(cost)
+    cost = np.where(free, cost, 0.0)
+    moved = np.zeros(6)
     for scale in scales:
-        best, gu, gv = _contrast(at, du, dv, scale, width, height, image)
+        start, slope = _contrast(at, moved, scale, width, height, image)
+        if not start > 0:
+            break
+        best = -(cost * moved * moved).sum()
+        slope = free * slope / start - 2 * cost * moved
         step = 0.75 * scale
         for _ in range(STEPS):
-            slope = (gu * gu + gv * gv) ** 0.5
-            if slope == 0 or step < 0.05 * scale:
+            steepness = np.sqrt((slope * slope).sum())
+            if not steepness > 0 or step < 0.05 * scale:
                 break
-            u, v = du + step * gu / slope, dv + step * gv / slope
-            value, next_gu, next_gv = _contrast(at, u, v, scale, width, height, image)
+            there = moved + step * slope / steepness
+            contrast, next_slope = _contrast(at, there, scale, width, height, image)
+            value = np.log(max(contrast, 1e-9) / start) - (cost * there * there).sum()
             if value > best:
-                du, dv, best, gu, gv = u, v, value, next_gu, next_gv
+                moved, best = there, value
+                slope = free * next_slope / contrast - 2 * cost * moved
                 step *= 1.3
             else:
                 step *= 0.4
-    return du, dv
+    return moved.reshape(2, 3)
 
 
 # Fast, but comparisons with a motion that is no number must stay what they are.
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
-def _contrast(at, du, dv, scale, width, height, image):  # type: ignore[no-untyped-def]
+def _contrast(at, moved, scale, width, height, image):  # type: ignore[no-untyped-def]
     """Sum of squares of the image of warped events, and its slope along the displacement."""
-    columns, rows = width // scale + 1, height // scale + 1
+    columns, rows = int(width // scale) + 1, int(height // scale) + 1
     used = image[: columns * rows]
     used[:] = 0
-    one = np.float32(1)
+    one, half, per_px = np.float32(1), width / 2, 1 / scale
+    u0, u1, u2, v0, v1, v2 = moved
+    u1, u2, v1, v2 = u1 / half, u2 / half, v1 / half, v2 / half
+    u0, v0 = u0 - u1 * half - u2 * height / 2, v0 - v1 * half - v2 * height / 2
     for i in range(len(at)):
-        u, v = (at[i, 0] + at[i, 2] * du) / scale, (at[i, 1] + at[i, 2] * dv) / scale
+        x, y, age = at[i, 0], at[i, 1], at[i, 2]
+        u = (x + age * (u0 + u1 * x + u2 * y)) * per_px
+        v = (y + age * (v0 + v1 * x + v2 * y)) * per_px
         if not (0 <= u < columns - 1 and 0 <= v < rows - 1):
             continue
         j, k = int(u), int(v)
@@ -107,15 +173,29 @@ def _contrast(at, du, dv, scale, width, height, image):  # type: ignore[no-untyp
         used[here + 1] += fu * (one - fv)
         used[here + columns] += (one - fu) * fv
         used[here + columns + 1] += fu * fv
-    gu, gv = 0.0, 0.0
+    slope = np.zeros(6)
     for i in range(len(at)):
-        u, v = (at[i, 0] + at[i, 2] * du) / scale, (at[i, 1] + at[i, 2] * dv) / scale
+        x, y, age = at[i, 0], at[i, 1], at[i, 2]
+        u = (x + age * (u0 + u1 * x + u2 * y)) * per_px
+        v = (y + age * (v0 + v1 * x + v2 * y)) * per_px
         if not (0 <= u < columns - 1 and 0 <= v < rows - 1):
             continue
         j, k = int(u), int(v)
         fu, fv = np.float32(u - j), np.float32(v - k)
         here = k * columns + j
         n, e, s, se = used[here], used[here + 1], used[here + columns], used[here + columns + 1]
-        gu += at[i, 2] * ((e - n) * (one - fv) + (se - s) * fv)
-        gv += at[i, 2] * ((s - n) * (one - fu) + (se - e) * fu)
-    return (used * used).sum(), gu, gv
+        across = age * ((e - n) * (one - fv) + (se - s) * fv)
+        down = age * ((s - n) * (one - fu) + (se - e) * fu)
+        slope[0] += across
+        slope[1] += across * x
+        slope[2] += across * y
+        slope[3] += down
+        slope[4] += down * x
+        slope[5] += down * y
+    for row in (0, 3):  # from sums of x and y to those of the way from the middle
+        slope[row + 1] = slope[row + 1] / half - slope[row]
+        slope[row + 2] = (slope[row + 2] - slope[row] * height / 2) / half
+    contrast = np.float32(0)
+    for i in range(len(used)):
+        contrast += used[i] * used[i]
+    return float(contrast), slope * (2 * per_px)
