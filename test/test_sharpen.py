@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from evlayerseg_ros.events import Events, Window
+from evlayerseg_ros.inference.merge import merge
 from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.sharpen import _contrast, sharpen
+from evlayerseg_ros.inference.sharpen import contrast, sharpen
 
 W, H = 320, 240
 END = 50_000_000  # ns
@@ -71,23 +72,43 @@ def test_a_background_that_stands_still_is_told_so() -> None:
     np.testing.assert_array_equal(better[0], FLAT)
 
 
+def test_only_what_moves_on_its_own_is_a_layer() -> None:
+    window, labels = scene(np.random.default_rng(2))
+    found = Segmentation(window, labels, np.stack((CAMERA, OBJECT)) / SECONDS)
+    assert merge(found) is found
+    # A part of the background, said to move by another 2 px:
+    labels = np.roll(labels, 100, axis=1)
+    off = CAMERA + np.array([[0, 0, 2.0], [0, 0, 0]])
+    taken = Segmentation(window, labels, np.stack((CAMERA, off)) / SECONDS)
+    assert not merge(taken).labels.any()
+
+
+def test_what_moves_before_a_camera_at_rest_is_kept() -> None:
+    window, labels = scene(np.random.default_rng(2))
+    mine = Segmentation(window, labels, np.stack((CAMERA, OBJECT)) / SECONDS).event_labels == 1
+    alone = Window(window.events[np.flatnonzero(mine)], 0, END, END)
+    slow = OBJECT * 0.9  # sharp along neither
+    found = Segmentation(alone, labels, np.stack((FLAT, slow)) / SECONDS)
+    assert merge(found) is found
+
+
 @pytest.mark.parametrize("scale", [2.0, 8.0])
-def test_the_slope_is_that_of_the_contrast(scale: float) -> None:
+def test_the_slope_is_that_of_thecontrast(scale: float) -> None:
     rng = np.random.default_rng(3)
     age = rng.random(20_000)  # of an edge that turns and was carried too far
     x, y = rng.normal(160, 3, 20_000) + 20 * age, rng.uniform(60, 180, 20_000)
     at = np.column_stack((x + 0.1 * y, y - 0.1 * x, age))
     image = np.empty(W * H, np.float32)
 
-    def contrast(moved: np.ndarray) -> tuple[float, np.ndarray]:
-        return _contrast(at.astype(np.float32), moved, scale, W, H, image)
+    def at_scale(moved: np.ndarray) -> tuple[float, np.ndarray]:
+        return contrast(at.astype(np.float32), moved, scale, W, H, image)
 
     here = np.array([2.0, 1.0, -1.0, -3.0, 0.5, 1.5])
-    slope = contrast(here)[1]
+    slope = at_scale(here)[1]
     for i in range(6):
         step = np.zeros(6)
         step[i] = 0.02
-        by_difference = (contrast(here + step)[0] - contrast(here - step)[0]) / 0.04
+        by_difference = (at_scale(here + step)[0] - at_scale(here - step)[0]) / 0.04
         assert slope[i] == pytest.approx(by_difference, rel=0.02, abs=0.02 * np.abs(slope).max())
 
 
@@ -101,3 +122,4 @@ def test_a_motion_that_is_none_is_survived(wild: float) -> None:
     for label in (0, 1):
         found = Segmentation(window, np.full((48, 64), label, np.uint8), np.full((2, 2, 3), wild))
         assert sharpen(found).shape == (2, 2, 3)
+        assert merge(found).labels.shape == (48, 64)

@@ -17,6 +17,7 @@ import onnxruntime
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
+from evlayerseg_ros.inference.merge import merge
 from evlayerseg_ros.inference.outline import snap
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.sharpen import sharpen
@@ -197,7 +198,7 @@ class Segmenter:
         if self.refine and self.info.voxel.layers:
             result = self._look(window, result.affine)
         if self.info.voxel.layers:
-            result = snap(result)
+            result = snap(merge(result))
         if self.info.background == "most_events":
             return most_events_first(result)
         return result

@@ -64,7 +64,7 @@ def _stands_still(found: Segmentation, mine: np.ndarray) -> bool:
     """Whether the background's events, those at `mine`, are clearly sharper where they happened."""
     none = np.zeros(6)
     moved, at_rest = (
-        _contrast(_carried_by(found, mine, motion), none, SCALES[-1], *_frame(found))[0]
+        contrast(carried_by(found, mine, motion), none, SCALES[-1], *frame_of(found))[0]
         for motion in (found.affine[0], np.zeros((2, 3)))
     )
     return bool(at_rest > REST * moved)
@@ -83,20 +83,21 @@ def _climb(
         scales: px per pixel, of one image after the other.
         tie, stiff: what the shift and the deformation cost, see FREE and FIXED.
     """
-    frame = _frame(found)
-    at = _carried_by(found, mine, motion)
+    frame = frame_of(found)
+    at = carried_by(found, mine, motion)
     shift = _uphill(at, np.array(scales), tie, stiff, *frame)
     half, middle = frame[0] / 2, np.array(frame[:2]) / 2
     linear = shift[:, 1:] / half
     return np.column_stack((linear, shift[:, 0] - linear @ middle)) / found.window.duration
 
 
-def _carried_by(found: Segmentation, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:
+def carried_by(found: Segmentation, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """float32 [N, 3]: place (px) at the window's end and age (0 to 1) of the events at `mine`."""
     window, some = found.window, found.window.events
     return _carried(some.x[mine], some.y[mine], some.t[mine], window.start, window.end, motion)
 
 
-def _frame(found: Segmentation) -> tuple[int, int, np.ndarray]:
+def frame_of(found: Segmentation) -> tuple[int, int, np.ndarray]:
     """Width and height of the sensor, and room for the largest image of warped events."""
     height, width = found.labels.shape
     scale = int(min(SCALES))
@@ -127,7 +128,7 @@ def _uphill(at, scales, tie, stiff, width, height, image):  # type: ignore[no-un
     cost = np.where(free, cost, 0.0)
     moved = np.zeros(6)
     for scale in scales:
-        start, slope = _contrast(at, moved, scale, width, height, image)
+        start, slope = contrast(at, moved, scale, width, height, image)
         if not start > 0:
             break
         best = -(cost * moved * moved).sum()
@@ -138,11 +139,11 @@ def _uphill(at, scales, tie, stiff, width, height, image):  # type: ignore[no-un
             if not steepness > 0 or step < 0.05 * scale:
                 break
             there = moved + step * slope / steepness
-            contrast, next_slope = _contrast(at, there, scale, width, height, image)
-            value = np.log(max(contrast, 1e-9) / start) - (cost * there * there).sum()
+            sharp, next_slope = contrast(at, there, scale, width, height, image)
+            value = np.log(max(sharp, 1e-9) / start) - (cost * there * there).sum()
             if value > best:
                 moved, best = there, value
-                slope = free * next_slope / contrast - 2 * cost * moved
+                slope = free * next_slope / sharp - 2 * cost * moved
                 step *= 1.3
             else:
                 step *= 0.4
@@ -151,7 +152,7 @@ def _uphill(at, scales, tie, stiff, width, height, image):  # type: ignore[no-un
 
 # Fast, but comparisons with a motion that is no number must stay what they are.
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
-def _contrast(at, moved, scale, width, height, image):  # type: ignore[no-untyped-def]
+def contrast(at, moved, scale, width, height, image):  # type: ignore[no-untyped-def]
     """Sum of squares of the image of warped events, and its slope along the displacement."""
     columns, rows = int(width // scale) + 1, int(height // scale) + 1
     used = image[: columns * rows]
@@ -195,7 +196,7 @@ def _contrast(at, moved, scale, width, height, image):  # type: ignore[no-untype
     for row in (0, 3):  # from sums of x and y to those of the way from the middle
         slope[row + 1] = slope[row + 1] / half - slope[row]
         slope[row + 2] = (slope[row + 2] - slope[row] * height / 2) / half
-    contrast = np.float32(0)
+    squares = np.float32(0)
     for i in range(len(used)):
-        contrast += used[i] * used[i]
-    return float(contrast), slope * (2 * per_px)
+        squares += used[i] * used[i]
+    return float(squares), slope * (2 * per_px)

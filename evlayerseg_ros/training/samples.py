@@ -166,11 +166,19 @@ def _flip(
     return voxel, labels
 
 
-def random_known(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> np.ndarray | None:
+def random_known(
+    sample: Sample, spec: VoxelSpec, rng: np.random.Generator, labels: bool = True
+) -> np.ndarray | None:
     """What the network may be told of the layers' motions: nothing, or the truth with an error.
 
     Errors go from those of a good answer to those of a useless one, so that the network learns both
     to begin and to go on from whatever it said, or from what was true a window ago.
+
+    Args:
+        sample: a window and its truth.
+        spec: the network's voxel grid.
+        rng: source of everything random.
+        labels: False tells motions that have nothing to do with the truth.
 
     Returns:
         float [spec.layers, 2, 3], displacement in px, or None.
@@ -181,6 +189,8 @@ def random_known(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> n
     middle = np.array([events.width, events.height]) / 2
     objects = np.flatnonzero(sample.displacement[1:].any((1, 2))) + 1
     known = np.zeros((spec.layers, 2, 3))
+    if not labels:
+        return known + np.stack([_random_affine(rng, 30, middle) for _ in known])
     known[0] = sample.displacement[0] + _random_affine(rng, 10, middle)
     for layer in range(1, spec.layers):
         if len(objects) == 0 or rng.random() < 0.12:  # nothing found, or something else

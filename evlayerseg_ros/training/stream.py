@@ -36,7 +36,7 @@ class SceneStream(IterableDataset):
         per_clip: windows of a clip.
         first: clips simulated before the first sample.
         pool: clips whose windows are kept.
-        events: as to_tensors.
+        events: as to_tensors; an objective that looks at events is told nothing of the truth.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class SceneStream(IterableDataset):
             rng = np.random.default_rng([self.seed, lane, 1, draw])
             clip_drawn = clips[rng.integers(len(clips))]
             sample = clip_drawn[rng.integers(len(clip_drawn))]
-            known = random_known(sample, self.spec, rng)
+            known = random_known(sample, self.spec, rng, labels=self.events == 0)
             yield to_tensors(sample, self.spec, rng, known, self.events)
 
     def _clip(self, lane: int, clip: int) -> list[Sample]:

@@ -1,0 +1,46 @@
+"""Layers that do not move on their own go back into the background.
+
+The network now and then takes a part of the background for an object. Carried along the
+background's motion the events of such a layer are as sharp as along its own; those of an object
+that moves on its own are sharper along its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from evlayerseg_ros.inference.segmentation import Segmentation
+from evlayerseg_ros.inference.sharpen import FEWEST, carried_by, contrast, frame_of
+
+EVENTS = 30_000  # looked at
+SCALE = 2.0  # px per pixel of the images of warped events
+SHARPER = 1.02  # times along its own motion: less, and a layer is the background's
+APART = 0.5  # px over the window between the two motions: less can't be told apart
+# Events per pixel of the background, as a share of the layer's, from which on it can be judged:
+# before a camera that stands still all events are the objects'.
+ALONE = 0.1
+
+
+def merge(found: Segmentation) -> Segmentation:
+    """The same without the layers that the background's motion explains as well.
+
+    Args:
+        found: a window's layers, their motions sharpened.
+    """
+    part = found.thinned(EVENTS)
+    event_labels, frame = part.event_labels, frame_of(part)
+    area = np.bincount(found.labels.ravel(), minlength=len(found.affine))
+    dense = part.layer_events / np.maximum(area, 1)
+    labels = found.labels
+    for layer in range(1, len(found.affine)):
+        mine = np.flatnonzero(event_labels == layer)
+        if len(mine) < FEWEST or dense[0] < ALONE * dense[layer]:
+            continue
+        own, back = (carried_by(part, mine, found.affine[label]) for label in (layer, 0))
+        way = np.linalg.norm((own - back)[:, :2], axis=1).sum() / max(own[:, 2].sum(), 1e-9)
+        sharp, as_background = (contrast(at, np.zeros(6), SCALE, *frame)[0] for at in (own, back))
+        if way > APART and sharp < SHARPER * as_background:
+            labels = np.where(labels == layer, np.uint8(0), labels)
+    return found if labels is found.labels else replace(found, labels=labels)
