@@ -17,10 +17,10 @@ from evlayerseg_ros.inference.sharpen import FEWEST, carried_by, contrast, frame
 EVENTS = 30_000  # looked at
 SCALE = 2.0  # px per pixel of the images of warped events
 SHARPER = 1.02  # times along its own motion: less, and a layer is the background's
-APART = 0.5  # px over the window between the two motions: less can't be told apart
+APART = 1.5  # px over the window between the two motions: less cannot be told apart
 # Events per pixel of the background, as a share of the layer's, from which on it can be judged:
 # before a camera that stands still all events are the objects'.
-ALONE = 0.1
+ALONE = 0.06
 
 
 def merge(found: Segmentation) -> Segmentation:

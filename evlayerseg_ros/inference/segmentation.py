@@ -37,12 +37,7 @@ class Segmentation:
 
     def thinned(self, events: int) -> Segmentation:
         """The same of every n-th event only, so that there are at most that many."""
-        window = self.window
-        some = window.events[
-            np.arange(0, len(window.events), -(-len(window.events) // events) or 1)
-        ]
-        window = Window(some, window.start, window.end, window.stamp)
-        return replace(self, window=window)
+        return replace(self, window=self.window.thinned(events))
 
     @cached_property
     def event_labels(self) -> np.ndarray:

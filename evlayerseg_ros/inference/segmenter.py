@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from evlayerseg_ros.inference.sharpen import sharpen
 
 METADATA_KEY = "evlayerseg"
 FORMAT = 1
+EVENTS = 100_000  # of a window that are looked at, as many as training showed
 LARGEST_MODEL = 512 << 20  # bytes
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -194,11 +195,13 @@ class Segmenter:
         if len(events) == 0 or window.end <= window.start:
             labels = np.zeros((events.height, events.width), np.uint8)
             return Segmentation(window, labels, np.zeros((self.info.layers, 2, 3)))
-        result = self._look(window, None)
+        some = window.thinned(EVENTS)
+        result = self._look(some, None)
         if self.refine and self.info.voxel.layers:
-            result = self._look(window, result.affine)
+            result = self._look(some, result.affine)
         if self.info.voxel.layers:
             result = snap(merge(result))
+        result = replace(result, window=window)
         if self.info.background == "most_events":
             return most_events_first(result)
         return result
