@@ -240,7 +240,7 @@ class _Way:
     refine: bool
 
     def segment(self, window: Window) -> Segmentation:
-        self.segmenter.refine = self.refine
+        self.segmenter.refine, self.segmenter.track = self.refine, True  # as the node does
         return self.segmenter(window)
 
 

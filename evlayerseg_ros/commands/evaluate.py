@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 )
 @options.model_options
 @options.refine_option(True)
+@options.track_option
 @click.option("--compare", metavar="MODEL", help="Scores another model too, side by side.")
 @click.option("--topic", help="Topic of the events, where a recording holds several.")
 @click.option(
@@ -99,6 +100,7 @@ def _score(
     provider: str,
     threads: int,
     refine: bool,
+    track: bool,
     topic: str | None,
     jobs: int,
     cluster: str | None,
@@ -120,7 +122,7 @@ def _score(
     todo = [
         run.Job(
             name, path, masks, length, model, provider, threads, protocol == "paper", topic,
-            masks_topic, refine,
+            masks_topic, refine, track,
         )
         for model in models
         for name, path in _names(recordings).items()

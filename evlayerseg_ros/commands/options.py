@@ -52,11 +52,21 @@ def refine_option(default: bool) -> Callable[[Command], Command]:
     )
 
 
-def load_segmenter(model: str, provider: str, threads: int, refine: bool) -> Segmenter:
+def track_option(command: Command) -> Command:
+    """--track, on if not said."""
+    return click.option(
+        "--track/--no-track",
+        default=True,
+        show_default=True,
+        help="Begin with the motions found in the window before, as the node does.",
+    )(command)
+
+
+def load_segmenter(model: str, provider: str, threads: int, refine: bool, track: bool) -> Segmenter:
     """The Segmenter that `model_options` ask for."""
     from evlayerseg_ros.inference.segmenter import Segmenter
 
-    return Segmenter.load(model, provider=provider, threads=threads, refine=refine)
+    return Segmenter.load(model, provider=provider, threads=threads, refine=refine, track=track)
 
 
 def window_options(command: Command) -> Command:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 @options.window_options
 @options.model_options
 @options.refine_option(True)
+@options.track_option
 def replay(
     recording: Path,
     output: Path | None,
@@ -58,6 +59,7 @@ def replay(
     provider: str,
     threads: int,
     refine: bool,
+    track: bool,
 ) -> None:
     """Segment RECORDING offline: the node's pipeline, deterministic, as fast as it goes.
 
@@ -74,7 +76,7 @@ def replay(
     config = options.window_config(window_events, window_ms, stride_ms, max_age_ms)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
     with open_recording(recording, topic) as opened:
-        segmenter = options.load_segmenter(model, provider, threads, refine)
+        segmenter = options.load_segmenter(model, provider, threads, refine, track)
         whole = not start and duration is None
         total = opened.total if whole else None
         # disable=None: no bar where stderr is no terminal.

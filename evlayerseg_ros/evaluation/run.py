@@ -34,7 +34,7 @@ class Job:
         paper: whether to score by the paper's metric too.
         topic: of a bag's events, where there are several.
         masks_topic: of a bag's label images, where there are several.
-        refine: as for Segmenter.load.
+        refine, track: as for Segmenter.load.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Job:
     topic: str | None = None
     masks_topic: str | None = None
     refine: bool = True
+    track: bool = True
 
 
 def run(
@@ -88,7 +89,9 @@ def score(job: Job, progress: Callable[[], object] = lambda: None) -> SequenceSc
     Raises:
         InputError: as evaluate_sequence.
     """
-    segmenter, layers = _model(job.model, job.provider, job.threads, job.refine, job.paper)
+    segmenter, layers = _model(job.model, job.provider, job.threads, job.paper)
+    segmenter.refine, segmenter.track = job.refine, job.track
+    segmenter.forget()
     truth = load_truth(job.masks, job.recording, job.masks_topic)
     if truth is None and job.paper:
         raise InputError(f"{job.recording} has no masks, which the paper's metric needs.")
@@ -101,10 +104,10 @@ def score(job: Job, progress: Callable[[], object] = lambda: None) -> SequenceSc
 
 @lru_cache(maxsize=2)
 def _model(
-    model: str, provider: str, threads: int, refine: bool, by_paper: bool
+    model: str, provider: str, threads: int, by_paper: bool
 ) -> tuple[Segmenter, paper.Layers | None]:
     """A model, loaded once in each worker."""
-    segmenter = Segmenter.load(model, provider=provider, threads=threads, refine=refine)
+    segmenter = Segmenter.load(model, provider=provider, threads=threads)
     return segmenter, paper.Layers.of(segmenter) if by_paper else None
 
 

@@ -25,6 +25,7 @@ from evlayerseg_ros.inference.sharpen import sharpen
 METADATA_KEY = "evlayerseg"
 FORMAT = 1
 EVENTS = 100_000  # of a window that are looked at, as many as training showed
+MEMORY = 100_000_000  # ns from one window's end to the next one's start in which motions last
 LARGEST_MODEL = 512 << 20  # bytes
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -98,6 +99,7 @@ class Segmenter:
     """Events in, Segmentation out, through ONNX Runtime. Not for several threads at once.
 
     Attributes:
+        refine, track: as `load` takes them; may be changed at any time.
         info: what the model file says of itself.
         requested: the provider asked for (auto, cpu, cuda, tensorrt).
         provider: the provider really in use (cpu, cuda, tensorrt).
@@ -109,9 +111,12 @@ class Segmenter:
         info: ModelInfo,
         requested: str,
         refine: bool = False,
+        track: bool = False,
     ) -> None:
         self._session = session
         self.refine = refine
+        self.track = track
+        self._before: Segmentation | None = None
         self.info = info
         self.requested = requested
         names = {full: short for short, full in PROVIDERS.items()}
@@ -126,6 +131,7 @@ class Segmenter:
         precision: str = "fp32",
         threads: int = 0,
         refine: bool = False,
+        track: bool = False,
     ) -> Segmenter:
         """Load a model.
 
@@ -138,6 +144,9 @@ class Segmenter:
             threads: of ONNX Runtime on the CPU; 0 is as many as there are cores, at most 4.
             refine: run the network again on events deblurred by its first answer, where the model
                 is made for it: better masks and motions for twice the time.
+            track: begin with the motions found in the window before, where the model is made for
+                it and the windows follow each other: about as good as `refine`, at no cost. What
+                it answers then depends on the windows that came before; see `forget`.
 
         Raises:
             InputError: no such model or provider, or the file is not a model of this package.
@@ -169,7 +178,7 @@ class Segmenter:
                 f"Model {path} carries no {METADATA_KEY!r} metadata; "
                 "make it with `evlayerseg export`."
             )
-        segmenter = cls(session, ModelInfo.from_json(text, str(path)), provider, refine)
+        segmenter = cls(session, ModelInfo.from_json(text, str(path)), provider, refine, track)
         segmenter._check_interface(path)
         if provider not in ("auto", segmenter.provider):
             log.warning(
@@ -196,15 +205,36 @@ class Segmenter:
             labels = np.zeros((events.height, events.width), np.uint8)
             return Segmentation(window, labels, np.zeros((self.info.layers, 2, 3)))
         some = window.thinned(EVENTS)
-        result = self._look(some, None)
+        result = self._look(some, self._expected(window))
         if self.refine and self.info.voxel.layers:
             result = self._look(some, result.affine)
         if self.info.voxel.layers:
             result = snap(merge(result))
         result = replace(result, window=window)
         if self.info.background == "most_events":
-            return most_events_first(result)
+            result = most_events_first(result)
+        self._before = result
         return result
+
+    def forget(self) -> None:
+        """Begin anew: the next window does not follow the last one."""
+        self._before = None
+
+    def _expected(self, window: Window) -> np.ndarray | None:
+        """float64 [L, 2, 3], px/s: what is known of the layers' motions beforehand, or None."""
+        before = self._before
+        if before is None or not (self.track and self.info.voxel.layers):
+            return None
+        events, last = window.events, before.window
+        same_sensor = (events.width, events.height) == (last.events.width, last.events.height)
+        follows = last.end <= window.end and window.start - last.end <= MEMORY
+        middle = np.array([events.width / 2, events.height / 2, 1])
+        ways = np.abs(before.affine @ middle) * window.duration
+        if not (same_sensor and follows and (ways < events.width).all()):  # nor if it is no number
+            return None
+        # A layer that was not seen is looked for as a part of the background.
+        unseen = [not (before.labels == layer).any() for layer in range(len(before.affine))]
+        return np.where(np.array(unseen)[:, None, None], before.affine[0], before.affine)
 
     def _look(self, window: Window, known: np.ndarray | None) -> Segmentation:
         """One pass of the network; `known` float64 [L, 2, 3], px/s, is what it is told."""

@@ -95,6 +95,11 @@ PARAMETERS: tuple[Spec, ...] = (
         "about twice the time.",
     ),
     Spec(
+        "track",
+        True,
+        "Begin with the motions found in the window before: about as good as refine, at no cost.",
+    ),
+    Spec(
         "on_inference_error",
         "fallback",
         "What to do when the network fails on a window: fallback goes on on the CPU, "

@@ -164,6 +164,7 @@ class SegmentNode(LifecycleNode):
             max_windows=parameters.value(self, "max_backlog_windows"),
             max_wait=parameters.value(self, "max_wait_ms") * 1e-3,
         )
+        self._segmenter.forget()
         self._worker.start()
         self._heard = time.monotonic()
         self._subscription = self.create_subscription(
@@ -208,6 +209,7 @@ class SegmentNode(LifecycleNode):
         """On a thread of the worker. What to do when the network fails is a parameter."""
         assert self._segmenter is not None
         self._segmenter.refine = parameters.value(self, "refine")
+        self._segmenter.track = parameters.value(self, "track")
         try:
             return self._segmenter(window)
         except InferenceError as error:
@@ -220,7 +222,7 @@ class SegmentNode(LifecycleNode):
             self._segmenter = Segmenter.load(get("model"), "cpu", get("precision"), get("threads"))
             self._fell_back = f"{error} The network runs on the CPU from now on."
             self._report(self._fell_back)
-            return self._segmenter(window)
+            return self._segment(window)
 
     def _listened_to(self, name: str) -> bool:
         publisher = self._outputs[name]
@@ -245,7 +247,9 @@ class SegmentNode(LifecycleNode):
         response.success = self._worker is not None
         if self._worker is not None:
             self._worker.reset()
-            response.message = "Buffered events and decoder state are forgotten."
+            if self._segmenter is not None:
+                self._segmenter.forget()
+            response.message = "Buffered events, decoder state and motions are forgotten."
         else:
             response.message = f"Nothing to forget: the node is {self._state}."
         return response
