@@ -167,8 +167,9 @@ class LayerNet(Network):
         ):
             x = functional.interpolate(lateral(scales[-1]), scale_factor=2.0, mode="bilinear")
             scales.append(up(x + skip))
-        masks = self.mask_head(scales[-1])
-        raw = self.motion_head(scales[-2])
+        # Under mixed precision the heads' answers are the last thing in few bits.
+        masks = self.mask_head(scales[-1]).float()
+        raw = self.motion_head(scales[-2]).float()
         flow, weight = raw[:, :2] * FLOW_UNIT, torch.sigmoid(raw[:, 2:])
         share = torch.softmax(functional.avg_pool2d(masks, FLOW_STRIDE // MASK_STRIDE), 1)
         # Squared, a place that several layers share says little about any of them.
