@@ -18,7 +18,7 @@ from evlayerseg_ros.model.export import export, load_checkpoint, load_exported
 from evlayerseg_ros.model.layernet import LayerNet
 from evlayerseg_ros.training.losses import event_iou
 from evlayerseg_ros.training.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, write_preset
-from evlayerseg_ros.training.samples import clip_samples, cut_sample, to_tensors
+from evlayerseg_ros.training.samples import clip_samples, cut_window, to_tensors, true_sample
 from evlayerseg_ros.training.scenes import KINDS, random_scene
 from evlayerseg_ros.training.simulator import simulate
 from evlayerseg_ros.training.textures import TextureBank, image_files
@@ -32,7 +32,7 @@ def sample():
     rng = np.random.default_rng(3)
     scene = random_scene(rng, TextureBank(), "paper", duration=0.1)
     events, _ = simulate(scene, rng)
-    return cut_sample(scene, events, SPEC.cell(640), 0, min(30_000, len(events)))
+    return true_sample(scene, cut_window(events, 0, 30_000), SPEC.cell(640))
 
 
 def test_no_texture_of_the_evaluation_is_used_in_training() -> None:
@@ -187,7 +187,7 @@ def test_two_processes_learn_the_same_as_one(tmp_path: Path) -> None:
         torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("regime", ["label-free", "paper"])
+@pytest.mark.parametrize("regime", ["sharpness", "paper"])
 def test_regimes_without_labels_learn_from_events_alone(regime: str, sample) -> None:
     settings = replace(PRESETS["smoke"], regime=regime, width=320)
     network = make_network(settings)

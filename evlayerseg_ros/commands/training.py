@@ -60,10 +60,16 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
 @click.option("--batch", type=click.IntRange(min=1), help="Windows a step instead of the preset's.")
 @click.option(
     "--regime",
-    type=click.Choice(["labels", "label-free", "paper"]),
+    type=click.Choice(["labels", "label-free", "sharpness", "paper"]),
     default="labels",
     show_default=True,
-    help="What teaches: the simulator's labels, sharpness alone, or the paper's network and loss.",
+    help="What teaches: the simulator's labels; or, from events alone, a teacher, the sharpness of "
+    "what the network itself answers, or the paper's network and loss.",
+)
+@click.option(
+    "--teacher",
+    metavar="MODEL",
+    help="Of label-free: weights whose answers, refined, teach. Without it contrast maximisation.",
 )
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option(
@@ -84,6 +90,7 @@ def train(
     resume: bool,
     init: Path | None,
     regime: str,
+    teacher: str | None,
     precision: str,
 ) -> None:
     """Train a network on simulated scenes; OUT gets checkpoint.pt and curves.csv.
@@ -100,6 +107,7 @@ def train(
 
     given: dict[str, Any] = {
         "steps": steps, "batch": batch, "seed": seed, "regime": regime, "precision": precision,
+        "teacher": teacher,
     }  # fmt: skip
     settings = replace(
         SETTINGS[preset], **{key: value for key, value in given.items() if value is not None}

@@ -48,7 +48,7 @@ def sharpen(found: Segmentation) -> np.ndarray:
     for layer in range(1, len(affine)):
         mine = np.flatnonzero(labels == layer)
         if len(mine) >= FEWEST:
-            affine[layer] += _climb(part, mine, affine[layer], SCALES, FREE, FIXED)
+            affine[layer] += climb(part, mine, affine[layer], SCALES, FREE, FIXED)
     side = 2 * round(MARGIN * found.labels.shape[1] / 640) + 1
     grown = replace(part, labels=cv2.dilate(found.labels, np.ones((side, side), np.uint8)))
     mine = np.flatnonzero(grown.event_labels == 0)
@@ -56,7 +56,7 @@ def sharpen(found: Segmentation) -> np.ndarray:
         if _stands_still(part, mine):
             affine[0] = 0
         else:
-            affine[0] += _climb(part, mine, affine[0], BACKGROUND_SCALES, *BACKGROUND_TIE)
+            affine[0] += climb(part, mine, affine[0], BACKGROUND_SCALES, *BACKGROUND_TIE)
     return affine
 
 
@@ -70,7 +70,7 @@ def _stands_still(found: Segmentation, mine: np.ndarray) -> bool:
     return bool(at_rest > REST * moved)
 
 
-def _climb(
+def climb(
     found: Segmentation, mine: np.ndarray, motion: np.ndarray, scales: tuple[float, ...],
     tie: float, stiff: float,
 ) -> np.ndarray:  # fmt: skip

@@ -9,7 +9,9 @@ import torch
 
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
+from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.training.simulator import Scene, simulate
+from evlayerseg_ros.training.teacher import Teacher
 
 MOST_OBJECTS = 3
 FEWEST, MOST = 4_000, 100_000  # events of a window
@@ -31,21 +33,48 @@ class Sample:
     displacement: np.ndarray
 
 
-def cut_sample(scene: Scene, events: Events, cell: int, start: int, count: int) -> Sample:
-    """The window of `count` events from the index `start`, with its truth at cells of `cell` px."""
+def cut_window(events: Events, start: int, count: int) -> Window:
+    """The window of `count` events from the index `start`."""
     # Copied: a slice would keep the whole clip in memory.
     part = events[np.arange(start, min(start + count, len(events)))]
     begin, end = int(part.t[0]), int(part.t[-1])
+    return Window(part, begin, end, end)
+
+
+def true_sample(scene: Scene, window: Window, cell: int) -> Sample:
+    """A window with the simulator's truth at cells of `cell` px."""
+    begin, end = window.start * 1e-9, window.end * 1e-9
     displacement = np.zeros((1 + MOST_OBJECTS, 2, 3), np.float32)
     for layer in range(len(scene.layers)):
-        displacement[layer] = scene.displacement(layer, begin * 1e-9, end * 1e-9)
-    return Sample(Window(part, begin, end, end), scene.labels(end * 1e-9, cell), displacement)
+        displacement[layer] = scene.displacement(layer, begin, end)
+    return Sample(window, scene.labels(end, cell), displacement)
+
+
+def taught_sample(window: Window, found: Segmentation, cell: int) -> Sample:
+    """A window with what a teacher found in it for its truth, at cells of `cell` px."""
+    size = found.labels.shape
+    rows, columns = (
+        np.minimum(np.arange(-(-side // cell)) * cell + cell // 2, side - 1) for side in size
+    )
+    displacement = np.zeros((1 + MOST_OBJECTS, 2, 3), np.float32)
+    for layer in range(min(len(found.affine), 1 + MOST_OBJECTS)):
+        if layer == 0 or (found.labels == layer).any():
+            displacement[layer] = found.affine[layer] * window.duration
+    return Sample(window, found.labels[np.ix_(rows, columns)], displacement)
 
 
 def clip_samples(
-    scene: Scene, rng: np.random.Generator, spec: VoxelSpec, windows: int
+    scene: Scene,
+    rng: np.random.Generator,
+    spec: VoxelSpec,
+    windows: int,
+    teacher: Teacher | None = None,
 ) -> list[Sample]:
-    """Up to `windows` random windows of one simulated clip; none if it made too few events."""
+    """Up to `windows` random windows of one simulated clip; none if it made too few events.
+
+    With a teacher, its answers stand for the truth, and windows that it is not sure of are left
+    out.
+    """
     events, _ = simulate(scene, rng)
     if len(events) < FEWEST * 1.5:
         return []
@@ -56,8 +85,13 @@ def clip_samples(
         if rng.random() < 0.4:  # the length that most users and the paper's figures take
             size = min(50_000, int(len(events) * 0.9))
         start = int(rng.integers(0, len(events) - size))
-        if events.t[start + size - 1] > events.t[start]:  # a burst has no time in which to move
-            samples.append(cut_sample(scene, events, cell, start, size))
+        if events.t[start + size - 1] <= events.t[start]:  # a burst has no time in which to move
+            continue
+        window = cut_window(events, start, size)
+        if teacher is None:
+            samples.append(true_sample(scene, window, cell))
+        elif found := teacher(window, rng):
+            samples.append(taught_sample(window, found, cell))
     return samples
 
 

@@ -15,6 +15,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.training.samples import Sample, clip_samples, random_known, to_tensors
 from evlayerseg_ros.training.scenes import random_scene
+from evlayerseg_ros.training.teacher import Teacher
 from evlayerseg_ros.training.textures import TextureBank
 
 
@@ -37,6 +38,7 @@ class SceneStream(IterableDataset):
         first: clips simulated before the first sample.
         pool: clips whose windows are kept.
         events: as to_tensors; an objective that looks at events is told nothing of the truth.
+        teacher: whose answers stand for the truth; None: the simulator's own.
     """
 
     def __init__(
@@ -51,10 +53,11 @@ class SceneStream(IterableDataset):
         first: int = 24,
         pool: int = 100,
         events: int = 0,
+        teacher: Teacher | None = None,
     ) -> None:
         self.bank, self.spec, self.seed, self.lanes, self.start = bank, spec, seed, lanes, start
         self.reuse, self.per_clip, self.first, self.pool = reuse, per_clip, first, pool
-        self.events = events
+        self.events, self.teacher = events, teacher
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         cv2.setNumThreads(1)
@@ -78,7 +81,8 @@ class SceneStream(IterableDataset):
         rng = np.random.default_rng([self.seed, lane, 0, clip])
         samples: list[Sample] = []
         while not samples:
-            samples = clip_samples(random_scene(rng, self.bank), rng, self.spec, self.per_clip)
+            scene = random_scene(rng, self.bank)
+            samples = clip_samples(scene, rng, self.spec, self.per_clip, self.teacher)
         return samples
 
 

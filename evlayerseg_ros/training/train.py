@@ -26,6 +26,7 @@ from evlayerseg_ros.training.paper_loss import paper_loss
 from evlayerseg_ros.training.parallel import Place, place
 from evlayerseg_ros.training.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
 from evlayerseg_ros.training.stream import SceneStream
+from evlayerseg_ros.training.teacher import Teacher
 from evlayerseg_ros.training.textures import TextureBank, image_files
 from evlayerseg_ros.training.validation import validate, validation_set
 
@@ -37,8 +38,11 @@ class Settings:
     """How to train; `PRESETS` names some.
 
     Attributes:
-        regime: what teaches: "labels" (the simulator's), "label-free" (sharpness of the events of
-            each layer) or "paper" (the paper's network with the paper's loss, label-free).
+        regime: what teaches: "labels" (the simulator's) or, without them, "label-free" (a Teacher
+            that looks at the events alone), "sharpness" (how sharp the network's own answer makes
+            the events of each layer) or "paper" (the paper's network with the paper's loss).
+        teacher: of regime label-free: weights whose answers, refined, teach; "" lets contrast
+            maximisation alone teach.
         width: cells across of LayerNet's voxel grid; fewer are faster and coarser.
         widths: LayerNet's channels at each scale.
         steps: optimiser steps.
@@ -48,7 +52,7 @@ class Settings:
         clip: largest norm of a step's gradient.
         average: decay per step of the running average of the weights, which is what is kept.
         precision: fp32, or bf16: mixed precision where the device has it.
-        events: of each window that a label-free objective looks at.
+        events: of each window that the regimes sharpness and paper look at.
         lanes: streams of scenes that a batch is taken from in equal parts, each with a process that
             simulates; a multiple of the number of processes that train.
         reuse: how often each simulated window is used.
@@ -60,6 +64,7 @@ class Settings:
     """
 
     regime: str = "labels"
+    teacher: str = ""
     width: int = 320
     widths: tuple[int, ...] = (32, 32, 64, 112)
     steps: int = 6000
@@ -86,7 +91,7 @@ PRESETS = {
         validate=120, windows=8,
     ),
 }  # fmt: skip
-REGIMES = ("labels", "label-free", "paper")
+REGIMES = ("labels", "label-free", "sharpness", "paper")
 
 
 def make_network(settings: Settings) -> Network:
@@ -104,7 +109,7 @@ def losses_of(network: Callable[..., tuple[torch.Tensor, ...]], regime: str, bat
         flow = combined_flow(*output)
         return {"total": paper_loss(flow, list(batch["events"])) / len(flow)}
     masks, affine, motion = output
-    if regime == "label-free":
+    if regime == "sharpness":
         return deblur_loss((masks, affine, motion), batch["known"], batch["events"])
     return supervised_loss(
         (masks, affine, motion), batch["voxel"], batch["labels"], batch["displacement"]
@@ -278,10 +283,11 @@ def _batches(
     """This process's part of each step's batch, from step `step` on."""
     lanes = range(here.rank, settings.lanes, here.world)
     each = settings.batch // settings.lanes
-    events = 0 if settings.regime == "labels" else settings.events
+    events = settings.events if settings.regime in ("sharpness", "paper") else 0
+    teacher = Teacher(settings.teacher) if settings.regime == "label-free" else None
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
-        settings.per_clip, settings.first, events=events,
+        settings.per_clip, settings.first, events=events, teacher=teacher,
     )  # fmt: skip
     # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
     loader = iter(

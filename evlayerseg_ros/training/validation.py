@@ -10,7 +10,7 @@ import torch
 from evlayerseg_ros.inference.segmenter import cells_to_px
 from evlayerseg_ros.model.network import Network
 from evlayerseg_ros.training.losses import event_iou
-from evlayerseg_ros.training.samples import Sample, cut_sample, to_tensors
+from evlayerseg_ros.training.samples import Sample, cut_window, to_tensors, true_sample
 from evlayerseg_ros.training.scenes import random_scene
 from evlayerseg_ros.training.simulator import simulate
 from evlayerseg_ros.training.textures import TextureBank
@@ -26,7 +26,7 @@ def validation_set(bank: TextureBank, network: Network, windows: int, seed: int)
         if len(events) < 52_000 or not 0.02 < (labels[:50_000] > 0).mean() < 0.95:
             continue
         cell = network.voxel.cell(scene.sensor.width)
-        samples.append(cut_sample(scene, events, cell, 0, 50_000))
+        samples.append(true_sample(scene, cut_window(events, 0, 50_000), cell))
     return samples
 
 
