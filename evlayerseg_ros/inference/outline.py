@@ -20,11 +20,11 @@ from evlayerseg_ros.events.warp import carry
 from evlayerseg_ros.inference.segmentation import Segmentation
 
 # px on a sensor 640 px wide:
-CORE = 16.0  # distance from the mask's border of what surely belongs to it
+CORE = 10.0  # distance from the mask's border of what surely belongs to it
 APART = 7.0  # distance from the mask of what surely does not
 EDGE = 2.0  # distance from the outline of events that make it
-BLUR = 1.5  # standard deviation of the blur that closes gaps in the outline
-CORE_SHARE = 0.6  # of the largest distance from the border: the core of a small mask
+BLUR = 1.0  # standard deviation of the blur that closes gaps in the outline
+CORE_SHARE = 0.3  # of the largest distance from the border: the core of a small mask
 COUNT = 20  # grey levels of one event; 12 are the highest crest
 # Where the background has hardly any events (share of the layer's per pixel), as before a camera
 # that stands still, nothing is to be cut off the network's mask, and textures would mislead.

@@ -111,7 +111,10 @@ def _carried(x, y, t, start, end, motion):  # type: ignore[no-untyped-def]
     at = np.empty((len(t), 3), np.float32)
     for i in range(len(t)):
         tau = (end - t[i]) * 1e-9
-        at[i, 0], at[i, 1] = carry(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
+        # Somewhere in its pixel (a low-discrepancy sequence: Roberts, 2018): events at whole pixels
+        # would look sharpest where they are not moved at all.
+        px, py = x[i] + (0.7548777 * i) % 1.0 - 0.5, y[i] + (0.5698403 * i) % 1.0 - 0.5
+        at[i, 0], at[i, 1] = carry(a0, a1, a2, b0, b1, b2, px, py, tau)
         at[i, 2] = (end - t[i]) / (end - start)
     return at
 
