@@ -1,7 +1,7 @@
 """tools/ablate.py RECORDING.npz..: what each step after the network brings, where truth is known.
 
-Every line adds a step to the line above it, with the same weights and windows. The last two are
-told what no robot knows: what more could be had from better motions alone.
+Every line adds a step, with the same weights and windows. The last is told what no robot knows:
+what more could be had from better motions alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from evlayerseg_ros.evaluation.truth import load_truth
 from evlayerseg_ros.evaluation.windows import Length, events_of
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.inference import segmenter as rooms
+from evlayerseg_ros.inference.merge import merge
 from evlayerseg_ros.inference.outline import snap
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.segmenter import Segmenter
@@ -38,17 +39,21 @@ def steps(segmenter: Segmenter, truth: Callable[[Window], np.ndarray]) -> dict[s
         finally:
             rooms.sharpen = sharpen
 
-    def twice(window: Window) -> Segmentation:
-        return look(window, look(window, None).affine)
+    def whole(track: bool, refine: bool) -> Callable[[Window], Segmentation]:
+        def step(window: Window) -> Segmentation:
+            segmenter.track, segmenter.refine = track, refine
+            return segmenter(window)
+
+        return step
 
     return {
         "network": network,
         "+ motions sharpened": lambda window: look(window, None),
-        "+ outline (`--no-refine`)": lambda window: snap(look(window, None)),
-        "+ second look, without outline": twice,
-        "+ outline (`--refine`)": lambda window: snap(twice(window)),
-        "second look told the true motions": lambda window: look(window, truth(window)),
-        "the same + outline": lambda window: snap(look(window, truth(window))),
+        "+ merged, outline (`--no-track --no-refine`)": whole(False, False),
+        "+ second look (`--no-track --refine`)": whole(False, True),
+        "tracked (`--track --no-refine`)": whole(True, False),
+        "tracked, second look (`--track --refine`)": whole(True, True),
+        "told the true motions, outline": lambda window: snap(merge(look(window, truth(window)))),
     }
 
 
@@ -71,6 +76,7 @@ def main() -> int:
             return truth.affine_at(np.array([window.end]))[0][: segmenter.info.layers]
 
         for name, step in steps(segmenter, true).items():
+            segmenter.forget()
             with open_recording(path) as opened:
                 length = Length(options.window_events)
                 scores = evaluate_sequence(path.stem, events_of(opened), truth, step, length)
