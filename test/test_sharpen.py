@@ -6,7 +6,7 @@ import pytest
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.inference.merge import merge
 from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.sharpen import contrast, sharpen
+from evlayerseg_ros.inference.sharpen import contrast, settle, sharpen
 
 W, H = 320, 240
 END = 50_000_000  # ns
@@ -69,7 +69,15 @@ def test_a_background_that_stands_still_is_told_so() -> None:
     window, labels = scene(np.random.default_rng(1), FLAT)
     found = np.stack((CAMERA, OBJECT)) / SECONDS
     better = sharpen(Segmentation(window, labels, found))
-    np.testing.assert_array_equal(better[0], FLAT)
+    settled = settle(Segmentation(window, labels, better)).affine
+    np.testing.assert_array_equal(settled[0], FLAT)
+    np.testing.assert_array_equal(settled[1], better[1])
+
+
+def test_a_background_that_moves_is_left_moving() -> None:
+    window, labels = scene(np.random.default_rng(1), CAMERA)
+    found = np.stack((CAMERA, OBJECT)) / SECONDS
+    np.testing.assert_array_equal(settle(Segmentation(window, labels, found)).affine, found)
 
 
 def test_only_what_moves_on_its_own_is_a_layer() -> None:

@@ -20,7 +20,7 @@ from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.inference.merge import merge
 from evlayerseg_ros.inference.outline import snap
 from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.sharpen import sharpen
+from evlayerseg_ros.inference.sharpen import settle, sharpen
 
 METADATA_KEY = "evlayerseg"
 FORMAT = 1
@@ -214,7 +214,7 @@ class Segmenter:
         if self.info.background == "most_events":
             result = most_events_first(result)
         self._before = result
-        return result
+        return settle(result) if self.info.voxel.layers else result
 
     def forget(self) -> None:
         """Begin anew: the next window does not follow the last one."""

@@ -4,7 +4,7 @@ The network's answer is the start; a few steps uphill follow on the sum of squar
 image of warped events, from coarse to fine (Gallego et al., CVPR 2018 and 2019). A moving layer is
 only shifted: its deformation would rather pull all its events together (event collapse, Shiba et
 al., Sensors 2022). The background fills the image and may deform a little. A background whose
-events are clearly sharper where they happened stands still, whatever the network says.
+events are about as sharp where they happened stands still.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from evlayerseg_ros.inference.segmentation import Segmentation
 EVENTS = 10_000  # looked at; more do not make it better
 FEWEST = 100  # of a layer
 STEPS = 8  # at each scale
-REST = 1.05  # how many times sharper at rest a background must be to be taken for still
+REST = 0.97  # how many times as sharp at rest a background must be to be taken for still
 MARGIN = 15  # px of 640 around moving layers in which no event is taken for the background's
 # px per pixel of the images of warped events, one after the other
 SCALES = (8.0, 4.0, 2.0)
@@ -39,8 +39,7 @@ def sharpen(found: Segmentation) -> np.ndarray:
         found: a window's layers.
 
     Returns:
-        float64 [L, 2, 3], px/s: moving layers shifted; the background's motion improved, or none
-        where its events are clearly sharper at rest.
+        float64 [L, 2, 3], px/s: moving layers shifted; the background's motion improved.
     """
     affine = found.affine.copy()
     part = found.thinned(EVENTS)
@@ -49,25 +48,33 @@ def sharpen(found: Segmentation) -> np.ndarray:
         mine = np.flatnonzero(labels == layer)
         if len(mine) >= FEWEST:
             affine[layer] += climb(part, mine, affine[layer], SCALES, FREE, FIXED)
-    side = 2 * round(MARGIN * found.labels.shape[1] / 640) + 1
-    grown = replace(part, labels=cv2.dilate(found.labels, np.ones((side, side), np.uint8)))
-    mine = np.flatnonzero(grown.event_labels == 0)
+    mine = _far_from_moving(found, part)
     if len(mine) >= FEWEST:
-        if _stands_still(part, mine):
-            affine[0] = 0
-        else:
-            affine[0] += climb(part, mine, affine[0], BACKGROUND_SCALES, *BACKGROUND_TIE)
+        affine[0] += climb(part, mine, affine[0], BACKGROUND_SCALES, *BACKGROUND_TIE)
     return affine
 
 
-def _stands_still(found: Segmentation, mine: np.ndarray) -> bool:
-    """Whether the background's events, those at `mine`, are clearly sharper where they happened."""
+def settle(found: Segmentation) -> Segmentation:
+    """The same with a background at rest, if its motion makes its events hardly any sharper."""
+    part = found.thinned(EVENTS)
+    mine = _far_from_moving(found, part)
+    if len(mine) < FEWEST:
+        return found
     none = np.zeros(6)
     moved, at_rest = (
-        contrast(carried_by(found, mine, motion), none, SCALES[-1], *frame_of(found))[0]
+        contrast(carried_by(part, mine, motion), none, SCALES[-1], *frame_of(part))[0]
         for motion in (found.affine[0], np.zeros((2, 3)))
     )
-    return bool(at_rest > REST * moved)
+    if at_rest <= REST * moved:
+        return found
+    return replace(found, affine=np.concatenate((np.zeros((1, 2, 3)), found.affine[1:])))
+
+
+def _far_from_moving(found: Segmentation, part: Segmentation) -> np.ndarray:
+    """Indices of the events of `part` that lie well outside of what moves."""
+    side = 2 * round(MARGIN * found.labels.shape[1] / 640) + 1
+    grown = cv2.dilate(found.labels, np.ones((side, side), np.uint8))
+    return np.flatnonzero(replace(part, labels=grown).event_labels == 0)
 
 
 def climb(
