@@ -6,7 +6,7 @@ import pytest
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.inference.merge import merge
 from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.sharpen import contrast, settle, sharpen
+from evlayerseg_ros.inference.sharpen import carried_by, contrast, frame_of, settle, sharpen
 
 W, H = 320, 240
 END = 50_000_000  # ns
@@ -78,6 +78,20 @@ def test_a_background_that_moves_is_left_moving() -> None:
     window, labels = scene(np.random.default_rng(1), CAMERA)
     found = np.stack((CAMERA, OBJECT)) / SECONDS
     np.testing.assert_array_equal(settle(Segmentation(window, labels, found)).affine, found)
+
+
+def test_noise_is_as_sharp_moved_as_at_rest() -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.integers(20, W - 20, 20_000), rng.integers(20, H - 20, 20_000)
+    t = np.sort(rng.integers(0, int(SECONDS * 1e9), 20_000))
+    window = Window(Events.from_arrays(x, y, t, t % 2, W, H), 0, int(SECONDS * 1e9), 0)
+    found = Segmentation(window, np.zeros((H, W), np.uint8), np.zeros((2, 2, 3)))
+    sharp = [
+        contrast(carried_by(found, np.arange(20_000), way / SECONDS), np.zeros(6), 2.0,
+                 *frame_of(found))[0]
+        for way in (FLAT, CAMERA)
+    ]  # fmt: skip
+    assert sharp[1] / sharp[0] == pytest.approx(1, abs=0.02)
 
 
 def test_only_what_moves_on_its_own_is_a_layer() -> None:
