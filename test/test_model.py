@@ -9,13 +9,15 @@ torch = pytest.importorskip("torch", reason="training is an extra")
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events, Window
-from evlayerseg_ros.inference.segmenter import Segmenter
+from evlayerseg_ros.inference.segmenter import Segmenter, find_model
 from evlayerseg_ros.model.affine import affine_field, fit_affine, pixel_grid
 from evlayerseg_ros.model.export import export, load_checkpoint
 from evlayerseg_ros.model.layernet import LayerNet, StandardConv, fold
 from evlayerseg_ros.model.paper import PaperNet, combined_flow, leaky_dorelu, normalised_to_px
 from evlayerseg_ros.training.losses import supervised_loss, true_motion
 from evlayerseg_ros.training.paper_loss import deblurring_loss, paper_loss, smoothness
+from evlayerseg_ros.training.presets import PRESETS
+from evlayerseg_ros.training.simulator import simulate
 
 
 def multiply_adds(network, voxel) -> int:
@@ -236,3 +238,23 @@ def test_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "noise.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(InputError, match="is not a checkpoint"):
         load_checkpoint(tmp_path / "noise.pt")
+
+
+@pytest.mark.parametrize("model", ["layernet", "layernet-label-free"])
+def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_learnt(
+    model: str, tmp_path: Path
+) -> None:
+    segmenter = Segmenter.load(model, provider="cpu", threads=1, track=True)
+    card = find_model(model).with_suffix(".md").read_text()
+    regime = {"labels": "simulator labels", "label-free": "label-free"}[segmenter.info.regime]
+    assert f"| regime | **{regime}**" in card
+    assert find_model(model).stat().st_size < 8e6
+    _, scene = next(PRESETS["demo"](0))
+    events, labels = simulate(scene, np.random.default_rng(0))
+    ious = []
+    for start in range(500_000_000, 1_500_000_000, 33_000_000):
+        first, last = np.searchsorted(events.t, (start, start + 33_000_000))
+        window = Window(events[first:last], start, start + 33_000_000, 0)
+        found, truth = segmenter(window).event_labels > 0, labels[first:last] > 0
+        ious.append((found & truth).sum() / (found | truth).sum())
+    assert np.median(ious) > 0.6

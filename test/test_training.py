@@ -205,6 +205,10 @@ def test_bad_input_of_training_is_told_in_a_sentence(tmp_path: Path) -> None:
         train(tmp_path, PRESETS["smoke"], [], [], resume=True)
     with pytest.raises(InputError, match="multiple of the next"):
         train(tmp_path, small(batch=3, lanes=2), [], [])
+    with pytest.raises(InputError, match="labels has no teacher"):
+        train(tmp_path, small(teacher="default"), [], [])
+    with pytest.raises(InputError, match="does not exist: expected an ONNX file"):
+        train(tmp_path, small(teacher="nowhere.onnx", regime="label-free"), [], [])
     with pytest.raises(InputError, match="holds no images"):
         image_files([tmp_path])
     with pytest.raises(InputError, match="none of demo"):

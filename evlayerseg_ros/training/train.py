@@ -138,9 +138,13 @@ def train(
         The checkpoint's path.
 
     Raises:
-        InputError: a folder holds no images, there is no checkpoint to resume, or the lanes do not
-            go round.
+        InputError: a folder holds no images, there is no checkpoint to resume or no such teacher,
+            or the lanes do not go round.
     """
+    if settings.teacher and settings.regime != "label-free":
+        raise InputError(f"Regime {settings.regime} has no teacher: that is for label-free.")
+    if settings.teacher:
+        find_model(settings.teacher)
     with place() as here:
         if settings.lanes % here.world or settings.batch % settings.lanes:
             raise InputError(
