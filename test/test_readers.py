@@ -292,6 +292,16 @@ def test_unsound_files_are_named_with_what_was_expected(tmp_path, name, content,
     assert name in str(caught.value) and str(caught.value).endswith(".")
 
 
+def test_an_aedat4_header_that_is_no_text_does_not_take_the_process_down(recordings, tmp_path):
+    content = (recordings / "vendor/cars_davis346.aedat4").read_bytes()[:100_000]
+    path = tmp_path / "some.aedat4"
+    path.write_bytes(content.replace(b"<attr", b"<\xe1ttr", 1))  # found by make fuzz
+    with pytest.raises(
+        InputError, match="cannot be read as an AEDAT4 file.*can't decode byte 0xe1"
+    ):
+        open_recording(path)
+
+
 def test_tables_that_lack_or_contradict(tmp_path):
     path = tmp_path / "some.npz"
     e = some_events(5)

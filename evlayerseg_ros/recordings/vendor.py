@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ class VendorRecording(Recording):
                 self.width, self.height = size
                 return
         try:
+            if path.suffix.lower().startswith(".aedat"):
+                _aedat4_description(path)
             self._file = faery.events_stream_from_file(path, **options)
             self.width, self.height = (int(side) for side in self._file.dimensions())
         except (KeyboardInterrupt, SystemExit):
@@ -85,6 +88,29 @@ class VendorRecording(Recording):
             file.seek(self._start)
             while block := file.read(_BLOCK):
                 yield decoder.decode(block[: len(block) // 8 * 8])
+
+
+def _aedat4_description(path: Path) -> str:
+    """The XML in an AEDAT4 file's header, a FlatBuffers table (IOHeader, its third field).
+
+    Raises:
+        struct.error, UnicodeDecodeError: there is none, or it is no text, over which faery would
+            take the whole process down.
+    """
+
+    def number(kind: str, at: int) -> int:
+        if at < 0:
+            raise struct.error("an offset that leads out of the header")
+        return struct.unpack_from(f"<{kind}", header, at)[0]
+
+    with path.open("rb") as file:
+        file.seek(len("#!AER-DAT4.0\r\n"))
+        header = file.read(struct.unpack("<I", file.read(4))[0])
+    table = number("I", 0)
+    fields = table - number("i", table)
+    at = table + number("H", fields + 8)
+    at += number("I", at)
+    return header[at + 4 : at + 4 + number("I", at)].decode()
 
 
 def read_raw(path: Path) -> tuple[str, np.ndarray]:
