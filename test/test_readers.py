@@ -296,9 +296,7 @@ def test_an_aedat4_header_that_is_no_text_does_not_take_the_process_down(recordi
     content = (recordings / "vendor/cars_davis346.aedat4").read_bytes()[:100_000]
     path = tmp_path / "some.aedat4"
     path.write_bytes(content.replace(b"<attr", b"<\xe1ttr", 1))  # found by make fuzz
-    with pytest.raises(
-        InputError, match="cannot be read as an AEDAT4 file.*can't decode byte 0xe1"
-    ):
+    with pytest.raises(InputError, match="as an AEDAT4 file: 'utf-8' codec can't decode byte"):
         open_recording(path)
 
 
