@@ -300,6 +300,17 @@ def test_an_aedat4_header_that_is_no_text_does_not_take_the_process_down(recordi
         open_recording(path)
 
 
+def test_a_sensor_of_no_size_is_told_with_the_file_that_says_so(tmp_path):
+    path = tmp_path / "some.es"
+    table = np.zeros(1, faery.EVENTS_DTYPE)
+    faery.events_stream_from_array(table, (8512, 240)).to_file(path, zero_t0=False)
+    with (
+        pytest.raises(InputError, match=r"some\.es cannot be read .*: A sensor of 8512x240 pixels"),
+        open_recording(path) as recording,
+    ):
+        list(recording)
+
+
 def test_tables_that_lack_or_contradict(tmp_path):
     path = tmp_path / "some.npz"
     e = some_events(5)

@@ -94,8 +94,10 @@ class Recording(ABC):
         """The packets from the first on; raises InputError where the recording is unsound."""
         try:
             yield from self._packets()
-        except InputError:
-            raise
+        except InputError as error:
+            if str(self.path) in str(error):
+                raise
+            raise self.unreadable(error) from error
         except (KeyboardInterrupt, GeneratorExit, SystemExit):
             raise
         except BaseException as error:  # some readers panic
