@@ -270,8 +270,11 @@ class Segmenter:
 
     def _check_interface(self, path: Path) -> None:
         """Refuse a model whose inputs and outputs are not those that its metadata promise."""
-        inputs = {i.name: i.shape for i in self._session.get_inputs()}
-        outputs = {o.name: o.shape for o in self._session.get_outputs()}
+        try:
+            inputs = {i.name: i.shape for i in self._session.get_inputs()}
+            outputs = {o.name: o.shape for o in self._session.get_outputs()}
+        except UnicodeDecodeError as error:
+            raise InputError(f"Model {path} has names that are no text ({error}).") from error
         fits = list(inputs) == ["voxel"] and len(inputs["voxel"]) == 4
         fits = fits and inputs["voxel"][1] == self.info.voxel.channels
         fits = fits and {"masks", "affine"} <= set(outputs)
