@@ -85,7 +85,7 @@ class PaperNet(Network):
             x = torch.cat((x, scale), 1)
             x = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
             x = leaky_dorelu(conv(x))
-        return torch.softmax(self.mask_head(x), 1)
+        return torch.softmax(self.mask_head(x).float(), 1)
 
     def _affine(self, x: torch.Tensor) -> torch.Tensor:
         for conv in self.flow_encoder:
@@ -93,7 +93,7 @@ class PaperNet(Network):
         x = x.flatten(1)
         for index, linear in enumerate(self.flow_head):
             x = linear(x if index == 0 else torch.tanh(x))
-        return normalised_to_px(x.reshape(len(x), -1, 2, 3))
+        return normalised_to_px(x.float().reshape(len(x), -1, 2, 3))
 
 
 def normalised_to_px(theta: torch.Tensor) -> torch.Tensor:

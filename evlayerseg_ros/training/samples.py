@@ -227,7 +227,7 @@ def random_known(
         return known + np.stack([_random_affine(rng, 30, middle) for _ in known])
     known[0] = sample.displacement[0] + _random_affine(rng, 10, middle)
     for layer in range(1, spec.layers):
-        if len(objects) == 0 or rng.random() < 0.12:  # nothing found, or something else
+        if len(objects) == 0 or rng.random() < 0.18:  # nothing found, or something else
             known[layer] = known[0]
             known[layer] += _random_affine(rng, 30, middle)
             continue
