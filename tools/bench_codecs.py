@@ -1,8 +1,8 @@
-"""tools/bench_codecs.py INCLUDE [RECORDING..]: our EVT 3.0 decoder beside the C++ one of event_camera_codecs.
+"""tools/bench_codecs.py INCLUDE [RECORDING..]: our EVT 3.0 decoder beside event_camera_codecs'.
 
-INCLUDE is the folder `include` of https://github.com/ros-event-camera/event_camera_codecs. Its decoder is
-compiled here (g++ -O3 -march=native) and writes the same arrays as ours: x, y, t, p. Both decode the same
-packets in turn, in this process, on one thread; the tables are those of `evlayerseg bench --only decode`.
+INCLUDE is the folder `include` of https://github.com/ros-event-camera/event_camera_codecs. Its
+decoder is compiled here (g++ -O3 -march=native) and writes the same arrays as ours: x, y, t, p.
+Both decode the same packets in turn, in this process, on one thread, as in `evlayerseg bench`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ struct Message { std::vector<uint8_t> events; uint64_t time_base; };
 struct Store {  // what a decoder of ours gives back: arrays of x, y, t, p
   uint16_t *x, *y; int64_t *t; uint8_t *p; size_t count = 0;
   void eventCD(uint64_t time, uint16_t ex, uint16_t ey, uint8_t polarity) {
-    x[count] = ex; y[count] = ey; t[count] = static_cast<int64_t>(time); p[count] = polarity; count++;
+    x[count] = ex; y[count] = ey; p[count] = polarity;
+    t[count++] = static_cast<int64_t>(time);
   }
   void eventExtTrigger(uint64_t, uint8_t, uint8_t) {}
   void finished() {}

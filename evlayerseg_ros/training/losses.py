@@ -83,9 +83,7 @@ def supervised_loss(
 
 def event_iou(masks: torch.Tensor, voxel: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """[B]: IoU of what moves at the window's end over the cells that saw an event."""
-    logit = functional.interpolate(
-        masks[:, 1:2] - masks[:, 0:1], labels.shape[1:], mode="bilinear"
-    )
+    logit = functional.interpolate(masks[:, 1:2] - masks[:, 0:1], labels.shape[1:], mode="bilinear")
     answer, truth = logit[:, 0] > 0, labels > 0
     seen = voxel.abs().sum(1) > 0
     both = (answer & truth & seen).sum((1, 2))
