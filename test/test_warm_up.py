@@ -15,6 +15,7 @@ from numba.core.dispatcher import Dispatcher
 from faulty import PACKETS, SIZE, bases
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.inference.outline import snap
 from evlayerseg_ros.inference.outputs import OUTPUTS
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.segmenter import Segmenter
@@ -28,6 +29,7 @@ def compiled():
 segmenter = Segmenter.load("default", "cpu", threads=1)
 warm_up(segmenter, 0, 0)
 before = compiled()
+outlined = False
 for encoding, packets in PACKETS.items():
     stream, windows = PacketStream(WindowConfig(duration_ms=10.0)), []
     for k, (packet, base) in enumerate(zip(packets, bases())):
@@ -36,12 +38,16 @@ for encoding, packets in PACKETS.items():
     assert len(windows) > 2
     for window in windows:
         found = segmenter(window)
-        moving = Segmentation(window, np.ones_like(found.labels), found.affine)
+        labels = np.ones_like(found.labels)
+        labels[:, : int(np.median(window.events.x))] = 0
+        moving = snap(Segmentation(window, labels, found.affine))
+        outlined |= moving.margin > 0  # its border was moved to an outline
         for segmentation in (found, Segmentation(window, moving.labels, sharpen(moving))):
             for make in OUTPUTS.values():
                 make(window, segmentation)
     segmenter.refine = True
     segmenter(window)
+assert outlined
 print(len(before), sorted(compiled() - before))
 """
 

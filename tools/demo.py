@@ -96,15 +96,17 @@ class Listener:
     def latencies(self) -> list[float]:
         """Seconds from the publication of the packet with a window's last event to its mask here.
 
-        Publication is DDS's source timestamp; here is the subscriber's callback. The first windows
-        are left out: the packets are heard only from the first mask on.
+        Publication is DDS's source timestamp; here is the subscriber's callback. Left out
+        are the first windows, since the packets are heard only from the first mask on, and the one
+        that is open when the recording ends: it is closed by the silence after it.
         """
         packets = sorted(self.packets)
         stamps = [stamp for stamp, _ in packets]
         # A packet's stamp is the time of its first event: a window's last event lies in the last
         # packet whose stamp is not later.
         at = ((bisect_right(stamps, stamp) - 1, arrival) for stamp, arrival in self.masks.items())
-        return [(arrival - packets[i][1]) * 1e-9 for i, arrival in at if i >= 0]
+        inside = ((i, arrival) for i, arrival in at if 0 <= i < len(packets) - 1)
+        return [(arrival - packets[i][1]) * 1e-9 for i, arrival in inside]
 
     def _hear_packets(self) -> None:
         """Not before the first mask: `play` waits for a subscriber, and that must be the node."""

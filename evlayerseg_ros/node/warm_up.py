@@ -33,7 +33,9 @@ def warm_up(segmenter: Segmenter, width: int, height: int) -> None:
     found = segmenter(window)
     # Whatever it found: the loops for what moves, and for what does not, have to be there.
     still = np.zeros_like(found.affine)
-    moving = Segmentation(window, np.ones_like(found.labels), still)
+    labels = np.ones_like(found.labels)
+    labels[:, : n // 2] = 0  # events of both, or there is no outline to be drawn
+    moving = Segmentation(window, labels, still)
     for segmentation in (moving, Segmentation(window, np.zeros_like(found.labels), still)):
         sharpen(segmentation)
         snap(segmentation)
