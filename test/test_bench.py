@@ -154,7 +154,9 @@ def test_end_to_end_hears_masks_of_the_real_node(tmp_path):
     bench("--quick", "--only", "messages,end_to_end", *given, "--json", out)
     figures = json.loads(out.read_text())
     assert {row["topic"] for row in figures["messages"]} == set(OUTPUTS)
-    (row,) = figures["end_to_end"]
+    row, flow = figures["end_to_end"]
+    assert (row["topic"], flow["topic"]) == ("mask", "flow")
+    assert flow["runs"] > 0
     assert row["sensor"] == "346x260"
     assert row["mev_s"] == pytest.approx(0.2, rel=0.01)
     assert row["runs"] > 0 and row["median_ms"] > 0

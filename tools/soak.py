@@ -144,7 +144,7 @@ def run(seconds: float, size: tuple[int, int], mev_s: float, log: Path) -> tuple
         finally:
             node.send_signal(signal.SIGINT)
             status = node.wait(30)
-    return shot, Run(probe.masks, probe.diagnostics, np.array(memory), status)
+    return shot, Run(probe.images, probe.diagnostics, np.array(memory), status)
 
 
 def report(shot: Shot, seen: Run) -> tuple[bool, str]:

@@ -33,6 +33,7 @@ WARM_UP = 1.5  # s of events that are not measured
 START = 120.0  # s for the node to become active
 QUIET = 1.5  # s to listen on when the camera has stopped; diagnostics come once a second
 WINDOW = 0.033  # s, the node's default
+FLOW_RATE = 5.0  # Mev/s while the flow is listened to
 
 
 class _Usage(NamedTuple):
@@ -56,13 +57,16 @@ class _Usage(NamedTuple):
 def end_to_end(settings: Settings) -> Iterator[Row]:
     """A node of its own for each sensor and rate; its defaults, one subscriber to the mask.
 
+    At the end of each sensor the same with one subscriber to the dense flow, the largest message.
+
     Raises:
         InputError: there is no ROS 2, or the node does not start.
     """
     _prepare()
     for size in settings.sizes:
         for rate in settings.rates:
-            yield _run(settings, size, rate)
+            yield _run(settings, size, rate, "mask")
+        yield _run(settings, size, FLOW_RATE, "flow")
 
 
 def messages(settings: Settings) -> Iterator[Row]:
@@ -108,12 +112,12 @@ def _prepare() -> None:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
-def _run(settings: Settings, size: tuple[int, int], rate: float) -> Row:
+def _run(settings: Settings, size: tuple[int, int], rate: float, topic: str) -> Row:
     from evlayerseg_ros.node.probe import Probe
 
     seconds = 4 * settings.seconds
     about = (f"{NODE}/events", size, rate, WARM_UP, seconds)
-    with _camera(*about) as (shooting, connection), Probe(NODE) as probe:
+    with _camera(*about) as (shooting, connection), Probe(NODE, topic) as probe:
         connection.recv()  # its packets are made
         begun = time.monotonic()
         with _node(settings) as node:
@@ -128,12 +132,13 @@ def _run(settings: Settings, size: tuple[int, int], rate: float) -> Row:
             probe.spin(QUIET)
     assert isinstance(shot, camera.Shot) and isinstance(since, int)
     # What is open when the camera stops is closed by the silence after it, 0.2 s later.
-    masks = {stamp: at for stamp, at in probe.masks.items() if stamp < shot.stamps[-1]}
-    times = latencies(shot, masks, since)
+    images = {stamp: at for stamp, at in probe.images.items() if stamp < shot.stamps[-1]}
+    times = latencies(shot, images, since)
     told = probe.diagnostics
     span = after.at - before.at
     return {
         "sensor": size_name(size),
+        "topic": topic,
         "mev_s": shot.events * 1e-6 / (WARM_UP + seconds),
         "MB_s": shot.bytes * 1e-6 / (WARM_UP + seconds),
         **summary(times),
@@ -151,19 +156,19 @@ def _run(settings: Settings, size: tuple[int, int], rate: float) -> Row:
     }
 
 
-def latencies(shot: camera.Shot, masks: dict[int, int], since: int) -> np.ndarray:
-    """Seconds from a packet handed to ROS to the mask in a subscriber's callback.
+def latencies(shot: camera.Shot, images: dict[int, int], since: int) -> np.ndarray:
+    """Seconds from a packet handed to ROS to the window's image in a subscriber's callback.
 
     Args:
         shot: when each packet was published.
-        masks: stamp (ns) to arrival.
-        since: masks of this stamp and later count.
+        images: stamp (ns) to arrival.
+        since: images of this stamp and later count.
 
     Returns:
-        float64 [n]: for each mask, counted from the packet that holds its window's last event.
+        float64 [n]: for each image, counted from the packet that holds its window's last event.
     """
-    stamps = np.array(sorted(stamp for stamp in masks if stamp >= since), np.int64)
-    arrivals = np.array([masks[stamp] for stamp in stamps.tolist()], np.int64)
+    stamps = np.array(sorted(stamp for stamp in images if stamp >= since), np.int64)
+    arrivals = np.array([images[stamp] for stamp in stamps.tolist()], np.int64)
     # A packet's stamp is that of its first event, so it is the last one not after the window's.
     packet = np.searchsorted(shot.stamps, stamps, side="right") - 1
     return (arrivals - shot.published[packet]) * 1e-9

@@ -16,28 +16,29 @@ from evlayerseg_ros.node.own import OwnNode
 
 
 class Probe(OwnNode):
-    """Subscribes to the mask and the diagnostics of a node; a context manager.
+    """Subscribes to an image topic and the diagnostics of a node; a context manager.
 
     Attributes:
-        masks: header stamp (ns) to arrival of each mask (time.monotonic_ns()).
+        images: header stamp (ns) to arrival of each image (time.monotonic_ns()).
         diagnostics: the last that the node said, by key.
         most_backlog: most windows that waited whenever it said something.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, topic: str = "mask") -> None:
         """Begins to listen.
 
         Args:
             name: full name of the node.
+            topic: which of its images.
         """
-        self.masks: dict[int, int] = {}
+        self.images: dict[int, int] = {}
         self.diagnostics: dict[str, str] = {}
         self.most_backlog = 0
         self._name = name
         super().__init__("probe")
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
-        self.node.create_subscription(Image, f"{name}/mask", self._hear_mask, 100)
+        self.node.create_subscription(Image, f"{name}/{topic}", self._hear_image, 100)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_state, 100)
 
     def spin(self, seconds: float) -> None:
@@ -55,8 +56,8 @@ class Probe(OwnNode):
         self._executor.shutdown()
         super().close()
 
-    def _hear_mask(self, message: Image) -> None:
-        self.masks[from_time(message.header.stamp)] = time.monotonic_ns()
+    def _hear_image(self, message: Image) -> None:
+        self.images[from_time(message.header.stamp)] = time.monotonic_ns()
 
     def _hear_state(self, message: DiagnosticArray) -> None:
         for status in message.status:
