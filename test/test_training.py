@@ -23,6 +23,7 @@ from evlayerseg_ros.training.scenes import KINDS, random_scene
 from evlayerseg_ros.training.simulator import simulate
 from evlayerseg_ros.training.textures import TextureBank, image_files
 from evlayerseg_ros.training.train import PRESETS, losses_of, make_network, schedule, train
+from evlayerseg_ros.training.validation import validate
 
 SPEC = LayerNet().voxel
 
@@ -198,6 +199,17 @@ def test_regimes_without_labels_learn_from_events_alone(regime: str, sample) -> 
     total.backward()
     assert torch.isfinite(total)
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters())
+
+
+@pytest.mark.parametrize("regime", ["labels", "paper"])
+def test_every_network_is_validated_at_its_own_resolution(regime: str, sample) -> None:
+    network = make_network(replace(PRESETS["smoke"], regime=regime, width=320))
+    labels = sample.labels  # at LayerNet's cells of 2 px
+    if network.voxel.cell(640) == 1:
+        labels = np.kron(labels, np.ones((2, 2), np.uint8))
+    scores = validate(network, [replace(sample, labels=labels)])
+    assert all(0 <= value <= 1 for value in scores.values())
+    assert ("iou2" in scores) == (regime == "labels")
 
 
 def test_bad_input_of_training_is_told_in_a_sentence(tmp_path: Path) -> None:
