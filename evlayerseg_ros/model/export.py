@@ -73,7 +73,8 @@ def load_exported(path: Path) -> LayerNet:
         }
         stages = ["stem.0", *(f"down.{i}.0.0" for i in range(3))]
         widths = tuple(len(values[f"{stage}.bias"]) for stage in stages)
-        network = LayerNet(info.layers, info.voxel.bins, widths, info.voxel.width)
+        depth = sum(name.startswith("down.0.") and name.endswith(".second.weight") for name in values)
+        network = LayerNet(info.layers, info.voxel.bins, widths, info.voxel.width, depth)
         plain: dict[str, torch.Tensor] = {}
         for name, module in network.named_modules():
             if isinstance(module, StandardConv):

@@ -118,6 +118,7 @@ class LayerNet(Network):
         bins: time bins of the voxel grid.
         widths: channels at 1/2, 1/4, 1/8 and 1/16.
         width: cells across of the voxel grid.
+        depth: residual blocks at each of 1/4, 1/8 and 1/16; the last has one more.
     """
 
     variant = "layernet"
@@ -130,13 +131,18 @@ class LayerNet(Network):
         bins: int = 5,
         widths: tuple[int, ...] = (32, 32, 64, 112),
         width: int = 320,
+        depth: int = 1,
     ) -> None:
         super().__init__()
-        self.settings = {"layers": layers, "bins": bins, "widths": list(widths), "width": width}
+        self.settings = {
+            "layers": layers, "bins": bins, "widths": list(widths), "width": width, "depth": depth,
+        }  # fmt: skip
         self.voxel = VoxelSpec(bins=bins, split=True, width=width, multiple=16, layers=layers)
         pairs = list(pairwise(widths))
         self.stem = block(self.voxel.channels, widths[0], 2)
-        self.down = nn.ModuleList(nn.Sequential(block(a, b, 2), Residual(b)) for a, b in pairs)
+        self.down = nn.ModuleList(
+            nn.Sequential(block(a, b, 2), *(Residual(b) for _ in range(depth))) for a, b in pairs
+        )
         self.bottom = nn.Sequential(Context(widths[-1]), Residual(widths[-1]))
         self.lateral = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairs)
         self.up = nn.ModuleList(block(a, a) for a in widths[:-1])

@@ -44,7 +44,7 @@ class Settings:
         teacher: of regime label-free: weights whose answers, refined, teach; "" lets contrast
             maximisation alone teach.
         width: cells across of LayerNet's voxel grid; fewer are faster and coarser.
-        widths: LayerNet's channels at each scale.
+        widths, depth: LayerNet's channels, and its residual blocks, at each scale.
         steps: optimiser steps.
         batch: windows a step, of all processes together.
         rate: peak learning rate, after a linear warm-up, falling as a cosine to zero.
@@ -67,6 +67,7 @@ class Settings:
     teacher: str = ""
     width: int = 320
     widths: tuple[int, ...] = (32, 32, 64, 112)
+    depth: int = 2
     steps: int = 6000
     batch: int = 16
     rate: float = 2e-3
@@ -87,7 +88,7 @@ class Settings:
 PRESETS = {
     "default": Settings(),
     "smoke": Settings(
-        width=160, widths=(8, 16, 32, 48), steps=240, rate=4e-3, average=0.97, reuse=16, first=12,
+        width=160, widths=(8, 16, 32, 48), depth=1, steps=240, rate=4e-3, average=0.97, reuse=16, first=12,
         validate=120, windows=8,
     ),
 }  # fmt: skip
@@ -99,7 +100,8 @@ def make_network(settings: Settings) -> Network:
     torch.manual_seed(settings.seed)
     if settings.regime == "paper":
         return PaperNet()
-    return LayerNet(width=settings.width, widths=tuple(settings.widths))
+    widths = tuple(settings.widths)
+    return LayerNet(width=settings.width, widths=widths, depth=settings.depth)
 
 
 def losses_of(network: Callable[..., tuple[torch.Tensor, ...]], regime: str, batch: Batch) -> Batch:
@@ -169,7 +171,10 @@ def _train(
     windows = settings.windows if here.first else 0
     data = validation_set(held_out, run.network, windows, settings.seed)
     out.mkdir(parents=True, exist_ok=True)
+    facts = {"photos": len(bank.photos), "cutouts": len(bank.cutouts)}
     began, running = time.time(), math.nan
+    if here.first and run.step == 0:  # what it can do before it has learnt anything
+        _record(out, 0, 0.0, running, validate(run.average, data))
     bar = tqdm(total=settings.steps, initial=run.step, unit="step", disable=not here.first or None)
     for batch in _batches(bank, run.network, settings, run.step, here):
         loss = run.learn(batch)
@@ -178,16 +183,20 @@ def _train(
         bar.set_postfix(loss=f"{running:.3f}", refresh=False)
         if here.first and (run.step % settings.validate == 0 or run.step == settings.steps):
             scores = validate(run.average, data)
-            with (out / "curves.csv").open("a", newline="") as file:
-                facts = (f"{key}={value:.4f}" for key, value in scores.items())
-                seconds = int(time.time() - began)
-                csv.writer(file).writerow([run.step, seconds, f"{running:.4f}", *facts])
-            tqdm.write(f"step {run.step}: " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
-            run.save(checkpoint, {"photos": len(bank.photos), "cutouts": len(bank.cutouts)}, scores)
+            _record(out, run.step, time.time() - began, running, scores)
+            run.save(checkpoint, facts, scores)
         if run.step == settings.steps:
             break
     bar.close()
     return checkpoint
+
+
+def _record(out: Path, step: int, seconds: float, loss: float, scores: dict[str, float]) -> None:
+    """Adds a line to curves.csv: step, seconds, the losses' running mean, and the scores."""
+    with (out / "curves.csv").open("a", newline="") as file:
+        facts = (f"{key}={value:.4f}" for key, value in scores.items())
+        csv.writer(file).writerow([step, int(seconds), f"{loss:.4f}", *facts])
+    tqdm.write(f"step {step}: " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
 
 
 class _Run:
