@@ -10,11 +10,11 @@ from evlayerseg_ros.training.textures import TextureBank
 # How often each kind of scene is drawn for training.
 KINDS = {
     "paper": 0.42,  # one object on a moving background, the paper's ranges and smoothing
-    "object": 0.18,  # one object, anything goes: texture, thresholds, noise, sensor
+    "object": 0.16,  # one object, anything goes: texture, thresholds, noise, sensor
     "many": 0.12,  # two or three objects
-    "none": 0.10,  # the camera moves, nothing else
-    "static": 0.10,  # the camera stands still
-    "faint": 0.08,  # an object that hardly contrasts with the background
+    "none": 0.15,  # the camera moves, nothing else
+    "static": 0.08,  # the camera stands still
+    "faint": 0.07,  # an object that hardly contrasts with the background
 }
 
 

@@ -88,8 +88,8 @@ class Settings:
 PRESETS = {
     "default": Settings(),
     "smoke": Settings(
-        width=160, widths=(8, 16, 32, 48), depth=1, steps=240, rate=4e-3, average=0.97, reuse=16, first=12,
-        validate=120, windows=8,
+        width=160, widths=(8, 16, 32, 48), depth=1, steps=240, rate=4e-3, average=0.97, reuse=16,
+        first=12, validate=60, windows=16,
     ),
 }  # fmt: skip
 REGIMES = ("labels", "label-free", "sharpness", "paper")
