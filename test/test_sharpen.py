@@ -114,6 +114,16 @@ def test_what_moves_before_a_camera_at_rest_is_kept() -> None:
     assert merge(found) is found
 
 
+def test_a_background_of_a_few_noise_events_is_at_rest() -> None:
+    window, labels = scene(np.random.default_rng(2))
+    mine = Segmentation(window, labels, np.stack((CAMERA, OBJECT)) / SECONDS).event_labels == 1
+    noise = np.flatnonzero(~mine)[::200]
+    alone = Window(window.events[np.sort(np.append(noise, np.flatnonzero(mine)))], 0, END, END)
+    assert len(noise) > 20
+    told = np.stack((CAMERA, OBJECT)) / SECONDS  # as it was before the camera stopped
+    assert not sharpen(Segmentation(alone, labels, told))[0].any()
+
+
 @pytest.mark.parametrize("scale", [2.0, 8.0])
 def test_the_slope_is_that_of_thecontrast(scale: float) -> None:
     rng = np.random.default_rng(3)

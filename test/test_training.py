@@ -52,8 +52,8 @@ def test_every_kind_of_scene_makes_samples_of_one_shape(kind: str) -> None:
     assert tensors["labels"].shape == (240, 320)
     assert tensors["displacement"].shape == (4, 2, 3)
     objects = len(scene.layers) - 1
-    assert objects == {"none": 0, "many": objects}.get(kind, 1)
-    if kind == "static":
+    assert objects == {"none": 0, "many": objects, "parts": objects}.get(kind, 1)
+    if kind in ("static", "parts"):
         assert tensors["displacement"][0].abs().max() < 1e-6
 
 
@@ -125,7 +125,7 @@ def small(**changes):
 def test_training_resumes_as_if_it_had_never_stopped(tmp_path: Path, monkeypatch) -> None:
     straight = train(tmp_path / "straight", small(steps=4, validate=2), [], [])
     loop = sys.modules["evlayerseg_ros.training.train"]
-    real, calls = loop.validate, iter("ab")
+    real, calls = loop.validate, iter("aab")
 
     def interrupted(*args):
         if next(calls) == "b":
@@ -143,12 +143,23 @@ def test_training_resumes_as_if_it_had_never_stopped(tmp_path: Path, monkeypatch
         torch.testing.assert_close(ours["average"][name], value, atol=1e-6, rtol=1e-5)
 
 
+def test_the_smoke_preset_improves_loss_and_iou(tmp_path: Path) -> None:
+    out = tmp_path / "smoke"
+    command = ["-m", "evlayerseg_ros.cli", "train", str(out), "--preset", "smoke"]
+    subprocess.run([sys.executable, *command], check=True)
+    rows = [row.split(",") for row in (out / "curves.csv").read_text().splitlines()]
+    losses = [float(row[2]) for row in rows[1:]]
+    ious = [float(row[3].removeprefix("iou=")) for row in rows]
+    assert losses[-1] < 0.8 * losses[0]
+    assert ious[-1] > ious[0] + 0.1
+
+
 def test_a_checkpoint_becomes_a_model_and_a_start(tmp_path: Path) -> None:
     checkpoint = train(tmp_path, small(), [], [])
     network, state = load_checkpoint(checkpoint)
     assert state["step"] == 2
     rows = (tmp_path / "curves.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows] == ["1", "2"]
+    assert [row.split(",")[0] for row in rows] == ["0", "1", "2"]
     export(network, tmp_path / "mine.onnx", "mine", state["regime"], {"step": state["step"]})
     info = Segmenter.load(tmp_path / "mine.onnx").info
     assert (info.name, info.regime, info.training) == ("mine", "labels", {"step": 2})
@@ -179,7 +190,7 @@ def test_two_processes_learn_the_same_as_one(tmp_path: Path) -> None:
         command = [sys.executable, *launcher, str(script), str(tmp_path / name)]
         subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     rows = [(tmp_path / name / "curves.csv").read_text().split() for name in ("one", "two")]
-    losses = [[float(row.split(",")[2]) for row in run] for run in rows]
+    losses = [[float(row.split(",")[2]) for row in run[1:]] for run in rows]
     np.testing.assert_allclose(losses[0], losses[1], atol=2e-4)
     one, two = (
         load_checkpoint(tmp_path / n / "checkpoint.pt")[1]["network"] for n in ("one", "two")

@@ -51,7 +51,7 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
     type=click.Choice(["smoke", "default"]),
     default="default",
     show_default=True,
-    help="smoke takes two minutes on two cores: the loss falls, masks take longer.",
+    help="smoke takes a minute or two on two cores: loss and IoU improve, no more.",
 )
 @_folders
 @click.option(

@@ -31,8 +31,7 @@ def merge(found: Segmentation) -> Segmentation:
     """
     part = found.thinned(EVENTS)
     event_labels, frame = part.event_labels, frame_of(part)
-    area = np.bincount(found.labels.ravel(), minlength=len(found.affine))
-    dense = part.layer_events / np.maximum(area, 1)
+    dense = part.density
     labels = found.labels
     for layer in range(1, len(found.affine)):
         mine = np.flatnonzero(event_labels == layer)

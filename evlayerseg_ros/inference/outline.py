@@ -17,6 +17,7 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.warp import carry
+from evlayerseg_ros.inference.merge import ALONE
 from evlayerseg_ros.inference.segmentation import Segmentation
 
 # px on a sensor 640 px wide:
@@ -26,10 +27,7 @@ EDGE = 2.0  # distance from the outline of events that make it
 BLUR = 1.0  # standard deviation of the blur that closes gaps in the outline
 CORE_SHARE = 0.3  # of the largest distance from the border: the core of a small mask
 COUNT = 20  # grey levels of one event; 12 are the highest crest
-# Where the background has hardly any events (share of the layer's per pixel), as before a camera
-# that stands still, nothing is to be cut off the network's mask, and textures would mislead.
-ALONE = 0.06
-EVENTS = 10_000  # looked at for that
+EVENTS = 10_000  # looked at for the layers' density
 
 
 def snap(found: Segmentation) -> Segmentation:
@@ -43,10 +41,11 @@ def snap(found: Segmentation) -> Segmentation:
     labels = found.labels.copy()
     scale = labels.shape[1] / 640
     margin = int(APART * scale) + 2
-    dense = _density(found)
+    dense = found.thinned(EVENTS).density
     for layer in range(len(found.affine) - 1, 0, -1):
         mask = (labels == layer).view(np.uint8)
         x, y, width, height = cv2.boundingRect(mask)
+        # Before a camera that stands still nothing is to be cut off, and textures would mislead.
         if not width or dense[0] < ALONE * dense[layer]:
             continue
         top, left = max(y - margin, 0), max(x - margin, 0)
@@ -58,12 +57,6 @@ def snap(found: Segmentation) -> Segmentation:
         here[(here == layer) & ~grown] = 0
         here[(here == 0) & grown] = layer
     return replace(found, labels=labels, margin=round(EDGE * scale))
-
-
-def _density(found: Segmentation) -> np.ndarray:
-    """float64 [L]: events per pixel of each label."""
-    area = np.bincount(found.labels.ravel(), minlength=len(found.affine))
-    return found.thinned(EVENTS).layer_events / np.maximum(area, 1)
 
 
 def _marks(mask: np.ndarray, scale: float) -> np.ndarray:

@@ -65,6 +65,12 @@ class Segmentation:
         return self._sums[:, 0].astype(np.int64)
 
     @property
+    def density(self) -> np.ndarray:
+        """float64 [L]: events per pixel of each label's part of the image."""
+        area = np.bincount(self.labels.ravel(), minlength=len(self.affine))
+        return self.layer_events / np.maximum(area, 1)
+
+    @property
     def centroids(self) -> np.ndarray:
         """float64 [L, 2]: mean (x, y) in px of each label's events; nan where there are none."""
         with np.errstate(invalid="ignore"):

@@ -22,6 +22,9 @@ EVENTS = 10_000  # looked at; more do not make it better
 FEWEST = 100  # of a layer
 STEPS = 8  # at each scale
 REST = 0.97  # how many times as sharp at rest a background must be to be taken for still
+# Events per pixel of the background, as a share of the densest layer's: with fewer they are noise,
+# the camera stands still, and no motion is to be read from them.
+EMPTY = 0.004
 MARGIN = 15  # px of 640 around moving layers in which no event is taken for the background's
 # px per pixel of the images of warped events, one after the other
 SCALES = (8.0, 4.0, 2.0)
@@ -39,7 +42,8 @@ def sharpen(found: Segmentation) -> np.ndarray:
         found: a window's layers.
 
     Returns:
-        float64 [L, 2, 3], px/s: moving layers shifted; the background's motion improved.
+        float64 [L, 2, 3], px/s: moving layers shifted; the background's motion improved, or none
+        where hardly any events are its own.
     """
     affine = found.affine.copy()
     part = found.thinned(EVENTS)
@@ -48,6 +52,9 @@ def sharpen(found: Segmentation) -> np.ndarray:
         mine = np.flatnonzero(labels == layer)
         if len(mine) >= FEWEST:
             affine[layer] += climb(part, mine, affine[layer], SCALES, FREE, FIXED)
+    if part.density[0] < EMPTY * part.density.max():
+        affine[0] = 0
+        return affine
     mine = _far_from_moving(found, part)
     if len(mine) >= FEWEST:
         affine[0] += climb(part, mine, affine[0], BACKGROUND_SCALES, *BACKGROUND_TIE)

@@ -9,12 +9,13 @@ from evlayerseg_ros.training.textures import TextureBank
 
 # How often each kind of scene is drawn for training.
 KINDS = {
-    "paper": 0.42,  # one object on a moving background, the paper's ranges and smoothing
-    "object": 0.16,  # one object, anything goes: texture, thresholds, noise, sensor
-    "many": 0.12,  # two or three objects
-    "none": 0.15,  # the camera moves, nothing else
-    "static": 0.08,  # the camera stands still
-    "faint": 0.07,  # an object that hardly contrasts with the background
+    "paper": 0.40,  # one object on a moving background, the paper's ranges and smoothing
+    "object": 0.15,  # one object, anything goes: texture, thresholds, noise, sensor
+    "many": 0.11,  # two or three objects
+    "none": 0.14,  # the camera moves, nothing else
+    "static": 0.07,  # the camera stands still
+    "parts": 0.07,  # the same with two or three objects, or one that moves in parts as people do
+    "faint": 0.06,  # an object that hardly contrasts with the background
 }
 
 
@@ -40,12 +41,15 @@ def random_scene(
     texture_size = (int(size[0] * 1.5), int(size[1] * 1.6))
     background = bank.background(rng, texture_size, median, blur)
     motion = _background_motion(rng, size, duration)
-    if kind == "static":
+    if kind in ("static", "parts"):
         motion = Motion(motion.shift[[0, 0]], motion.rotation[[0, 0]], motion.scale[[0, 0]])
     layers = [Layer(background, None, motion)]
-    count = {"none": 0, "many": int(rng.integers(2, 4))}.get(kind, 1)
-    for _ in range(count):
-        layers.append(_object(rng, bank, layers[0], size, duration, paper, kind == "faint"))
+    several = int(rng.integers(2, 4))
+    count = {"none": 0, "many": several, "parts": several}.get(kind, 1)
+    joined = kind == "parts" and rng.random() < 0.6
+    for index in range(count):
+        whole = layers[1] if joined and index else None
+        layers.append(_object(rng, bank, layers[0], size, duration, paper, kind == "faint", whole))
     return Scene(layers, duration, sensor)
 
 
@@ -100,20 +104,26 @@ def _object(
     duration: float,
     paper: bool,
     faint: bool,
+    whole: Layer | None = None,
 ) -> Layer:
-    """An object that is in view half-way through the clip and moves on its own."""
+    """An object that is in view half-way through the clip and moves on its own, or as a part of
+    another, `whole`."""
     side = int(np.exp(rng.uniform(np.log(0.1), np.log(0.55))) * size[0])
     median, blur = (11, 1.0) if paper else (int(rng.choice([0, 5, 11])), float(rng.uniform(0.6, 2)))
     texture, alpha = bank.object(rng, side, median, blur)
     if faint:
         mean, near = texture.mean(), np.median(background.log_intensity)
         texture = (near + rng.uniform(-0.3, 0.3) + (texture - mean) * 0.4).astype(np.float32)
-    # Speed relative to the background, in image widths per second; the paper's reach 1.5.
-    speed = float(np.exp(rng.uniform(np.log(0.12), np.log(1.6)))) * size[0]
+    carrier = background if whole is None else whole
+    # Speed relative to the carrier, in image widths per second; the paper's reach 1.5.
+    slowest, fastest = (0.12, 1.6) if whole is None else (0.03, 0.5)
+    speed = float(np.exp(rng.uniform(np.log(slowest), np.log(fastest)))) * size[0]
     heading = rng.uniform(0, 2 * np.pi)
-    carried = background.motion.shift[1] - background.motion.shift[0]
+    carried = carrier.motion.shift[1] - carrier.motion.shift[0]
     step = np.array([np.cos(heading), np.sin(heading)]) * speed * duration + carried
     middle = rng.uniform(-0.42, 0.42, 2) * size
+    if whole is not None:
+        middle = whole.motion.shift.mean(0) + rng.normal(0, 0.4, 2) * whole.texture_size
     rotation = np.deg2rad(rng.uniform(-10, 10, 2)) * rng.choice([1, 1, 3])
     scale = rng.uniform(0.8, 1.2, 2)
     start = rng.uniform(0, 1 - min(duration, 1))
