@@ -86,7 +86,8 @@ def test_label_free_samples_never_see_the_simulator_s_truth(monkeypatch) -> None
     samples = []
     while not samples:
         scene = random_scene(rng, TextureBank(), "paper")
-        samples = clip_samples(scene, rng, SPEC, 2, Teacher())
+        events, _ = simulate(scene, rng)
+        samples = clip_samples(scene, events, rng, SPEC, 2, Teacher())
     assert samples[0].labels.shape == (240, 320)
 
 

@@ -46,7 +46,7 @@ def test_every_kind_of_scene_makes_samples_of_one_shape(kind: str) -> None:
     samples = []
     while not samples:
         scene = random_scene(rng, TextureBank(), kind, duration=0.1)
-        samples = clip_samples(scene, rng, SPEC, 1)
+        samples = clip_samples(scene, simulate(scene, rng)[0], rng, SPEC, 1)
     tensors = to_tensors(samples[0], SPEC, rng)
     assert tensors["voxel"].shape == (20, 240, 320)
     assert tensors["labels"].shape == (240, 320)
@@ -143,6 +143,7 @@ def test_training_resumes_as_if_it_had_never_stopped(tmp_path: Path, monkeypatch
         torch.testing.assert_close(ours["average"][name], value, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.timeout(900)  # a minute on two cores of their own
 def test_the_smoke_preset_improves_loss_and_iou(tmp_path: Path) -> None:
     out = tmp_path / "smoke"
     command = ["-m", "evlayerseg_ros.cli", "train", str(out), "--preset", "smoke"]

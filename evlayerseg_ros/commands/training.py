@@ -71,6 +71,11 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
     metavar="MODEL",
     help="Of label-free: weights whose answers, refined, teach. Without it contrast maximisation.",
 )
+@click.option(
+    "--together",
+    type=click.IntRange(min=1),
+    help="Clips simulated at once in torch, for a GPU; a CPU is faster with one by one.",
+)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option(
     "--init",
@@ -92,6 +97,7 @@ def train(
     regime: str,
     teacher: str | None,
     precision: str,
+    together: int | None,
 ) -> None:
     """Train a network on simulated scenes; OUT gets checkpoint.pt and curves.csv.
 
@@ -107,7 +113,7 @@ def train(
 
     given: dict[str, Any] = {
         "steps": steps, "batch": batch, "seed": seed, "regime": regime, "precision": precision,
-        "teacher": teacher,
+        "teacher": teacher, "together": together,
     }  # fmt: skip
     settings = replace(
         SETTINGS[preset], **{key: value for key, value in given.items() if value is not None}

@@ -10,7 +10,7 @@ import torch
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.training.simulator import Scene, simulate
+from evlayerseg_ros.training.simulator import Scene
 from evlayerseg_ros.training.teacher import Teacher
 
 MOST_OBJECTS = 3
@@ -65,17 +65,17 @@ def taught_sample(window: Window, found: Segmentation, cell: int) -> Sample:
 
 def clip_samples(
     scene: Scene,
+    events: Events,
     rng: np.random.Generator,
     spec: VoxelSpec,
     windows: int,
     teacher: Teacher | None = None,
 ) -> list[Sample]:
-    """Up to `windows` random windows of one simulated clip; none if it made too few events.
+    """Up to `windows` random windows of a scene's events; none if there are too few.
 
     With a teacher, its answers stand for the truth, and windows that it is not sure of are left
     out.
     """
-    events, _ = simulate(scene, rng)
     if len(events) < FEWEST * 1.5:
         return []
     cell = spec.cell(scene.sensor.width)

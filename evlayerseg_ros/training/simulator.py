@@ -143,7 +143,7 @@ class Scene:
 
         With step > 1, of the pixels nearest to the centres of step x step cells.
         """
-        maps, _, alphas, shapes = _pack(self, np.array([t]))
+        maps, _, alphas, shapes = pack(self, np.array([t]))
         out = np.zeros((-(-self.sensor.height // step), -(-self.sensor.width // step)), np.uint8)
         draw_labels(maps[:, 0], alphas, shapes, step, out)
         return out
@@ -161,8 +161,8 @@ def simulate(scene: Scene, rng: np.random.Generator) -> tuple[Events, np.ndarray
         labels uint8 [N], the index of the layer (noise counts as background, 0).
     """
     sensor = scene.sensor
-    times, stride, centres, radii = _sampling(scene)
-    maps, textures, alphas, shapes = _pack(scene, times)
+    times, stride, centres, radii = sampling(scene)
+    maps, textures, alphas, shapes = pack(scene, times)
     capacity = 1 << 23  # only what is written takes memory
     while True:
         x = np.empty(capacity, np.uint16)
@@ -179,15 +179,20 @@ def simulate(scene: Scene, rng: np.random.Generator) -> tuple[Events, np.ndarray
         if count <= capacity:
             break
         capacity = int(count * 1.05)
-    arrays = [a[:count] for a in (x, y, t, p, label)]
-    noise = _noise(scene, rng)
-    arrays = [np.concatenate([a, b]) for a, b in zip(arrays, noise, strict=True)]
+    return in_order(scene, [[a[:count] for a in (x, y, t, p, label)], noise(scene, rng)])
+
+
+def in_order(scene: Scene, parts: list[list[np.ndarray]]) -> tuple[Events, np.ndarray]:
+    """Parts (x, y, t in us, p and layer each) of a scene's events as one, in the order of time."""
+    kinds = (np.uint16, np.uint16, np.int32, np.uint8, np.uint8)
+    columns = zip(*parts, strict=True)
+    arrays = [np.concatenate(c).astype(k) for c, k in zip(columns, kinds, strict=True)]
     order = order_by_time(arrays[2], int(scene.duration * 1e6) + 2)
     x, y, t, p, label = (a[order] for a in arrays)
-    return Events(x, y, t.astype(np.int64) * 1000, p, sensor.width, sensor.height), label
+    return Events(x, y, t.astype(np.int64) * 1000, p, *scene.size), label
 
 
-def _sampling(scene: Scene) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
+def sampling(scene: Scene) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
     """When to sample: times [K] s, the background's stride, and the objects' circles.
 
     centres float32 [objects, K, 2] px and radii float32 [objects, K] px bound each object.
@@ -223,7 +228,7 @@ def _sampling(scene: Scene) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
     return times, stride, centres, radii
 
 
-def _pack(scene: Scene, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def pack(scene: Scene, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Flat arrays for the kernels: maps image to texture [layers, K, 6], textures, .."""
     maps = np.empty((len(scene.layers), len(times), 6), np.float32)
     for i in range(len(scene.layers)):
@@ -240,7 +245,7 @@ def _pack(scene: Scene, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     return maps, np.concatenate(textures), np.concatenate(alphas), np.array(shapes, np.int64)
 
 
-def _noise(scene: Scene, rng: np.random.Generator) -> list[np.ndarray]:
+def noise(scene: Scene, rng: np.random.Generator) -> list[np.ndarray]:
     """Events without cause: x, y, t (us), p, label."""
     sensor = scene.sensor
     w, h = scene.size
@@ -259,5 +264,4 @@ def _noise(scene: Scene, rng: np.random.Generator) -> list[np.ndarray]:
         y = np.append(y, np.full(n, rng.integers(0, h)))
     t = rng.integers(0, max(1, int(scene.duration * 1e6)), len(x))
     p = rng.integers(0, 2, len(x))
-    kinds = (np.uint16, np.uint16, np.int32, np.uint8, np.uint8)
-    return [a.astype(k) for a, k in zip((x, y, t, p, np.zeros_like(x)), kinds, strict=True)]
+    return [x, y, t, p, np.zeros_like(x)]

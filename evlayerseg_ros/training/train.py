@@ -58,6 +58,7 @@ class Settings:
         reuse: how often each simulated window is used.
         first: clips that each lane simulates before the first step.
         per_clip: windows taken from each clip.
+        together: clips that a lane simulates at once, on a GPU where there is one; 1: on the CPU.
         validate: steps between validations.
         windows: windows of the validation set.
         seed: of everything random.
@@ -80,6 +81,7 @@ class Settings:
     reuse: float = 3
     first: int = 24
     per_clip: int = 4
+    together: int = 1
     validate: int = 250
     windows: int = 48
     seed: int = 0
@@ -301,6 +303,7 @@ def _batches(
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
         settings.per_clip, settings.first, events=events, teacher=teacher,
+        together=settings.together,
     )  # fmt: skip
     # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
     loader = iter(
