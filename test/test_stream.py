@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
-from evlayerseg_ros.events.clock import SensorClock
 from evlayerseg_ros.events.codecs import ENCODINGS, encode_mono
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.window import WindowConfig
@@ -300,25 +299,6 @@ def test_decoded_events_that_overlap_a_little_stay_in_order():
     windows = stream.push_events(events_at([4 * MS, 12 * MS]), None) + stream.flush()
     assert [w.events.t.tolist() for w in windows] == [[0, 5 * MS, 5 * MS], [12 * MS]]
     assert stream.stats.time_jumps == 0
-
-
-def test_the_clock_is_smooth_under_jitter_and_follows_drift():
-    rng = np.random.default_rng(1)
-    clock = SensorClock()
-    skew = 50e-6  # the host's clock is that much faster
-    time = np.arange(0, 60 * S, 4 * MS)
-    true = STAMP + time + (time * skew).astype(np.int64)
-    arrival = true + (rng.exponential(3, len(time)) * MS).astype(np.int64)
-    arrival[0] += 30 * MS  # the first packet is late
-    mapped = []
-    for sensor, stamp in zip(time.tolist(), arrival.tolist(), strict=True):
-        clock.observe(sensor, stamp)
-        mapped.append(clock.to_ros(sensor))
-    mapped = np.array(mapped)
-    steps = np.diff(mapped)
-    assert steps.min() >= 3.95 * MS and steps.max() <= 4.05 * MS
-    settled = mapped[time > 10 * S] - true[time > 10 * S]
-    assert np.abs(settled).max() < MS
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def theirs(library: ctypes.CDLL, packets: stages._Packets) -> Callable[[], int]:
 def rows(settings: stages.Settings, library: ctypes.CDLL) -> list[Row]:
     """Both decoders on each stream of EVT 3.0."""
     found = []
-    streams = stages._recorded(settings) if settings.recordings else stages._synthetic()
+    streams = stages.recorded(settings) if settings.recordings else stages.synthetic()
     for packets in streams:
         if packets.encoding != "evt3":
             continue

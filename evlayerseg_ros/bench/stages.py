@@ -53,7 +53,7 @@ class Settings:
     seconds: float = 2.0
 
 
-class _Packets(NamedTuple):
+class Packets(NamedTuple):
     """Packets of one camera: (data, time base)."""
 
     name: str
@@ -77,7 +77,7 @@ def size_name(size: tuple[int, int]) -> str:
 
 def decode(settings: Settings) -> Iterator[Row]:
     """Decoding, one thread, packet by packet; and faery's reader of the same EVT 3.0 as a file."""
-    for packets in _recorded(settings) if settings.recordings else _synthetic():
+    for packets in recorded(settings) if settings.recordings else synthetic():
         decoder = Decoder(packets.encoding, packets.width, packets.height)
         with tempfile.TemporaryDirectory() as folder:
             actions: dict[str, Callable[[], int]]
@@ -103,23 +103,25 @@ def decode(settings: Settings) -> Iterator[Row]:
             }
 
 
-def _synthetic() -> Iterator[_Packets]:
+def synthetic() -> Iterator[Packets]:
+    """Streams of 5 and 50 Mev/s in every encoding."""
     width, height = 640, 480
     for rate in (5.0, 50.0):
         scene = list(scenes.packets(width, height, rate, round(100 / rate)))
         for encoding in ENCODINGS:
             data = [(encode(encoding, e, int(e.t[0])), int(e.t[0])) for e in scene]
-            yield _Packets(f"synthetic {rate:g} Mev/s", encoding, width, height, data)
+            yield Packets(f"synthetic {rate:g} Mev/s", encoding, width, height, data)
 
 
-def _recorded(settings: Settings) -> Iterator[_Packets]:
+def recorded(settings: Settings) -> Iterator[Packets]:
+    """The packets of the recordings that are to be measured."""
     for path in settings.recordings:
         with open_recording(path) as recording:
             size = recording.width, recording.height
             if path.suffix.lower() == ".raw":
                 encoding, raw = read_raw(path)
                 blocks = np.split(raw, range(RAW_BLOCK, len(raw), RAW_BLOCK))
-                yield _Packets(path.name, encoding, *size, [(block, 0) for block in blocks])
+                yield Packets(path.name, encoding, *size, [(block, 0) for block in blocks])
                 continue
             packets = list(recording)
         encodings = {packet.encoding for packet in packets}
@@ -128,7 +130,7 @@ def _recorded(settings: Settings) -> Iterator[_Packets]:
                 f"{path} holds no encoded packets: expected a bag of EventPackets, or RAW."
             )
         data = [(packet.data, packet.time_base) for packet in packets]
-        yield _Packets(path.name, encodings.pop(), *size, data)
+        yield Packets(path.name, encodings.pop(), *size, data)
 
 
 def _faery_reader() -> Callable[[Path], int] | None:
