@@ -73,7 +73,8 @@ def load_exported(path: Path) -> LayerNet:
         }
         stages = ["stem.0", *(f"down.{i}.0.0" for i in range(3))]
         widths = tuple(len(values[f"{stage}.bias"]) for stage in stages)
-        depth = sum(f"down.0.{i}.second.bias" in values for i in range(1, 10))
+        blocks = [name for name in values if name.startswith("down.0.")]
+        depth = sum(name.endswith(".second.bias") for name in blocks)
         network = LayerNet(info.layers, info.voxel.bins, widths, info.voxel.width, depth)
         plain: dict[str, torch.Tensor] = {}
         for name, module in network.named_modules():

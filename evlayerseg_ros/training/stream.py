@@ -74,9 +74,10 @@ class SceneStream(IterableDataset):
         for draw in count(self.start):
             newest = self.first + int(draw / (self.reuse * self.per_clip))
             newest = -(-newest // self.together) * self.together
-            oldest = max(0, newest - self.pool) if made is None else made
-            for clip in range(oldest, newest, self.together):
-                clips.extend(self._clips(lane, range(clip, min(clip + self.together, newest))))
+            # Always the same clips together, wherever a lane begins.
+            first = max(0, newest - self.pool) // self.together * self.together
+            for clip in range(first if made is None else made, newest, self.together):
+                clips.extend(self._clips(lane, range(clip, clip + self.together)))
             made = newest
             rng = np.random.default_rng([self.seed, lane, 1, draw])
             clip_drawn = clips[rng.integers(len(clips))]
