@@ -57,13 +57,22 @@ def untrained(tmp_path_factory):
 
 def test_refinement_is_measured_beside_the_plain_network(untrained, tmp_path):
     out = tmp_path / "out.json"
-    given = ("--model", untrained, "--paper", "default", "--sizes", "346x260", "--rates", "0.5")
+    given = (
+        "--model",
+        untrained,
+        "--paper",
+        "layernet-int8",
+        "--sizes",
+        "346x260",
+        "--rates",
+        "0.5",
+    )
     bench("--quick", "--only", "voxel,inference,segmenter", *given, "--json", out)
     figures = json.loads(out.read_text())
     for section in ("inference", "segmenter"):
         rows = figures[section]
         assert [row["refine"] for row in rows] == [True, False, False]
-        assert [row["model"] for row in rows] == ["untrained", "untrained", "layernet"]
+        assert [row["model"] for row in rows] == ["untrained", "untrained", "layernet-int8"]
         assert rows[0]["ratio"] == 1
     assert [row["how"] for row in figures["voxel"]][:2] == ["at rest", "along motions"]
 

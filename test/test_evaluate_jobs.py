@@ -128,14 +128,17 @@ def test_two_models_side_by_side(recordings, tmp_path) -> None:
     table = tmp_path / "scores.csv"
     page = tmp_path / "report"
     data, text = run(
-        tmp_path, *recordings, "--jobs", "1", "--compare", "layernet",
+        tmp_path, *recordings, "--jobs", "1", "--provider", "cpu", "--compare", "layernet-int8",
         "--csv", str(table), "--report", str(page),
     )  # fmt: skip
     assert data["sequences"] == data["compare"]["sequences"]
     assert data["compare"]["difference"]["iou"] == 0
-    assert data["model"] == "default" and data["compare"]["model"] == "layernet"
+    assert data["model"] == "default" and data["compare"]["model"] == "layernet-int8"
     assert text.splitlines()[0].split()[:2] == ["sequence", "model"]
     with table.open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["model"] for row in rows if row["sequence"] == "mean"] == ["default", "layernet"]
-    assert "layernet worst window" in (page / "index.html").read_text()
+    assert [row["model"] for row in rows if row["sequence"] == "mean"] == [
+        "default",
+        "layernet-int8",
+    ]
+    assert "layernet-int8 worst window" in (page / "index.html").read_text()

@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
+onnx = pytest.importorskip("onnx", reason="training is an extra")
 torch = pytest.importorskip("torch", reason="training is an extra")
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events, Window
-from evlayerseg_ros.inference.segmenter import Segmenter, find_model
+from evlayerseg_ros.inference.model_file import PROVIDERS, find_model
+from evlayerseg_ros.inference.segmenter import Segmenter
 from evlayerseg_ros.model.affine import affine_field, fit_affine, pixel_grid
-from evlayerseg_ros.model.export import export, load_checkpoint
+from evlayerseg_ros.model.export import export, load_checkpoint, quantise
 from evlayerseg_ros.model.layernet import LayerNet, StandardConv, fold
 from evlayerseg_ros.model.paper import PaperNet, combined_flow, leaky_dorelu, normalised_to_px
 from evlayerseg_ros.training.losses import supervised_loss, true_motion
@@ -213,6 +216,38 @@ def test_window_without_events_is_background_at_rest(exported: Path) -> None:
     assert not found.affine.any()
 
 
+EIGHT_BITS = "DequantizeLinear"
+
+
+def test_eight_bits_answer_nearly_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    exact, short = tmp_path / "exact.onnx", tmp_path / "short.onnx"
+    export(LayerNet(widths=(8, 16), width=64), exact, "exact", "none", {})
+    voxels = np.random.default_rng(0).poisson(0.2, (12, 1, 20, 48, 64)).astype(np.float32)
+    quantise(exact, short, voxels[:8])
+    nodes = onnx.load(str(short)).graph.node
+    made_by = {name: node.op_type for node in nodes for name in node.output}
+    exact_ones = [
+        n.name for n in nodes if n.op_type == "Conv" and made_by.get(n.input[1]) != EIGHT_BITS
+    ]
+    assert len(exact_ones) == 2 and all("head" in name for name in exact_ones)
+    sessions = [onnxruntime.InferenceSession(str(path)) for path in (exact, short)]
+    for voxel in voxels[8:]:
+        (masks, affine), (masks8, affine8) = (s.run(None, {"voxel": voxel}) for s in sessions)
+        assert np.corrcoef(masks.ravel(), masks8.ravel())[0, 1] > 0.99
+        np.testing.assert_allclose(affine8, affine, atol=0.03 * np.abs(affine).max())
+
+
+def test_the_default_is_in_eight_bits_on_a_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Segmenter.load("default", "cpu").info.name == "layernet-int8"
+    assert Segmenter.load("layernet", "cpu").info.name == "layernet"
+    assert find_model("default").stem == "layernet"
+    # A GPU build of ONNX Runtime without a GPU runs on the CPU, and so in eight bits.
+    every = [*PROVIDERS.values()]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: every)
+    assert Segmenter.load("default", "auto").info.name == "layernet-int8"
+
+
 def test_files_that_are_no_models_are_refused_in_a_sentence(exported: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(exported.read_bytes()[:5000])
@@ -222,8 +257,6 @@ def test_files_that_are_no_models_are_refused_in_a_sentence(exported: Path, tmp_
         Segmenter.load(tmp_path / "missing.onnx")
     with pytest.raises(InputError, match="Provider 'gpu' is none of"):
         Segmenter.load(exported, provider="gpu")
-    import onnx
-
     model = onnx.load(str(exported))
     del model.metadata_props[:]
     foreign = tmp_path / "foreign.onnx"
@@ -240,7 +273,7 @@ def test_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "noise.pt")
 
 
-@pytest.mark.parametrize("model", ["layernet", "layernet-label-free"])
+@pytest.mark.parametrize("model", ["layernet", "layernet-int8", "layernet-label-free"])
 def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_learnt(
     model: str, tmp_path: Path
 ) -> None:

@@ -17,7 +17,8 @@ from onnx import helper
 
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events import Window
-from evlayerseg_ros.inference.segmenter import LARGEST_MODEL, METADATA_KEY, Segmenter
+from evlayerseg_ros.inference.model_file import LARGEST_MODEL, METADATA_KEY
+from evlayerseg_ros.inference.segmenter import Segmenter
 
 
 @pytest.fixture

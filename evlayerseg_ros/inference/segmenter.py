@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-from dataclasses import dataclass, field, replace
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,83 +12,16 @@ import onnxruntime
 
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
+from evlayerseg_ros.events.voxel import voxel_grid
 from evlayerseg_ros.inference.merge import merge
+from evlayerseg_ros.inference.model_file import PROVIDERS, ModelInfo, open_model, reason
 from evlayerseg_ros.inference.outline import snap
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.sharpen import settle, sharpen
 
-METADATA_KEY = "evlayerseg"
-FORMAT = 1
 EVENTS = 100_000  # of a window that are looked at, as many as training showed
 MEMORY = 100_000_000  # ns from one window's end to the next one's start in which motions last
-LARGEST_MODEL = 512 << 20  # bytes
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a model file says of itself (ONNX metadata, written by `evlayerseg export`).
-
-    Attributes:
-        name: of the weights.
-        variant: network: layernet or paper.
-        voxel: how events become its input.
-        layers: labels, the background included.
-        background: which of the network's layers is the background: "first", or "most_events": the
-            one that holds most events of the window.
-        regime: how the weights were trained: labels, label-free or none.
-        training: settings, data and scores, as the model card has them.
-    """
-
-    name: str
-    variant: str
-    voxel: VoxelSpec
-    layers: int
-    background: str
-    regime: str
-    training: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> str:
-        """The text that goes into the model file."""
-        return json.dumps({"format": FORMAT, **self.__dict__, "voxel": self.voxel.__dict__})
-
-    @classmethod
-    def from_json(cls, text: str, source: str) -> ModelInfo:
-        """Read what `to_json` wrote.
-
-        Raises:
-            InputError: something is missing or makes no sense.
-        """
-        try:
-            values = json.loads(text)
-            version = values.pop("format")
-            values["voxel"] = VoxelSpec(**values["voxel"])
-            info = cls(**values)
-            sound = info.sound()
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"Model {source} has unreadable metadata ({error}).") from error
-        if version != FORMAT or not sound or info.background not in ("first", "most_events"):
-            raise InputError(
-                f"Model {source} has metadata of another format; export it again with this package."
-            )
-        return info
-
-    def sound(self) -> bool:
-        """Whether its numbers are such as networks have: they decide how much memory is taken."""
-        voxel = self.voxel
-        numbers = (
-            (self.layers, 2, 64), (voxel.bins, 1, 64), (voxel.width, 0, 4096),
-            (voxel.multiple, 1, 1024), (voxel.layers, 0, self.layers),
-        )  # fmt: skip
-        return isinstance(voxel.split, bool) and all(
-            type(value) is int and low <= value <= high for value, low, high in numbers
-        )
 
 
 class Segmenter:
@@ -136,8 +65,8 @@ class Segmenter:
         """Load a model.
 
         Args:
-            model: "default", the name of weights shipped with the package, or an ONNX file made by
-                `evlayerseg export`.
+            model: "default", which is layernet on a GPU and layernet-int8 on a CPU; the name of
+                weights shipped with the package; or an ONNX file made by `evlayerseg export`.
             provider: auto (the fastest there is), cpu, cuda or tensorrt. One that cannot be had is
                 replaced by the CPU with a warning; `provider` of the result tells which it became.
             precision: fp32, or fp16 for TensorRT engines; the other providers ignore it.
@@ -155,30 +84,8 @@ class Segmenter:
             raise InputError(f"Provider {provider!r} is none of auto, {', '.join(PROVIDERS)}.")
         if precision not in ("fp32", "fp16"):
             raise InputError(f"Precision {precision!r} is neither fp32 nor fp16.")
-        path = find_model(model)
-        if path.stat().st_size > LARGEST_MODEL:
-            raise InputError(f"Model {path} is larger than {LARGEST_MODEL >> 20} MiB.")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads or min(4, len(os.sched_getaffinity(0)))
-        # Threads that spin while they wait would take the cores from the node and the camera.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:  # from bytes, so that a model cannot name other files to be read
-            session = onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=_providers(provider, precision)
-            )
-        except Exception as error:  # ONNX Runtime raises many kinds, all meaning this
-            raise InputError(f"Model {path} cannot be loaded: {_reason(error)}") from error
-        try:
-            text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        except UnicodeDecodeError as error:
-            raise InputError(f"Model {path} has unreadable metadata ({error}).") from error
-        if text is None:
-            raise InputError(
-                f"Model {path} carries no {METADATA_KEY!r} metadata; "
-                "make it with `evlayerseg export`."
-            )
-        segmenter = cls(session, ModelInfo.from_json(text, str(path)), provider, refine, track)
+        path, session, info = open_model(model, provider, precision, threads)
+        segmenter = cls(session, info, provider, refine, track)
         segmenter._check_interface(path)
         if provider not in ("auto", segmenter.provider):
             log.warning(
@@ -258,7 +165,7 @@ class Segmenter:
             masks, affine = self._session.run(["masks", "affine"], {"voxel": self._voxel})
         except Exception as error:  # ONNX Runtime raises many kinds: memory, device, shapes
             raise InferenceError(
-                f"Model {self.info.name} failed on {self.provider}: {_reason(error)}"
+                f"Model {self.info.name} failed on {self.provider}: {reason(error)}"
             ) from error
         layers = self.info.layers
         if masks.ndim != 4 or len(masks[0]) != layers or affine.shape != (1, layers, 2, 3):
@@ -283,48 +190,6 @@ class Segmenter:
                 f"Model {path} has inputs {inputs} and outputs {list(outputs)}, expected voxel "
                 f"[1, {self.info.voxel.channels}, H, W] to masks and affine."
             )
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, shortened, as the end of a sentence."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200].rstrip(". ") + "."
-
-
-def find_model(model: str | Path) -> Path:
-    """The file of a model: a path, "default", or the name of shipped weights.
-
-    Raises:
-        InputError: there is none, with the names of those that there are.
-    """
-    path = Path(model)
-    if path.is_file():
-        return path
-    shipped = Path(str(resources.files("evlayerseg_ros"))) / "weights"
-    name = "layernet" if str(model) == "default" else str(model)
-    if path.suffix != ".onnx" and (shipped / f"{name}.onnx").is_file():
-        return shipped / f"{name}.onnx"
-    names = ", ".join(sorted(p.stem for p in shipped.glob("*.onnx")))
-    raise InputError(
-        f"Model {model} does not exist: expected an ONNX file, or one of: default, {names}."
-    )
-
-
-def _providers(provider: str, precision: str) -> list[str | tuple[str, dict[str, str]]]:
-    """ONNX Runtime's provider list for a request; the CPU is always the last resort."""
-    wanted = "cuda" if provider == "auto" else provider
-    chosen: list[str | tuple[str, dict[str, str]]] = [PROVIDERS["cpu"]]
-    if wanted != "cpu" and PROVIDERS[wanted] in onnxruntime.get_available_providers():
-        options = {}
-        if wanted == "tensorrt":  # the first build of an engine takes minutes: keep it
-            cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "evlayerseg"
-            options = {
-                "trt_engine_cache_enable": "1",
-                "trt_engine_cache_path": str(cache),
-                "trt_fp16_enable": str(int(precision == "fp16")),
-            }
-        chosen.insert(0, (PROVIDERS[wanted], options))
-    return chosen
 
 
 def upsample_labels(

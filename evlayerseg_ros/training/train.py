@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.inference.segmenter import find_model
+from evlayerseg_ros.inference.model_file import find_model
 from evlayerseg_ros.model.export import load_exported
 from evlayerseg_ros.model.layernet import LayerNet
 from evlayerseg_ros.model.network import Network
