@@ -39,7 +39,7 @@ def merge(found: Segmentation) -> Segmentation:
             continue
         own, back = (carried_by(part, mine, found.affine[label]) for label in (layer, 0))
         way = np.linalg.norm((own - back)[:, :2], axis=1).sum() / max(own[:, 2].sum(), 1e-9)
-        sharp, as_background = (contrast(at, np.zeros(6), SCALE, *frame)[0] for at in (own, back))
+        sharp, as_background = (contrast(at, np.zeros(6), SCALE, *frame) for at in (own, back))
         if way > APART and sharp < SHARPER * as_background:
             labels = np.where(labels == layer, np.uint8(0), labels)
     return found if labels is found.labels else replace(found, labels=labels)

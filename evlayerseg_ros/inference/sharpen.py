@@ -69,7 +69,7 @@ def settle(found: Segmentation) -> Segmentation:
         return found
     none = np.zeros(6)
     moved, at_rest = (
-        contrast(carried_by(part, mine, motion), none, SCALES[-1], *frame_of(part))[0]
+        contrast(carried_by(part, mine, motion), none, SCALES[-1], *frame_of(part))
         for motion in (found.affine[0], np.zeros((2, 3)))
     )
     if at_rest <= REST * moved:
@@ -145,9 +145,11 @@ def _uphill(at, scales, tie, stiff, width, height, image):  # type: ignore[no-un
     cost = np.where(free, cost, 0.0)
     moved = np.zeros(6)
     for scale in scales:
-        start, slope = contrast(at, moved, scale, width, height, image)
+        frame = (scale, width, height, image)
+        start = contrast(at, moved, *frame)
         if not start > 0:
             break
+        slope = contrast_slope(at, moved, *frame)
         best = -(cost * moved * moved).sum()
         slope = free * slope / start - 2 * cost * moved
         step = 0.75 * scale
@@ -156,32 +158,50 @@ def _uphill(at, scales, tie, stiff, width, height, image):  # type: ignore[no-un
             if not steepness > 0 or step < 0.05 * scale:
                 break
             there = moved + step * slope / steepness
-            sharp, next_slope = contrast(at, there, scale, width, height, image)
+            sharp = contrast(at, there, *frame)
             value = np.log(max(sharp, 1e-9) / start) - (cost * there * there).sum()
             if value > best:
                 moved, best = there, value
-                slope = free * next_slope / sharp - 2 * cost * moved
+                slope = free * contrast_slope(at, moved, *frame) / sharp - 2 * cost * moved
                 step *= 1.3
             else:
                 step *= 0.4
     return moved.reshape(2, 3)
 
 
-# Fast, but comparisons with a motion that is no number must stay what they are.
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
-def contrast(at, moved, scale, width, height, image):  # type: ignore[no-untyped-def]
-    """Sum of squares of the image of warped events, and its slope along the displacement."""
-    columns, rows = int(width // scale) + 1, int(height // scale) + 1
-    used = image[: columns * rows]
-    used[:] = 0
-    one, half, per_px = np.float32(1), width / 2, 1 / scale
+@numba.njit(nogil=True, cache=True, inline="always")
+def _grid(moved, scale, width, height):  # type: ignore[no-untyped-def]
+    """Columns and rows of the image of warped events, and `moved` as two rows of x, y, 1."""
+    half = width / 2
     u0, u1, u2, v0, v1, v2 = moved
     u1, u2, v1, v2 = u1 / half, u2 / half, v1 / half, v2 / half
     u0, v0 = u0 - u1 * half - u2 * height / 2, v0 - v1 * half - v2 * height / 2
+    return int(width // scale) + 1, int(height // scale) + 1, (u1, u2, u0), (v1, v2, v0)
+
+
+# Fast, but comparisons with a motion that is no number must stay what they are.
+FAST = {"reassoc", "contract", "arcp", "nsz"}
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST)
+def contrast(at, moved, scale, width, height, image):  # type: ignore[no-untyped-def]
+    """Sum of squares of the image of warped events, which it leaves in `image`.
+
+    Args:
+        at: float32 [N, 3], place (px) and age (0 to 1) of the events.
+        moved: float64 [6], what to add to their displacement over the window; see _uphill.
+        scale: px per pixel of the image.
+        width, height: of the sensor, px.
+        image: room for it; see frame_of.
+    """
+    columns, rows, (ux, uy, u0), (vx, vy, v0) = _grid(moved, scale, width, height)
+    used = image[: columns * rows]
+    used[:] = 0
+    one, per_px = np.float32(1), 1 / scale
     for i in range(len(at)):
         x, y, age = at[i, 0], at[i, 1], at[i, 2]
-        u = (x + age * (u0 + u1 * x + u2 * y)) * per_px
-        v = (y + age * (v0 + v1 * x + v2 * y)) * per_px
+        u = (x + age * (u0 + ux * x + uy * y)) * per_px
+        v = (y + age * (v0 + vx * x + vy * y)) * per_px
         if not (0 <= u < columns - 1 and 0 <= v < rows - 1):
             continue
         j, k = int(u), int(v)
@@ -191,17 +211,28 @@ def contrast(at, moved, scale, width, height, image):  # type: ignore[no-untyped
         used[here + 1] += fu * (one - fv)
         used[here + columns] += (one - fu) * fv
         used[here + columns + 1] += fu * fv
+    squares = np.float32(0)
+    for i in range(len(used)):
+        squares += used[i] * used[i]
+    return float(squares)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST)
+def contrast_slope(at, moved, scale, width, height, image):  # type: ignore[no-untyped-def]
+    """float64 [6]: slope of `contrast` along `moved`, from the image that it left."""
+    columns, rows, (ux, uy, u0), (vx, vy, v0) = _grid(moved, scale, width, height)
+    one, half, per_px = np.float32(1), width / 2, 1 / scale
     slope = np.zeros(6)
     for i in range(len(at)):
         x, y, age = at[i, 0], at[i, 1], at[i, 2]
-        u = (x + age * (u0 + u1 * x + u2 * y)) * per_px
-        v = (y + age * (v0 + v1 * x + v2 * y)) * per_px
+        u = (x + age * (u0 + ux * x + uy * y)) * per_px
+        v = (y + age * (v0 + vx * x + vy * y)) * per_px
         if not (0 <= u < columns - 1 and 0 <= v < rows - 1):
             continue
         j, k = int(u), int(v)
         fu, fv = np.float32(u - j), np.float32(v - k)
         here = k * columns + j
-        n, e, s, se = used[here], used[here + 1], used[here + columns], used[here + columns + 1]
+        n, e, s, se = image[here], image[here + 1], image[here + columns], image[here + columns + 1]
         across = age * ((e - n) * (one - fv) + (se - s) * fv)
         down = age * ((s - n) * (one - fu) + (se - e) * fu)
         slope[0] += across
@@ -213,7 +244,4 @@ def contrast(at, moved, scale, width, height, image):  # type: ignore[no-untyped
     for row in (0, 3):  # from sums of x and y to those of the way from the middle
         slope[row + 1] = slope[row + 1] / half - slope[row]
         slope[row + 2] = (slope[row + 2] - slope[row] * height / 2) / half
-    squares = np.float32(0)
-    for i in range(len(used)):
-        squares += used[i] * used[i]
-    return float(squares), slope * (2 * per_px)
+    return slope * (2 * per_px)

@@ -97,7 +97,7 @@ def how_much_sharper(found: Segmentation) -> float:
     if len(mine) < FEWEST:
         return 0.0
     own, back = (
-        contrast(carried_by(found, mine, motion), np.zeros(6), 2.0, *frame_of(found))[0]
+        contrast(carried_by(found, mine, motion), np.zeros(6), 2.0, *frame_of(found))
         for motion in found.affine[1::-1]
     )
     return own / max(back, 1e-9)
