@@ -22,7 +22,7 @@ ARGUMENTS = {
         "Parameters of the node.",
     ),
     "model": ("", "A model's name or an ONNX file; empty: as params_file says."),
-    "provider": ("", "auto, cpu, cuda or tensorrt; empty: as params_file says."),
+    "provider": ("", "auto, cpu, openvino, cuda or tensorrt; empty: as params_file says."),
     "rviz": ("false", "Open rviz on the outputs."),
     "bag": ("", "A recording to play into the node."),
     "use_sim_time": ("false", "Take the time from /clock."),

@@ -233,7 +233,7 @@ def test_parameters_are_described_and_wrong_values_refused_with_a_reason(client,
 def test_a_wrong_parameter_at_the_start_is_one_line_and_status_2(log):
     with running(log, "provider:=abacus") as node:
         assert node.process.wait(TIMEOUT) == 2
-    assert "expected auto or cpu or cuda or tensorrt" in node.log
+    assert "expected auto or cpu or openvino or cuda or tensorrt" in node.log
     assert len(node.log.strip().splitlines()) == 1
 
 

@@ -25,7 +25,7 @@ def model_options(command: Command) -> Command:
         ),
         click.option(
             "--provider",
-            type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
+            type=click.Choice(["auto", "cpu", "openvino", "cuda", "tensorrt"]),
             default="auto",
             show_default=True,
             help="What runs the network.",

@@ -21,8 +21,10 @@ PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
 }
-Providers = list[str | tuple[str, dict[str, str]]]
+GPUS = ("cuda", "tensorrt")
+FASTEST = ("cuda", "openvino")  # that there is, in this order; TensorRT must be asked for
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,12 @@ def open_model(
     Raises:
         InputError: there is no such model, or the file is not a model of this package.
     """
-    providers = _providers(provider, precision)
-    path = find_model(model, eight_bits=len(providers) == 1)
-    session = _session(path, providers, threads)
-    if len(providers) > 1 and session.get_providers()[0] == PROVIDERS["cpu"]:
+    found = _available(provider)
+    path = find_model(model, eight_bits=found not in GPUS)
+    session = _session(path, found, precision, threads)
+    if found in GPUS and session.get_providers()[0] == PROVIDERS["cpu"]:
         path = find_model(model, eight_bits=True)  # a GPU was promised that cannot be had
-        session = _session(path, providers[-1:], threads)
+        session = _session(path, "cpu", precision, threads)
     try:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     except UnicodeDecodeError as error:
@@ -134,36 +136,46 @@ def open_model(
     return path, session, ModelInfo.from_json(text, str(path))
 
 
-def _session(path: Path, providers: Providers, threads: int) -> onnxruntime.InferenceSession:
-    """ONNX Runtime with a model, on the first of the providers that can be had."""
+def _available(provider: str) -> str:
+    """The provider that is asked for, or cpu if this ONNX Runtime was built without it."""
+    have = onnxruntime.get_available_providers()
+    wanted = FASTEST if provider == "auto" else (provider,)
+    return next((name for name in wanted if PROVIDERS[name] in have), "cpu")
+
+
+def _session(
+    path: Path, provider: str, precision: str, threads: int
+) -> onnxruntime.InferenceSession:
+    """ONNX Runtime with a model, on that provider or, if it cannot be had, on the CPU."""
     if path.stat().st_size > LARGEST_MODEL:
         raise InputError(f"Model {path} is larger than {LARGEST_MODEL >> 20} MiB.")
+    threads = threads or min(4, len(os.sched_getaffinity(0)))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads or min(4, len(os.sched_getaffinity(0)))
+    options.intra_op_num_threads = threads
     # Threads that spin while they wait would take the cores from the node and the camera.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers = [(PROVIDERS[provider], _provider_options(provider, precision, threads))]
+    if provider != "cpu":
+        providers.append((PROVIDERS["cpu"], {}))
     try:  # from bytes, so that a model cannot name other files to be read
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=providers)
     except Exception as error:  # ONNX Runtime raises many kinds, all meaning this
         raise InputError(f"Model {path} cannot be loaded: {reason(error)}") from error
 
 
-def _providers(provider: str, precision: str) -> Providers:
-    """ONNX Runtime's provider list for a request; the CPU is always the last resort."""
-    wanted = "cuda" if provider == "auto" else provider
-    chosen: Providers = [PROVIDERS["cpu"]]
-    if wanted != "cpu" and PROVIDERS[wanted] in onnxruntime.get_available_providers():
-        options = {}
-        if wanted == "tensorrt":  # the first build of an engine takes minutes: keep it
-            cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "evlayerseg"
-            options = {
-                "trt_engine_cache_enable": "1",
-                "trt_engine_cache_path": str(cache),
-                "trt_fp16_enable": str(int(precision == "fp16")),
-            }
-        chosen.insert(0, (PROVIDERS[wanted], options))
-    return chosen
+def _provider_options(provider: str, precision: str, threads: int) -> dict[str, str]:
+    """What ONNX Runtime calls the provider's options."""
+    if provider == "openvino":
+        return {"device_type": "CPU", "num_of_threads": str(threads)}
+    if provider == "tensorrt":  # the first build of an engine takes minutes: keep it
+        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "evlayerseg"
+        return {
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(cache),
+            "trt_fp16_enable": str(int(precision == "fp16")),
+        }
+    return {}
 
 
 def reason(error: Exception) -> str:

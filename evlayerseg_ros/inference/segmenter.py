@@ -30,8 +30,8 @@ class Segmenter:
     Attributes:
         refine, track: as `load` takes them; may be changed at any time.
         info: what the model file says of itself.
-        requested: the provider asked for (auto, cpu, cuda, tensorrt).
-        provider: the provider really in use (cpu, cuda, tensorrt).
+        requested: the provider asked for (auto, or one of PROVIDERS).
+        provider: the provider really in use (one of PROVIDERS).
     """
 
     def __init__(
@@ -67,8 +67,9 @@ class Segmenter:
         Args:
             model: "default", which is layernet on a GPU and layernet-int8 on a CPU; the name of
                 weights shipped with the package; or an ONNX file made by `evlayerseg export`.
-            provider: auto (the fastest there is), cpu, cuda or tensorrt. One that cannot be had is
-                replaced by the CPU with a warning; `provider` of the result tells which it became.
+            provider: auto (the fastest there is), cpu, openvino (a CPU with onnxruntime-openvino),
+                cuda or tensorrt. One that cannot be had is replaced by the CPU with a warning;
+                `provider` of the result tells which it became.
             precision: fp32, or fp16 for TensorRT engines; the other providers ignore it.
             threads: of ONNX Runtime on the CPU; 0 is as many as there are cores, at most 4.
             refine: run the network again on events deblurred by its first answer, where the model

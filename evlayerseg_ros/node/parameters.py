@@ -71,7 +71,7 @@ PARAMETERS: tuple[Spec, ...] = (
         "provider",
         "auto",
         "What runs the network; auto takes the fastest that is there.",
-        choices=("auto", "cpu", "cuda", "tensorrt"),
+        choices=("auto", "cpu", "openvino", "cuda", "tensorrt"),
         fixed=True,
     ),
     Spec(
