@@ -17,7 +17,9 @@ from evlayerseg_ros.inference.sharpen import FEWEST, carried_by, contrast, frame
 EVENTS = 30_000  # looked at
 SCALE = 2.0  # px per pixel of the images of warped events
 SHARPER = 1.02  # times along its own motion: less, and a layer is the background's
-APART = 1.5  # px over the window between the two motions: less cannot be told apart
+# px over the window between the two motions: less than TOGETHER is one motion; less than APART does
+# not show in sharpness, and the network is trusted.
+TOGETHER, APART = 0.75, 1.5
 # Events per pixel of the background, as a share of the layer's, from which on it can be judged:
 # before a camera that stands still all events are the objects'.
 ALONE = 0.06
@@ -40,6 +42,6 @@ def merge(found: Segmentation) -> Segmentation:
         own, back = (carried_by(part, mine, found.affine[label]) for label in (layer, 0))
         way = np.linalg.norm((own - back)[:, :2], axis=1).sum() / max(own[:, 2].sum(), 1e-9)
         sharp, as_background = (contrast(at, np.zeros(6), SCALE, *frame) for at in (own, back))
-        if way > APART and sharp < SHARPER * as_background:
+        if way < TOGETHER or (way > APART and sharp < SHARPER * as_background):
             labels = np.where(labels == layer, np.uint8(0), labels)
     return found if labels is found.labels else replace(found, labels=labels)
