@@ -70,7 +70,8 @@ setup(
     extras_require={
         "ros": ROS_WHEELS,
         "train": TRAIN,
-        "gpu": ["onnxruntime-gpu"],
+        "gpu": ["onnxruntime-gpu"],  # or openvino: each takes the place of onnxruntime
+        "openvino": ["onnxruntime-openvino"],
         "cluster": ["distributed"],
         "dev": [*TRAIN, "distributed", "hypothesis", "mypy", "pytest", "pytest-timeout", "ruff"],
     },
