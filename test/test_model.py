@@ -291,3 +291,17 @@ def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_lea
         found, truth = segmenter(window).event_labels > 0, labels[first:last] > 0
         ious.append((found & truth).sum() / (found | truth).sum())
     assert np.median(ious) > 0.6
+
+
+@pytest.mark.skipif(
+    PROVIDERS["openvino"] not in onnxruntime.get_available_providers(),
+    reason="this ONNX Runtime was built without OpenVINO",
+)
+def test_openvino_answers_as_the_cpu_does() -> None:
+    _, scene = next(PRESETS["demo"](0))
+    events, _ = simulate(scene, np.random.default_rng(0))
+    first, last = np.searchsorted(events.t, (500_000_000, 533_000_000))
+    window = Window(events[first:last], 500_000_000, 533_000_000, 0)
+    there, here = (Segmenter.load("default", name, threads=1) for name in ("openvino", "cpu"))
+    assert there.provider == "openvino" and there.info.name == here.info.name
+    assert (there(window).event_labels == here(window).event_labels).mean() > 0.98
