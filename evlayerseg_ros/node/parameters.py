@@ -64,7 +64,8 @@ PARAMETERS: tuple[Spec, ...] = (
     Spec(
         "model",
         "default",
-        "A model that comes with the package, by name, or the path of an ONNX file.",
+        "A model that comes with the package, by name, or the path of an ONNX file; default is "
+        "layernet on a GPU, layernet-int8 on a CPU.",
         fixed=True,
     ),
     Spec(
@@ -77,7 +78,7 @@ PARAMETERS: tuple[Spec, ...] = (
     Spec(
         "precision",
         "fp32",
-        "Arithmetic of the network.",
+        "Arithmetic of TensorRT; the other providers take the model as it is.",
         choices=("fp32", "fp16"),
         fixed=True,
     ),
