@@ -44,7 +44,7 @@ setup(
     maintainer="evlayerseg_ros maintainers",
     maintainer_email="evlayerseg@users.noreply.github.com",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["*/*.onnx", "*/*.json", "*/*.html"]},
+    package_data={NAME: ["*/*.onnx", "weights/*.md", "*/*.json", "*/*.html"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),
