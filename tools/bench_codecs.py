@@ -2,7 +2,8 @@
 
 INCLUDE is the folder `include` of https://github.com/ros-event-camera/event_camera_codecs. Its
 decoder is compiled here (g++ -O3 -march=native) and writes the same arrays as ours: x, y, t, p.
-Both decode the same packets in turn, in this process, on one thread, as in `evlayerseg bench`.
+Both decode the same packets in turn, in this process, on one thread, as in `evlayerseg bench`:
+theirs all in one call; ours by a call from Python each, and joined in one call.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def build(include: Path, folder: Path) -> ctypes.CDLL:
     return loaded
 
 
-def theirs(library: ctypes.CDLL, packets: stages._Packets) -> Callable[[], int]:
+def theirs(library: ctypes.CDLL, packets: stages.Packets) -> Callable[[], int]:
     """Decodes all packets of a camera in C++; returns how many events there were."""
     data = np.concatenate([part for part, _ in packets.data]).view(np.uint8)
     sizes = np.array([part.nbytes for part, _ in packets.data], np.int64)
@@ -92,6 +93,11 @@ def theirs(library: ctypes.CDLL, packets: stages._Packets) -> Callable[[], int]:
     return decode
 
 
+def joined(packets: stages.Packets) -> stages.Packets:
+    """The same bytes as one packet, which EVT 3.0 does not tell from several."""
+    return packets._replace(data=[(np.concatenate([data for data, _ in packets.data]), 0)])
+
+
 def rows(settings: stages.Settings, library: ctypes.CDLL) -> list[Row]:
     """Both decoders on each stream of EVT 3.0."""
     found = []
@@ -104,6 +110,8 @@ def rows(settings: stages.Settings, library: ctypes.CDLL) -> list[Row]:
             "event_camera_codecs": theirs(library, packets),
             "evlayerseg": lambda p=packets, d=decoder: p.decode(d),
         }
+        whole = joined(packets)  # without what each packet costs in calls from Python
+        actions["evlayerseg, one call"] = lambda p=whole, d=decoder: p.decode(d)
         counts = [action() for action in actions.values()]
         times = measure_in_turn(list(actions.values()), settings.seconds)
         for by, events, each in zip(actions, counts, times, strict=True):

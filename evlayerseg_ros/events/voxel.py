@@ -10,6 +10,7 @@ import numpy as np
 from evlayerseg_ros.events.types import Window
 
 CHUNK = 512  # events whose places are worked out together
+AT_REST = np.zeros((2, 3))
 
 
 @dataclass(frozen=True)
@@ -90,74 +91,92 @@ def voxel_grid(
         motions = np.zeros((spec.layers, 2, 3))
     elif motions.shape != (spec.layers, 2, 3):
         raise ValueError(f"motions must be [{spec.layers}, 2, 3], got {motions.shape}")
-    cell = spec.cell(events.width)
-    columns = (np.arange(events.width) // cell).astype(np.int32)
-    rows = (np.arange(events.height) // cell * shape[2]).astype(np.int32)
     span = window.end - window.start
-    rate = np.float32((spec.bins - 1) / span) if span > 0 else np.float32(0)
-    grids = out.reshape(max(1, spec.layers), -1)
-    time = np.int64(window.start), rate, spec.bins, spec.split, np.int32(shape[1] * shape[2])
+    rate = (spec.bins - 1) / span if span > 0 else 0.0
+    edges = np.full(spec.bins, len(events))  # the first event of the time from each bin to the next
+    edges[0] = 0
+    if span > 0:
+        inner = np.arange(1, spec.bins - 1) * span // (spec.bins - 1)
+        edges[1:-1] = np.searchsorted(events.t, window.start + inner)
     still = None  # the grid of a layer at rest
-    for layer, grid in enumerate(grids):
+    for layer, grid in enumerate(out.reshape(max(1, spec.layers), spec.planes, -1)):
         moves = spec.layers > 0 and motions[layer].any()
         if still is not None and not moves:
             grid[:] = still
             continue
-        grid.fill(0)
-        if moves:
-            _accumulate_carried(
-                events.x, events.y, events.t, events.p, np.int64(window.end), motions[layer],
-                (events.width, events.height), cell, shape[2], *time, grid,
-            )  # fmt: skip
-        else:
-            _accumulate(events.x, events.y, events.t, events.p, columns, rows, *time, grid)
-            still = grid
+        _accumulate(
+            events.x, events.y, events.t, events.p, edges, window.start, window.end, rate,
+            motions[layer] if moves else AT_REST, moves, (events.width, events.height),
+            spec.cell(events.width), shape[2], spec.split, grid,
+        )  # fmt: skip
+        still = still if moves else grid
     return out
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
-def _add(at, off, where, plane, bins, split, out):  # type: ignore[no-untyped-def]
-    """Adds an event at a place of bin 0; `at` in bins."""
-    last, highest = np.float32(bins - 1), np.int32(bins - 2)
-    at = min(max(at, np.float32(0)), last)
-    low = min(np.int32(at), highest)
-    late = at - np.float32(low)
-    # No branch on the polarity, which no processor predicts.
-    off_bin = np.int32(bins if split else 0)
-    sign = np.float32(1) + (np.float32(1 if split else -1) - np.float32(1)) * np.float32(off)
-    # Unsigned: an index that cannot be negative needs no test for it.
-    index = np.uintp((low + off * off_bin) * plane + where)
-    out[index] += (np.float32(1) - late) * sign
-    out[index + np.uintp(plane)] += late * sign
-
-
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def _accumulate(x, y, t, p, columns, rows, start, rate, bins, split, plane, out):  # type: ignore[no-untyped-def]
-    for i in range(len(t)):
-        where = rows[y[i]] + columns[x[i]]
-        _add(np.float32(t[i] - start) * rate, np.int32(1) - np.int32(p[i]), where, plane,
-             bins, split, out)  # fmt: skip
-
-
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def _accumulate_carried(
-    x, y, t, p, end, motion, size, cell, across, start, rate, bins, split, plane, out
+@numba.njit(nogil=True, cache=True)
+def _accumulate(
+    x, y, t, p, edges, start, end, rate, motion, moves, size, cell, across, split, grid
 ):  # type: ignore[no-untyped-def]
+    """Fills one layer's grid, float32 [planes, cells].
+
+    Events come in the order of time, so that only the planes of two bins are in use at once, and in
+    the processor's cache: each is cleared just before the first event that needs it.
+    """
+    bins, cells = len(edges), np.int32(grid.shape[1])
+    off_bin = np.int32(bins if split else 0)
+    flat = grid.reshape(-1)
     speed = (motion * 1e-9).astype(np.float32)  # px/ns
-    where = np.empty(CHUNK, np.int32)
-    for first in range(0, len(t), CHUNK):
-        part = slice(first, min(first + CHUNK, len(t)))
-        _place(x[part], y[part], t[part], end, speed, size, cell, across, where)
-        for i in range(part.stop - first):
-            if where[i] >= 0:
-                event = first + i
-                _add(np.float32(t[event] - start) * rate, np.int32(1) - np.int32(p[event]),
-                     where[i], plane, bins, split, out)  # fmt: skip
+    where, shares = np.empty(CHUNK, np.int32), np.empty((2, CHUNK), np.float32)
+    early, late = shares[0], shares[1]
+    grid[0] = grid[off_bin] = 0
+    for low in range(bins - 1):
+        grid[low + 1] = grid[low + 1 + off_bin] = 0
+        near, far = flat[low * cells :], flat[(low + 1) * cells :]
+        for first in range(edges[low], edges[low + 1], CHUNK):
+            part = slice(first, min(first + CHUNK, edges[low + 1]))
+            _weigh(t[part], p[part], start, rate, low, split, early, late)
+            if moves:
+                _carry(x[part], y[part], t[part], end, speed, size, cell, across, where)
+            else:
+                _stay(x[part], y[part], cell, across, where)
+            if split:
+                _other_half(p[part], where, off_bin * cells)
+            for i in range(part.stop - first):
+                if where[i] >= 0:
+                    index = np.uintp(where[i])  # needs no test for being negative
+                    near[index] += early[i]
+                    far[index] += late[i]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _weigh(t, p, start, rate, low, split, early, late):  # type: ignore[no-untyped-def]
+    """An event's share in the bin before it and in the one after it."""
+    one, rate32 = np.float32(1), np.float32(rate)
+    for i in range(len(t)):
+        share = min(max(np.float32(t[i] - start) * rate32 - np.float32(low), np.float32(0)), one)
+        sign = one if split else np.float32(2) * np.float32(p[i]) - one
+        early[i], late[i] = (one - share) * sign, share * sign
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _other_half(p, where, jump):  # type: ignore[no-untyped-def]
+    """Moves OFF events to their own planes."""
+    for i in range(len(p)):
+        where[i] += (np.int32(1) - np.int32(p[i])) * jump if where[i] >= 0 else np.int32(0)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _stay(x, y, cell, across, where):  # type: ignore[no-untyped-def]
+    """where[i]: index of the cell of each event."""
+    half, per_px = np.float32(0.5), np.float32(1 / cell)
+    for i in range(len(x)):
+        column = np.int32((np.float32(x[i]) + half) * per_px)
+        where[i] = np.int32((np.float32(y[i]) + half) * per_px) * np.int32(across) + column
 
 
 # Fast, but comparisons with a motion that is no number must stay what they are.
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
-def _place(x, y, t, end, speed, size, cell, across, where):  # type: ignore[no-untyped-def]
+def _carry(x, y, t, end, speed, size, cell, across, where):  # type: ignore[no-untyped-def]
     """where[i]: index of the cell that each event is carried to, or -1; a loop without branches.
 
     Instead of solving for the end point as `carry` does, which takes a division, it follows the
