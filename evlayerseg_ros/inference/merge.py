@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.sharpen import FEWEST, carried_by, contrast, frame_of
+from evlayerseg_ros.inference.sharpen import FEWEST, carried_by, contrast, frame_of, way_apart
 
 EVENTS = 30_000  # looked at
 SCALE = 2.0  # px per pixel of the images of warped events
@@ -40,7 +40,7 @@ def merge(found: Segmentation) -> Segmentation:
         if len(mine) < FEWEST or dense[0] < ALONE * dense[layer]:
             continue
         own, back = (carried_by(part, mine, found.affine[label]) for label in (layer, 0))
-        way = np.linalg.norm((own - back)[:, :2], axis=1).sum() / max(own[:, 2].sum(), 1e-9)
+        way = way_apart(own, back)
         sharp, as_background = (contrast(at, np.zeros(6), SCALE, *frame) for at in (own, back))
         if way < TOGETHER or (way > APART and sharp < SHARPER * as_background):
             labels = np.where(labels == layer, np.uint8(0), labels)

@@ -18,6 +18,7 @@ from evlayerseg_ros.inference.model_file import PROVIDERS, ModelInfo, open_model
 from evlayerseg_ros.inference.outline import snap
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.sharpen import settle, sharpen
+from evlayerseg_ros.inference.split import keep_numbers, split
 
 EVENTS = 100_000  # of a window that are looked at, as many as training showed
 MEMORY = 100_000_000  # ns from one window's end to the next one's start in which motions last
@@ -102,8 +103,9 @@ class Segmenter:
             window: events of any sensor size.
 
         Returns:
-            Labels at the window's end and the affine motion of each. A window without events or
-            without duration is all background at rest.
+            Labels at the window's end and the affine motion of each: background, and as many
+            moving layers as there are motions. A window without events or without duration is all
+            background at rest.
 
         Raises:
             InferenceError: the network failed, or gave something else than masks and motions.
@@ -112,12 +114,14 @@ class Segmenter:
         if len(events) == 0 or window.end <= window.start:
             labels = np.zeros((events.height, events.width), np.uint8)
             return Segmentation(window, labels, np.zeros((self.info.layers, 2, 3)))
-        some = window.thinned(EVENTS)
-        result = self._look(some, self._expected(window))
+        some, known = window.thinned(EVENTS), self._expected(window)
+        result = self._look(some, known)
         if self.refine and self.info.voxel.layers:
             result = self._look(some, result.affine)
         if self.info.voxel.layers:
-            result = snap(merge(result))
+            result = snap(merge(split(result)))
+        if known is not None and self._before is not None:
+            result = keep_numbers(result, self._before.labels)
         result = replace(result, window=window)
         if self.info.background == "most_events":
             result = most_events_first(result)
@@ -141,8 +145,12 @@ class Segmenter:
         if not (same_sensor and follows and (ways < events.width).all()):  # nor if it is no number
             return None
         # A layer that was not seen is looked for as a part of the background.
-        unseen = [not (before.labels == layer).any() for layer in range(len(before.affine))]
-        return np.where(np.array(unseen)[:, None, None], before.affine[0], before.affine)
+        area = [np.count_nonzero(before.labels == layer) for layer in range(len(before.affine))]
+        known = np.repeat(before.affine[:1], self.info.layers, 0)
+        largest = [layer for layer in np.argsort(area[1:])[::-1] + 1 if area[layer]]
+        for layer, of in enumerate(largest[: len(known) - 1], 1):
+            known[layer] = before.affine[of]
+        return known
 
     def _look(self, window: Window, known: np.ndarray | None) -> Segmentation:
         """One pass of the network; `known` float64 [L, 2, 3], px/s, is what it is told."""

@@ -111,6 +111,16 @@ def carried_by(found: Segmentation, mine: np.ndarray, motion: np.ndarray) -> np.
     return _carried(some.x[mine], some.y[mine], some.t[mine], window.start, window.end, motion)
 
 
+def way_apart(one: np.ndarray, other: np.ndarray) -> float:
+    """How far (px over the window) two motions are apart that carry the same events.
+
+    Args:
+        one, other: float32 [N, 3], what carried_by makes of them.
+    """
+    apart = np.linalg.norm((one - other)[:, :2], axis=1).sum()
+    return float(apart / max(one[:, 2].sum(), 1e-9))
+
+
 def frame_of(found: Segmentation) -> tuple[int, int, np.ndarray]:
     """Width and height of the sensor, and room for the largest image of warped events."""
     height, width = found.labels.shape
