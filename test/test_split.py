@@ -48,7 +48,7 @@ def shifts(*ways: tuple[float, float] | np.ndarray) -> np.ndarray:
     return affine
 
 
-def test_two_objects_in_two_motions_are_two_layers() -> None:
+def test_two_objects_in_two_motions_have_a_layer_each() -> None:
     ways = (12.0, 3.0), (-4.0, 9.0)
     window, labels = scene(*ways)
     found = split(Segmentation(window, labels, shifts(CAMERA, (8, 5))))  # between the two
@@ -61,11 +61,16 @@ def test_two_objects_in_two_motions_are_two_layers() -> None:
     np.testing.assert_array_equal(found.affine[0], shifts(CAMERA)[0])
 
 
-def test_two_pieces_in_one_motion_are_one_layer() -> None:
-    window, labels = scene((12, 3), (12, 3))
+def test_pieces_in_one_motion_are_one_object_if_they_are_close() -> None:
+    window, labels = scene((12, 3))
+    labels[:, 66:70] = 0  # something thin in front of the first box
     found = split(Segmentation(window, labels, shifts(CAMERA, (10, 4))))
     np.testing.assert_array_equal(found.labels, labels)
     assert found.affine[1, :, 2] * SECONDS == pytest.approx(np.array((12, 3)), abs=0.75)
+    window, labels = scene((12, 3), (12, 3))
+    found = split(Segmentation(window, labels, shifts(CAMERA, (10, 4))))
+    assert len(found.affine) == 3
+    assert found.affine[1:, :, 2] * SECONDS == pytest.approx(np.array([(12, 3)] * 2), abs=0.75)
 
 
 def test_one_piece_is_left_as_it_is() -> None:

@@ -119,7 +119,7 @@ class Segmenter:
         if self.refine and self.info.voxel.layers:
             result = self._look(some, result.affine)
         if self.info.voxel.layers:
-            result = snap(merge(split(result)))
+            result = snap(split(merge(result)))
         if known is not None and self._before is not None:
             result = keep_numbers(result, self._before.labels)
         result = replace(result, window=window)

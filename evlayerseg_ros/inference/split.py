@@ -1,7 +1,8 @@
-"""Objects that move in different ways get labels of their own.
+"""Each moving object gets a label and a motion of its own.
 
-The network knows one moving layer, and several objects are several pieces of its mask. Each piece's
-events are moved until they are sharp; pieces that this moves alike stay one layer.
+The network knows one moving layer, and several objects are several pieces of its mask. The events
+of each piece are moved until they are sharp. Pieces close to each other in one motion are one
+object.
 """
 
 from __future__ import annotations
@@ -26,34 +27,54 @@ from evlayerseg_ros.inference.sharpen import (
 
 EVENTS = 30_000  # looked at
 MOST = 8  # moving layers
-SMALLEST = 0.0008  # of the image: smaller pieces have no motion of their own
-# What moves on its own is SHARPER times as sharp along its own motion as along another's, and the
-# two differ by ALIKE px over the window.
+SMALLEST = 0.0008  # of the image: smaller pieces are no objects
+NEAR = 16.0  # px on a sensor 640 px wide: pieces farther apart are not one object
+# Pieces close to each other are two objects if one is SHARPER times as sharp along its own motion
+# as along the other's, and the two differ by ALIKE px over the window.
 SHARPER, ALIKE = 1.05, 1.5
 STEP = 4  # px between the places at which two windows' labels are compared
 
 
 def split(found: Segmentation) -> Segmentation:
-    """The same with a layer for each motion that moving masks hold.
+    """The same with a layer for each moving object.
 
     Args:
         found: a window's layers, their motions sharpened.
 
     Returns:
-        Background, then the moving layers in the order of their events, most first.
+        Background, then the objects in the order of their events, most first.
     """
-    pieces, layers = _pieces(found.labels, len(found.affine))
-    affine = found.affine[layers]
-    if len(affine) < 3:
+    pieces, layers, clumps = _pieces(found.labels, len(found.affine))
+    if len(layers) < 3:
         return found
-    part = replace(found, labels=pieces, affine=affine).thinned(EVENTS)
+    part = replace(found, labels=pieces, affine=found.affine[layers]).thinned(EVENTS)
     owners = part.event_labels
-    events = np.bincount(owners, minlength=len(affine))
-    motions, label = [found.affine[0]], np.zeros(len(affine), np.uint8)
-    for piece in sorted(range(1, len(affine)), key=lambda piece: -events[piece]):
-        mine = np.flatnonzero(owners == piece)
-        label[piece] = _label_of(part, mine, part.affine[piece], motions)
-    return replace(found, labels=label[pieces], affine=np.stack(motions))
+    events = np.bincount(owners, minlength=len(layers))
+    label = np.zeros(len(layers), np.uint8)
+    objects: list[tuple[int, np.ndarray]] = []  # clump and motion of each
+    for piece in sorted(range(1, len(layers)), key=lambda piece: -events[piece]):
+        mine, motion = np.flatnonzero(owners == piece), part.affine[piece]
+        if len(mine) >= FEWEST:
+            motion = motion + climb(part, mine, motion, SCALES, FREE, FIXED)
+        near = [i for i, (clump, _) in enumerate(objects) if clump == clumps[piece]]
+        same = [i for i in near if _follow(part, mine, motion, objects[i][1])]
+        label[piece] = 1 + (same[0] if same else len(objects))
+        if not same:
+            objects.append((clumps[piece], motion))
+    affine = np.stack([found.affine[0], *(motion for _, motion in objects)])
+    return replace(found, labels=label[pieces], affine=affine)
+
+
+def _follow(part: Segmentation, mine: np.ndarray, own: np.ndarray, other: np.ndarray) -> bool:
+    """Whether another motion fits the events at `mine` as well as their own (px/s)."""
+    if len(mine) < FEWEST:
+        return True
+    here, there = (carried_by(part, mine, motion) for motion in (own, other))
+    if way_apart(here, there) < ALIKE:
+        return True
+    frame = frame_of(part)
+    sharp, as_other = (contrast(at, np.zeros(6), SCALES[-1], *frame) for at in (here, there))
+    return bool(sharp < SHARPER * as_other)
 
 
 def keep_numbers(found: Segmentation, before: np.ndarray) -> Segmentation:
@@ -87,51 +108,32 @@ def keep_numbers(found: Segmentation, before: np.ndarray) -> Segmentation:
     return replace(found, labels=numbers[found.labels], affine=affine)
 
 
-def _pieces(labels: np.ndarray, layers: int) -> tuple[np.ndarray, list[int]]:
-    """Connected pieces of the moving layers: uint8 [H, W], 0 background; the layer of each.
+def _pieces(labels: np.ndarray, layers: int) -> tuple[np.ndarray, list[int], list[int]]:
+    """Connected pieces of the moving layers: uint8 [H, W], 0 background; of each its layer and
+    which of them it is close to (pieces of one number are).
 
     Of each layer the largest ones; what is smaller goes with the largest.
     """
-    pieces, owner = np.zeros_like(labels), [0]
+    pieces, layer_of, clump_of = np.zeros_like(labels), [0], [0]
+    side = 2 * round(NEAR / 2 * labels.shape[1] / 640) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     for layer in range(1, layers):
         mask = (labels == layer).view(np.uint8)
         x, y, width, height = cv2.boundingRect(mask)
-        box = np.s_[y : y + height, x : x + width]
         if not width:
             continue
+        box = np.s_[y : y + height, x : x + width]
         count, parts, stats, _ = cv2.connectedComponentsWithStats(mask[box])
         area = stats[:, cv2.CC_STAT_AREA]
         large = 1 + np.argsort(-area[1:], kind="stable")[: MOST // (layers - 1)]
         large = large[area[large] >= SMALLEST * labels.size]
-        number = np.full(count, len(owner), np.uint8)
-        number[0], number[large] = 0, len(owner) + np.arange(len(large))
+        number = np.full(count, len(layer_of), np.uint8)
+        number[0], number[large] = 0, len(layer_of) + np.arange(len(large))
         pieces[box] += number[parts]
-        owner += [layer] * max(1, len(large))
-    return pieces, owner
-
-
-def _label_of(
-    part: Segmentation, mine: np.ndarray, motion: np.ndarray, motions: list[np.ndarray]
-) -> int:
-    """Which of `motions`, background first, the events at `mine` follow; maybe one that is added.
-
-    Args:
-        part: the pieces.
-        mine: indices of a piece's events.
-        motion: float64 [2, 3], px/s, of its layer.
-        motions: those of the labels so far; a new one is put at the end.
-    """
-    if len(mine) >= FEWEST:
-        motion = motion + climb(part, mine, motion, SCALES, FREE, FIXED)
-    elif len(motions) > 1:
-        return 1
-    frame = frame_of(part)
-    own = carried_by(part, mine, motion)
-    for label, other in enumerate(motions[1:], 1):
-        there = carried_by(part, mine, other)
-        if way_apart(own, there) < ALIKE or contrast(
-            own, np.zeros(6), SCALES[-1], *frame
-        ) < SHARPER * contrast(there, np.zeros(6), SCALES[-1], *frame):
-            return label
-    motions.append(motion)
-    return len(motions) - 1
+        layer_of += [layer] * max(1, len(large))
+        if len(large) < 2:
+            clump_of.append(len(clump_of))
+            continue
+        clumps = cv2.connectedComponents(cv2.dilate(mask[box], disc))[1]
+        clump_of += [layer * labels.size + int(clumps[parts == k][0]) for k in large]
+    return pieces, layer_of, clump_of
