@@ -16,8 +16,11 @@ W, H = 320, 240
 LENGTH = 30_000_000  # ns
 
 
-def window(index: int, size: tuple[int, int] = (W, H)) -> Window:
-    """Dots that drift to the right, and a box of dots that drifts down, faster."""
+def window(index: int, size: tuple[int, int] = (W, H), another: bool = False) -> Window:
+    """Dots that drift to the right, and a box of dots that drifts down, faster.
+
+    With another box of dots that drifts up, if asked for.
+    """
     width, height = size
     rng = np.random.default_rng(5)
     dots = rng.uniform((0, 0), size, (500, 2))
@@ -25,6 +28,10 @@ def window(index: int, size: tuple[int, int] = (W, H)) -> Window:
     t = np.sort(rng.uniform(0, LENGTH, 40))
     x = np.concatenate([dots[:, :1] + 4 * t / LENGTH, box[:, :1] + 0 * t])
     y = np.concatenate([dots[:, 1:] + 0 * t, box[:, 1:] + 15 * t / LENGTH])
+    if another:
+        box = rng.uniform((240, 90), (300, 150), (90, 2))
+        x = np.concatenate([x, box[:, :1] + 0 * t])
+        y = np.concatenate([y, box[:, 1:] - 15 * t / LENGTH])
     t = np.broadcast_to(t, x.shape)
     order = np.argsort(t, axis=None, kind="stable")
     x, y, t = (values.ravel()[order].astype(np.int64) for values in (x, y, t))
@@ -83,3 +90,15 @@ def test_wild_motions_are_not_taken_over(segmenter: Segmenter, wild: float) -> N
     found = segmenter(window(0))
     segmenter._before = replace(found, affine=np.full((2, 2, 3), wild))
     assert segmenter._expected(window(1)) is None
+
+
+def test_two_objects_have_numbers_that_stay_and_motions_of_their_own(segmenter: Segmenter) -> None:
+    segmenter.track = True
+    segmenter.forget()
+    found = [segmenter(window(index, another=True)) for index in range(3)]
+    down, up = zip(*((one.labels[125, 155], one.labels[105, 270]) for one in found), strict=True)
+    assert len({*down}) == len({*up}) == 1
+    assert {*down, *up} == {1, 2}
+    for label, place, way in ((down[0], (155, 125, 1), 15), (up[0], (270, 105, 1), -15)):
+        motion = found[-1].affine[label] @ place * LENGTH * 1e-9
+        assert motion == pytest.approx((0, way), abs=1.5)

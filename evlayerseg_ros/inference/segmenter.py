@@ -46,7 +46,8 @@ class Segmenter:
         self._session = session
         self.refine = refine
         self.track = track
-        self._before: Segmentation | None = None
+        self._before: Segmentation | None = None  # what the network said last
+        self._numbers = np.zeros((0, 0), np.uint8)  # and the objects that this became
         self.info = info
         self.requested = requested
         names = {full: short for short, full in PROVIDERS.items()}
@@ -118,15 +119,15 @@ class Segmenter:
         result = self._look(some, known)
         if self.refine and self.info.voxel.layers:
             result = self._look(some, result.affine)
-        if self.info.voxel.layers:
-            result = snap(split(merge(result)))
-        if known is not None and self._before is not None:
-            result = keep_numbers(result, self._before.labels)
-        result = replace(result, window=window)
-        if self.info.background == "most_events":
-            result = most_events_first(result)
-        self._before = result
-        return settle(result) if self.info.voxel.layers else result
+        if not self.info.voxel.layers:
+            result = replace(result, window=window)
+            return most_events_first(result) if self.info.background == "most_events" else result
+        self._before = merge(result)
+        result = snap(split(self._before))
+        if known is not None:
+            result = keep_numbers(result, self._numbers)
+        self._numbers = result.labels
+        return settle(replace(result, window=window))
 
     def forget(self) -> None:
         """Begin anew: the next window does not follow the last one."""
@@ -145,12 +146,8 @@ class Segmenter:
         if not (same_sensor and follows and (ways < events.width).all()):  # nor if it is no number
             return None
         # A layer that was not seen is looked for as a part of the background.
-        area = [np.count_nonzero(before.labels == layer) for layer in range(len(before.affine))]
-        known = np.repeat(before.affine[:1], self.info.layers, 0)
-        largest = [layer for layer in np.argsort(area[1:])[::-1] + 1 if area[layer]]
-        for layer, of in enumerate(largest[: len(known) - 1], 1):
-            known[layer] = before.affine[of]
-        return known
+        unseen = [not (before.labels == layer).any() for layer in range(len(before.affine))]
+        return np.where(np.array(unseen)[:, None, None], before.affine[0], before.affine)
 
     def _look(self, window: Window, known: np.ndarray | None) -> Segmentation:
         """One pass of the network; `known` float64 [L, 2, 3], px/s, is what it is told."""

@@ -55,7 +55,7 @@ def split(found: Segmentation) -> Segmentation:
     for piece in sorted(range(1, len(layers)), key=lambda piece: -events[piece]):
         mine, motion = np.flatnonzero(owners == piece), part.affine[piece]
         if len(mine) >= FEWEST:
-            motion = motion + climb(part, mine, motion, SCALES, FREE, FIXED)
+            motion = _sharpest(part, mine, motion)
         near = [i for i, (clump, _) in enumerate(objects) if clump == clumps[piece]]
         same = [i for i in near if _follow(part, mine, motion, objects[i][1])]
         label[piece] = 1 + (same[0] if same else len(objects))
@@ -65,6 +65,24 @@ def split(found: Segmentation) -> Segmentation:
     return replace(found, labels=label[pieces], affine=affine)
 
 
+def _sharpest(part: Segmentation, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """float64 [2, 3], px/s: a motion like that given, in which the events at `mine` are sharpest.
+
+    Once with its deformation and once without: that of objects in several motions, taken for one,
+    says how they differ rather than how each deforms.
+    """
+    events = part.window.events
+    middle = np.array([events.x[mine].mean(), events.y[mine].mean(), 1])
+    shift = np.column_stack((np.zeros((2, 2)), motion @ middle))
+    found = [each + climb(part, mine, each, SCALES, FREE, FIXED) for each in (motion, shift)]
+    return max(found, key=lambda each: _contrast(part, carried_by(part, mine, each)))
+
+
+def _contrast(part: Segmentation, at: np.ndarray) -> float:
+    """How sharp events are where they are carried to."""
+    return float(contrast(at, np.zeros(6), SCALES[-1], *frame_of(part)))
+
+
 def _follow(part: Segmentation, mine: np.ndarray, own: np.ndarray, other: np.ndarray) -> bool:
     """Whether another motion fits the events at `mine` as well as their own (px/s)."""
     if len(mine) < FEWEST:
@@ -72,9 +90,7 @@ def _follow(part: Segmentation, mine: np.ndarray, own: np.ndarray, other: np.nda
     here, there = (carried_by(part, mine, motion) for motion in (own, other))
     if way_apart(here, there) < ALIKE:
         return True
-    frame = frame_of(part)
-    sharp, as_other = (contrast(at, np.zeros(6), SCALES[-1], *frame) for at in (here, there))
-    return bool(sharp < SHARPER * as_other)
+    return _contrast(part, here) < SHARPER * _contrast(part, there)
 
 
 def keep_numbers(found: Segmentation, before: np.ndarray) -> Segmentation:
