@@ -143,6 +143,7 @@ def _run(settings: Settings, size: tuple[int, int], rate: float, topic: str) -> 
         "MB_s": shot.bytes * 1e-6 / (WARM_UP + seconds),
         **summary(times),
         "max_ms": times.max() * 1e3 if len(times) else None,
+        "node_ms": float(told.get("latency p50 ms", "nan")),
         "windows": round(seconds / WINDOW),
         "dropped": int(told.get("windows dropped", -1)),
         "backlog": probe.most_backlog,
