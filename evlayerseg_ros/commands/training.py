@@ -60,11 +60,11 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
 @click.option("--batch", type=click.IntRange(min=1), help="Windows a step instead of the preset's.")
 @click.option(
     "--regime",
-    type=click.Choice(["labels", "label-free", "sharpness", "paper"]),
+    type=click.Choice(["labels", "label-free", "paper"]),
     default="labels",
     show_default=True,
-    help="What teaches: the simulator's labels; or, from events alone, a teacher, the sharpness of "
-    "what the network itself answers, or the paper's network and loss.",
+    help="What teaches: the simulator's labels; or, from events alone, a teacher, or the paper's "
+    "loss with the paper's network.",
 )
 @click.option(
     "--teacher",

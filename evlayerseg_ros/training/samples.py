@@ -117,14 +117,13 @@ def to_tensors(
     Returns:
         voxel float32 [C, rows, columns]; labels uint8 [rows, columns], simulated layers;
         displacement float32 [1 + MOST_OBJECTS, 2, 3] in cells at a place in cells, beyond what the
-        network was told; known float32 [max(1, spec.layers), 2, 3], the same of what it was told;
-        events float32 [events, 4]: x, y (cells), t (0 to 1), p (1 or 0).
+        network was told; events float32 [events, 4]: x, y (cells), t (0 to 1), p (1 or 0).
     """
     window, cell = sample.window, spec.cell(sample.window.events.width)
     told = np.zeros((max(1, spec.layers), 2, 3)) if known is None else known
     motions = told / window.duration if spec.layers else None
     layer = np.minimum(np.arange(1 + MOST_OBJECTS), len(told) - 1)
-    affine = np.concatenate((sample.displacement - told[layer], told)).astype(np.float32)
+    affine = (sample.displacement - told[layer]).astype(np.float32)
     size = spec.shape(640, 480)[1:]
     top, left = _corner(sample.labels, size, rng)
     voxel = _part(voxel_grid(window, spec, None, motions), top, left, size)
@@ -138,8 +137,7 @@ def to_tensors(
     return {
         "voxel": torch.from_numpy(np.ascontiguousarray(voxel)),
         "labels": torch.from_numpy(np.ascontiguousarray(labels)),
-        "displacement": torch.from_numpy(affine[: 1 + MOST_OBJECTS]),
-        "known": torch.from_numpy(affine[1 + MOST_OBJECTS :]),
+        "displacement": torch.from_numpy(affine),
         "events": torch.from_numpy(points),
     }
 
@@ -200,9 +198,7 @@ def _flip(
     return voxel, labels
 
 
-def random_known(
-    sample: Sample, spec: VoxelSpec, rng: np.random.Generator, labels: bool = True
-) -> np.ndarray | None:
+def random_known(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> np.ndarray | None:
     """What the network may be told of the layers' motions: nothing, or the truth with an error.
 
     Errors go from those of a good answer to those of a useless one, so that the network learns both
@@ -212,7 +208,6 @@ def random_known(
         sample: a window and its truth.
         spec: the network's voxel grid.
         rng: source of everything random.
-        labels: False tells motions that have nothing to do with the truth.
 
     Returns:
         float [spec.layers, 2, 3], displacement in px, or None.
@@ -223,8 +218,6 @@ def random_known(
     middle = np.array([events.width, events.height]) / 2
     objects = np.flatnonzero(sample.displacement[1:].any((1, 2))) + 1
     known = np.zeros((spec.layers, 2, 3))
-    if not labels:
-        return known + np.stack([_random_affine(rng, 30, middle) for _ in known])
     known[0] = sample.displacement[0] + _random_affine(rng, 10, middle)
     for layer in range(1, spec.layers):
         if len(objects) == 0 or rng.random() < 0.18:  # nothing found, or something else

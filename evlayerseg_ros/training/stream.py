@@ -40,7 +40,7 @@ class SceneStream(IterableDataset):
         per_clip: windows of a clip.
         first: clips simulated before the first sample.
         pool: clips whose windows are kept.
-        events: as to_tensors; an objective that looks at events is told nothing of the truth.
+        events: as to_tensors.
         teacher: whose answers stand for the truth; None: the simulator's own.
         together: clips that are simulated at once, on a GPU where there is one; 1: each by itself,
             which a CPU does faster.
@@ -82,7 +82,7 @@ class SceneStream(IterableDataset):
             rng = np.random.default_rng([self.seed, lane, 1, draw])
             clip_drawn = clips[rng.integers(len(clips))]
             sample = clip_drawn[rng.integers(len(clip_drawn))]
-            known = random_known(sample, self.spec, rng, labels=self.events == 0)
+            known = random_known(sample, self.spec, rng)
             yield to_tensors(sample, self.spec, rng, known, self.events)
 
     def _clips(self, lane: int, clips: range) -> list[list[Sample]]:

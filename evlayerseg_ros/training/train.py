@@ -20,7 +20,6 @@ from evlayerseg_ros.model.export import load_exported
 from evlayerseg_ros.model.layernet import LayerNet
 from evlayerseg_ros.model.network import Network
 from evlayerseg_ros.model.paper import PaperNet, combined_flow
-from evlayerseg_ros.training.deblur import deblur_loss
 from evlayerseg_ros.training.losses import supervised_loss
 from evlayerseg_ros.training.paper_loss import paper_loss
 from evlayerseg_ros.training.parallel import Place, place
@@ -39,8 +38,7 @@ class Settings:
 
     Attributes:
         regime: what teaches: "labels" (the simulator's) or, without them, "label-free" (a Teacher
-            that looks at the events alone), "sharpness" (how sharp the network's own answer makes
-            the events of each layer) or "paper" (the paper's network with the paper's loss).
+            that looks at the events alone) or "paper" (the paper's network with the paper's loss).
         teacher: of regime label-free: weights whose answers, refined, teach; "" lets contrast
             maximisation alone teach.
         width: cells across of LayerNet's voxel grid; fewer are faster and coarser.
@@ -52,7 +50,7 @@ class Settings:
         clip: largest norm of a step's gradient.
         average: decay per step of the running average of the weights, which is what is kept.
         precision: fp32, or bf16: mixed precision where the device has it.
-        events: of each window that the regimes sharpness and paper look at.
+        events: of each window that the regime paper looks at.
         lanes: streams of scenes that a batch is taken from in equal parts, each with a process that
             simulates; a multiple of the number of processes that train.
         reuse: how often each simulated window is used.
@@ -94,7 +92,7 @@ PRESETS = {
         first=12, validate=60, windows=16,
     ),
 }  # fmt: skip
-REGIMES = ("labels", "label-free", "sharpness", "paper")
+REGIMES = ("labels", "label-free", "paper")
 
 
 def make_network(settings: Settings) -> Network:
@@ -113,8 +111,6 @@ def losses_of(network: Callable[..., tuple[torch.Tensor, ...]], regime: str, bat
         flow = combined_flow(*output)
         return {"total": paper_loss(flow, list(batch["events"])) / len(flow)}
     masks, affine, motion = output
-    if regime == "sharpness":
-        return deblur_loss((masks, affine, motion), batch["known"], batch["events"])
     return supervised_loss(
         (masks, affine, motion), batch["voxel"], batch["labels"], batch["displacement"]
     )
@@ -298,7 +294,7 @@ def _batches(
     """This process's part of each step's batch, from step `step` on."""
     lanes = range(here.rank, settings.lanes, here.world)
     each = settings.batch // settings.lanes
-    events = settings.events if settings.regime in ("sharpness", "paper") else 0
+    events = settings.events if settings.regime == "paper" else 0
     teacher = Teacher(settings.teacher) if settings.regime == "label-free" else None
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
