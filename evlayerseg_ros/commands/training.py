@@ -10,7 +10,7 @@ import click
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.errors import InputError
 
-PRESETS = ["demo", "affine25", "object", "many", "none", "static", "faint"]
+PRESETS = ["demo", "affine25", "object", "many", "none", "static", "parts", "faint", "near"]
 
 
 @click.command()

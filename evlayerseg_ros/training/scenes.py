@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from evlayerseg_ros.training.simulator import Layer, Motion, Scene, Sensor
@@ -9,13 +10,14 @@ from evlayerseg_ros.training.textures import TextureBank
 
 # How often each kind of scene is drawn for training.
 KINDS = {
-    "paper": 0.40,  # one object on a moving background, the paper's ranges and smoothing
-    "object": 0.15,  # one object, anything goes: texture, thresholds, noise, sensor
+    "paper": 0.36,  # one object on a moving background, the paper's ranges and smoothing
+    "object": 0.14,  # one object, anything goes: texture, thresholds, noise, sensor
     "many": 0.11,  # two or three objects
-    "none": 0.14,  # the camera moves, nothing else
-    "static": 0.07,  # the camera stands still
-    "parts": 0.07,  # the same with two or three objects, or one that moves in parts as people do
-    "faint": 0.06,  # an object that hardly contrasts with the background
+    "none": 0.13,  # the camera moves, nothing else
+    "static": 0.06,  # the camera stands still
+    "parts": 0.06,  # the same with two or three objects, or one that moves in parts as people do
+    "faint": 0.05,  # an object that hardly contrasts with the background
+    "near": 0.09,  # somebody close to a camera that stands still: large, cut off, moving in parts
 }
 
 
@@ -41,15 +43,17 @@ def random_scene(
     texture_size = (int(size[0] * 1.5), int(size[1] * 1.6))
     background = bank.background(rng, texture_size, median, blur)
     motion = _background_motion(rng, size, duration)
-    if kind in ("static", "parts"):
+    if kind in ("static", "parts", "near"):
         motion = Motion(motion.shift[[0, 0]], motion.rotation[[0, 0]], motion.scale[[0, 0]])
+    if kind == "near" and rng.random() < 0.4:  # a desk that shakes
+        motion.shift[1] += rng.normal(0, 0.7, 2)
     layers = [Layer(background, None, motion)]
     several = int(rng.integers(2, 4))
-    count = {"none": 0, "many": several, "parts": several}.get(kind, 1)
-    joined = kind == "parts" and rng.random() < 0.6
+    count = {"none": 0, "many": several, "parts": several, "near": several}.get(kind, 1)
+    joined = kind == "near" or (kind == "parts" and rng.random() < 0.6)
     for index in range(count):
         whole = layers[1] if joined and index else None
-        layers.append(_object(rng, bank, layers[0], size, duration, paper, kind == "faint", whole))
+        layers.append(_object(rng, bank, layers[0], size, duration, kind, whole))
     return Scene(layers, duration, sensor)
 
 
@@ -102,24 +106,21 @@ def _object(
     background: Layer,
     size: tuple[int, int],
     duration: float,
-    paper: bool,
-    faint: bool,
+    kind: str,
     whole: Layer | None = None,
 ) -> Layer:
     """An object that is in view half-way through the clip and moves on its own, or as a part of
     another, `whole`."""
-    side = int(np.exp(rng.uniform(np.log(0.1), np.log(0.55))) * size[0])
-    median, blur = (11, 1.0) if paper else (int(rng.choice([0, 5, 11])), float(rng.uniform(0.6, 2)))
-    texture, alpha = bank.object(rng, side, median, blur)
-    if faint:
-        mean, near = texture.mean(), np.median(background.log_intensity)
-        texture = (near + rng.uniform(-0.3, 0.3) + (texture - mean) * 0.4).astype(np.float32)
-    carrier = background if whole is None else whole
+    near = kind == "near"
+    smallest, largest = (0.1, 0.55) if not near else (0.6, 1.3) if whole is None else (0.2, 0.7)
+    side = int(np.exp(rng.uniform(np.log(smallest), np.log(largest))) * size[0])
+    texture, alpha = _look(rng, bank, background, side, kind)
     # Speed relative to the carrier, in image widths per second; the paper's reach 1.5.
-    slowest, fastest = (0.12, 1.6) if whole is None else (0.03, 0.5)
+    slowest, fastest = (0.05, 0.8) if near else (0.12, 1.6) if whole is None else (0.03, 0.5)
     speed = float(np.exp(rng.uniform(np.log(slowest), np.log(fastest)))) * size[0]
     heading = rng.uniform(0, 2 * np.pi)
-    carried = carrier.motion.shift[1] - carrier.motion.shift[0]
+    carrier = (background if whole is None else whole).motion
+    carried = carrier.shift[1] - carrier.shift[0]
     step = np.array([np.cos(heading), np.sin(heading)]) * speed * duration + carried
     middle = rng.uniform(-0.42, 0.42, 2) * size
     if whole is not None:
@@ -128,14 +129,27 @@ def _object(
     scale = rng.uniform(0.8, 1.2, 2)
     start = rng.uniform(0, 1 - min(duration, 1))
     part = np.array([start, start + duration])
-    return Layer(
-        texture,
-        alpha,
-        Motion(
-            np.stack([middle - step / 2, middle + step / 2]),
-            rng.uniform(0, 2 * np.pi) * (not paper)
-            + rotation[0]
-            + part * (rotation[1] - rotation[0]),
-            scale[0] + part * (scale[1] - scale[0]),
-        ),
+    upright = rng.normal(0, 0.35) if near else rng.uniform(0, 2 * np.pi) * (kind != "paper")
+    motion = Motion(
+        np.stack([middle - step / 2, middle + step / 2]),
+        upright + rotation[0] + part * (rotation[1] - rotation[0]),
+        scale[0] + part * (scale[1] - scale[0]),
     )
+    return Layer(texture, alpha, motion)
+
+
+def _look(
+    rng: np.random.Generator, bank: TextureBank, background: Layer, side: int, kind: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """An object's log intensity and alpha, float32 [h, w] each."""
+    smoothing = (11, 1.0) if kind == "paper" else (int(rng.choice([0, 5, 11])), rng.uniform(0.6, 2))
+    texture, alpha = bank.object(rng, side, *smoothing)
+    if kind == "near":  # as people are: longer than wide
+        wide = max(16, int(texture.shape[1] * rng.uniform(0.15, 0.5))), texture.shape[0]
+        texture, alpha = (
+            cv2.resize(a, wide, interpolation=cv2.INTER_AREA) for a in (texture, alpha)
+        )
+    if kind == "faint":
+        level = np.median(background.log_intensity) + rng.uniform(-0.3, 0.3)
+        texture = (level + (texture - texture.mean()) * 0.4).astype(np.float32)
+    return texture, alpha
