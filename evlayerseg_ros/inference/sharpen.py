@@ -79,8 +79,15 @@ def settle(found: Segmentation) -> Segmentation:
 
 def _far_from_moving(found: Segmentation, part: Segmentation) -> np.ndarray:
     """Indices of the events of `part` that lie well outside of what moves."""
-    side = 2 * round(MARGIN * found.labels.shape[1] / 640) + 1
-    grown = cv2.dilate(found.labels, np.ones((side, side), np.uint8))
+    margin = round(MARGIN * found.labels.shape[1] / 640)
+    x, y, width, height = cv2.boundingRect((found.labels > 0).view(np.uint8))
+    grown = found.labels
+    if width:
+        side = 2 * margin + 1
+        top, left = max(y - margin, 0), max(x - margin, 0)
+        box = np.s_[top : y + height + margin, left : x + width + margin]
+        grown = grown.copy()
+        grown[box] = cv2.dilate(grown[box], np.ones((side, side), np.uint8))
     return np.flatnonzero(replace(part, labels=grown).event_labels == 0)
 
 

@@ -25,7 +25,7 @@ from evlayerseg_ros.inference.sharpen import (
     way_apart,
 )
 
-EVENTS = 30_000  # looked at
+EVENTS = 10_000  # looked at
 MOST = 8  # moving layers
 SMALLEST = 0.0008  # of the image: smaller pieces are no objects
 NEAR = 16.0  # px on a sensor 640 px wide: pieces farther apart are not one object
@@ -62,7 +62,7 @@ def split(found: Segmentation) -> Segmentation:
         if not same:
             objects.append((clumps[piece], motion))
     affine = np.stack([found.affine[0], *(motion for _, motion in objects)])
-    return replace(found, labels=label[pieces], affine=affine)
+    return replace(found, labels=_renumbered(pieces, label), affine=affine)
 
 
 def _sharpest(part: Segmentation, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:
@@ -121,7 +121,14 @@ def keep_numbers(found: Segmentation, before: np.ndarray) -> Segmentation:
     affine = np.repeat(found.affine[:1], max(2, int(numbers.max()) + 1), 0)
     affine[numbers[1:]] = found.affine[1:]
     affine[0] = found.affine[0]
-    return replace(found, labels=numbers[found.labels], affine=affine)
+    return replace(found, labels=_renumbered(found.labels, numbers), affine=affine)
+
+
+def _renumbered(labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """numbers[labels], uint8, ten times as fast."""
+    table = np.zeros(256, np.uint8)
+    table[: len(numbers)] = numbers
+    return cv2.LUT(labels, table)
 
 
 def _pieces(labels: np.ndarray, layers: int) -> tuple[np.ndarray, list[int], list[int]]:
