@@ -18,6 +18,8 @@ DEFAULT_TOPIC = "/event_camera/events"
 
 # Time that both sides of a connection take to know of each other, s.
 MATCHING = 0.3
+# Time that a packet is on its way at most, s: best-effort subscribers acknowledge nothing.
+DELIVERY = 0.1
 
 
 class PacketPublisher(OwnNode):
@@ -82,6 +84,7 @@ class PacketPublisher(OwnNode):
         """Waits until what was published has arrived, 2 s at most, and ends the node."""
         if hasattr(self, "_publisher") and self._publisher.get_subscription_count():
             self._publisher.wait_for_all_acked(Duration(seconds=2))
+            time.sleep(DELIVERY)
         super().close()
 
     def _find(self, patience: float) -> str:
