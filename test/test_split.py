@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
+from drifting import LENGTH, drifting
 
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.inference.split import MOST, keep_numbers, split
 
 W, H = 320, 240
-END = 50_000_000  # ns
-SECONDS = END * 1e-9
-CAMERA = np.array([2.0, -1.0])  # px over the window
+SECONDS = LENGTH * 1e-9
+CAMERA = (2.0, -1.0)  # px over the window
 BOXES = (np.s_[40:110, 30:110], np.s_[130:190, 200:260])
 
 
@@ -25,23 +25,15 @@ def scene(*ways: tuple[float, float]) -> tuple[Window, np.ndarray]:
     for box in BOXES[: len(ways)]:
         labels[box] = 1
     places = rng.uniform((0, 0), (W, H), (400, 2))
-    points = [places[labels[places[:, 1].astype(int), places[:, 0].astype(int)] == 0]]
-    for rows, columns in BOXES[: len(ways)]:
+    behind = places[labels[places[:, 1].astype(int), places[:, 0].astype(int)] == 0]
+    layers = [(behind - CAMERA, CAMERA)]
+    for (rows, columns), way in zip(BOXES, ways, strict=False):
         corners = (columns.start, rows.start), (columns.stop, rows.stop)
-        points.append(rng.uniform(*corners, (60, 2)))
-    xyt = []
-    for at, way in zip(points, (CAMERA, *ways), strict=True):
-        age = rng.uniform(0, 1, (len(at), 30))
-        seen = at[:, None] - age[..., None] * np.array(way)
-        xyt.append(np.column_stack((np.round(seen.reshape(-1, 2)), (1 - age.ravel()) * END)))
-    x, y, t = np.concatenate(xyt).astype(np.int64).T
-    keep = np.flatnonzero((x >= 0) & (x < W) & (y >= 0) & (y < H))
-    keep = keep[np.argsort(t[keep], kind="stable")]
-    events = Events.from_arrays(x[keep], y[keep], t[keep], np.ones(len(keep)), W, H)
-    return Window(events, 0, END, END), labels
+        layers.append((rng.uniform(*corners, (60, 2)) - way, way))
+    return drifting(0, (W, H), rng, *layers), labels
 
 
-def shifts(*ways: tuple[float, float] | np.ndarray) -> np.ndarray:
+def shifts(*ways: tuple[float, float]) -> np.ndarray:
     """float64 [L, 2, 3], px/s: motions that shift everything alike."""
     affine = np.zeros((len(ways), 2, 3))
     affine[:, :, 2] = np.array(ways) / SECONDS
@@ -85,8 +77,8 @@ def test_specks_go_with_the_largest_piece_and_layers_are_few() -> None:
     assert split(Segmentation(window, labels, shifts(CAMERA, (12, 3)))).labels.max() == 1
     rng = np.random.default_rng(1)
     x, y = rng.integers(0, W, 50_000), rng.integers(0, H, 50_000)
-    t = np.sort(rng.integers(0, END, 50_000))
-    noise = Window(Events.from_arrays(x, y, t, t % 2, W, H), 0, END, END)
+    t = np.sort(rng.integers(0, LENGTH, 50_000))
+    noise = Window(Events.from_arrays(x, y, t, t % 2, W, H), 0, LENGTH, LENGTH)
     chequered = ((np.arange(H)[:, None] // 24 + np.arange(W) // 32) % 2).astype(np.uint8)
     assert len(split(Segmentation(noise, chequered, shifts(CAMERA, (9, 9)))).affine) <= 1 + MOST
 

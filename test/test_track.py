@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drifting import LENGTH, drifting
 
-from evlayerseg_ros.events import Events, Window
+from evlayerseg_ros.events import Window
 from evlayerseg_ros.inference.merge import merge
 from evlayerseg_ros.inference.outline import snap
 from evlayerseg_ros.inference.segmentation import Segmentation
@@ -13,7 +14,6 @@ from evlayerseg_ros.inference.segmenter import Segmenter
 from evlayerseg_ros.inference.split import split
 
 W, H = 320, 240
-LENGTH = 30_000_000  # ns
 
 
 def window(index: int, size: tuple[int, int] = (W, H)) -> Window:
@@ -22,27 +22,6 @@ def window(index: int, size: tuple[int, int] = (W, H)) -> Window:
     dots = rng.uniform((0, 0), size, (500, 2))
     box = rng.uniform((120, 80), (190, 150), (120, 2))
     return drifting(index, size, rng, (dots, (4, 0)), (box, (0, 15)))
-
-
-def drifting(
-    index: int, size: tuple[int, int], rng: np.random.Generator,
-    *layers: tuple[np.ndarray, tuple[float, float]],
-) -> Window:  # fmt: skip
-    """Points [N, 2], px, that fire all the time while they go a way, px a window."""
-    width, height = size
-    t = np.sort(rng.uniform(0, LENGTH, 40))
-    x, y = (
-        np.concatenate([points[:, i : i + 1] + way[i] * t / LENGTH for points, way in layers])
-        for i in (0, 1)
-    )
-    t = np.broadcast_to(t, x.shape)
-    order = np.argsort(t, axis=None, kind="stable")
-    x, y, t = (values.ravel()[order].astype(np.int64) for values in (x, y, t))
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    start = index * LENGTH
-    x, y, t = x[inside], y[inside], t[inside] + start
-    events = Events.from_arrays(x, y, t, np.arange(len(t)) % 2, width, height)
-    return Window(events, start, start + LENGTH, start + LENGTH)
 
 
 @pytest.fixture(scope="module")
