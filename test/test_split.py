@@ -6,7 +6,7 @@ from drifting import LENGTH, drifting
 
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.split import MOST, keep_numbers, split
+from evlayerseg_ros.inference.split import MOST_OBJECTS, keep_numbers, split
 
 W, H = 320, 240
 SECONDS = LENGTH * 1e-9
@@ -80,7 +80,10 @@ def test_specks_go_with_the_largest_piece_and_layers_are_few() -> None:
     t = np.sort(rng.integers(0, LENGTH, 50_000))
     noise = Window(Events.from_arrays(x, y, t, t % 2, W, H), 0, LENGTH, LENGTH)
     chequered = ((np.arange(H)[:, None] // 24 + np.arange(W) // 32) % 2).astype(np.uint8)
-    assert len(split(Segmentation(noise, chequered, shifts(CAMERA, (9, 9)))).affine) <= 1 + MOST
+    assert (
+        len(split(Segmentation(noise, chequered, shifts(CAMERA, (9, 9)))).affine)
+        <= 1 + MOST_OBJECTS
+    )
 
 
 def test_objects_keep_their_numbers() -> None:

@@ -8,7 +8,15 @@ torch = pytest.importorskip("torch", reason="training is an extra")
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.training.samples import clip_samples, cut_window, taught_sample, true_sample
+from evlayerseg_ros.inference.split import MOST_OBJECTS
+from evlayerseg_ros.training.losses import true_motion
+from evlayerseg_ros.training.samples import (
+    clip_samples,
+    cut_window,
+    taught_sample,
+    to_tensors,
+    true_sample,
+)
 from evlayerseg_ros.training.scenes import random_scene
 from evlayerseg_ros.training.simulator import Scene, simulate
 from evlayerseg_ros.training.teacher import Teacher, by_contrast
@@ -99,3 +107,14 @@ def test_a_model_teaches_too() -> None:
     found = Teacher("default")(some, rng)
     assert found is not None
     assert found.labels.any()
+
+
+def test_a_teacher_may_find_as_many_objects_as_there_are_labels() -> None:
+    scene = window((24.0, 0.0), (-4.0, 3.0))
+    labels = (np.arange(W) * (MOST_OBJECTS + 1) // W * np.ones((H, 1))).astype(np.uint8)
+    affine = np.zeros((MOST_OBJECTS + 1, 2, 3))
+    affine[:, 0, 2] = np.arange(MOST_OBJECTS + 1) / (LENGTH * 1e-9)  # px over the window
+    data = to_tensors(taught_sample(scene, Segmentation(scene, labels, affine), 2), SPEC, None)
+    assert data["labels"].max() == MOST_OBJECTS
+    motion = true_motion(data["labels"][None], data["displacement"][None], 4)
+    assert motion[0, 0].max() == pytest.approx(MOST_OBJECTS / 2)  # cells

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="training is an extra")
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.inference.segmenter import Segmenter
+from evlayerseg_ros.inference.split import MOST_OBJECTS
 from evlayerseg_ros.model.affine import affine_field, pixel_grid
 from evlayerseg_ros.model.export import export, load_checkpoint, load_exported
 from evlayerseg_ros.model.layernet import LayerNet
@@ -50,7 +51,7 @@ def test_every_kind_of_scene_makes_samples_of_one_shape(kind: str) -> None:
     tensors = to_tensors(samples[0], SPEC, rng)
     assert tensors["voxel"].shape == (20, 240, 320)
     assert tensors["labels"].shape == (240, 320)
-    assert tensors["displacement"].shape == (4, 2, 3)
+    assert tensors["displacement"].shape == (1 + MOST_OBJECTS, 2, 3)
     objects = len(scene.layers) - 1
     assert objects == {"none": 0, "many": objects, "parts": objects, "near": objects}.get(kind, 1)
     if kind in ("static", "parts"):

@@ -26,7 +26,7 @@ from evlayerseg_ros.inference.sharpen import (
 )
 
 EVENTS = 10_000  # looked at
-MOST = 8  # moving layers
+MOST_OBJECTS = 8  # at once
 SMALLEST = 0.0008  # of the image: smaller pieces are no objects
 NEAR = 16.0  # px on a sensor 640 px wide: pieces farther apart are not one object
 # Pieces close to each other are two objects if one is SHARPER times as sharp along its own motion
@@ -148,7 +148,7 @@ def _pieces(labels: np.ndarray, layers: int) -> tuple[np.ndarray, list[int], lis
         box = np.s_[y : y + height, x : x + width]
         count, parts, stats, _ = cv2.connectedComponentsWithStats(mask[box])
         area = stats[:, cv2.CC_STAT_AREA]
-        large = 1 + np.argsort(-area[1:], kind="stable")[: MOST // (layers - 1)]
+        large = 1 + np.argsort(-area[1:], kind="stable")[: MOST_OBJECTS // (layers - 1)]
         large = large[area[large] >= SMALLEST * labels.size]
         number = np.full(count, len(layer_of), np.uint8)
         number[0], number[large] = 0, len(layer_of) + np.arange(len(large))

@@ -10,10 +10,10 @@ import torch
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.inference.segmentation import Segmentation
+from evlayerseg_ros.inference.split import MOST_OBJECTS
 from evlayerseg_ros.training.simulator import Scene
 from evlayerseg_ros.training.teacher import Teacher
 
-MOST_OBJECTS = 3
 FEWEST, MOST = 4_000, 100_000  # events of a window
 
 
