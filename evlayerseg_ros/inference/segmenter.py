@@ -117,11 +117,11 @@ class Segmenter:
             return Segmentation(window, labels, np.zeros((self.info.layers, 2, 3)))
         some, known = window.thinned(EVENTS), self._expected(window)
         result = self._look(some, known)
-        if self.refine and self.info.voxel.layers:
-            result = self._look(some, result.affine)
         if not self.info.voxel.layers:
             result = replace(result, window=window)
             return most_events_first(result) if self.info.background == "most_events" else result
+        if self.refine:
+            result = self._look(some, result.affine)
         self._before = merge(result)
         result = snap(split(self._before))
         if known is not None:

@@ -139,7 +139,6 @@ def _pieces(labels: np.ndarray, layers: int) -> tuple[np.ndarray, list[int], lis
     """
     pieces, layer_of, clump_of = np.zeros_like(labels), [0], [0]
     side = 2 * round(NEAR / 2 * labels.shape[1] / 640) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     for layer in range(1, layers):
         mask = (labels == layer).view(np.uint8)
         x, y, width, height = cv2.boundingRect(mask)
@@ -157,6 +156,7 @@ def _pieces(labels: np.ndarray, layers: int) -> tuple[np.ndarray, list[int], lis
         if len(large) < 2:
             clump_of.append(len(clump_of))
             continue
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         clumps = cv2.connectedComponents(cv2.dilate(mask[box], disc))[1]
         clump_of += [layer * labels.size + int(clumps[parts == k][0]) for k in large]
     return pieces, layer_of, clump_of
