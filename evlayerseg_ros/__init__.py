@@ -1,7 +1,8 @@
 """Motion segmentation with event cameras: what moves on its own, and how.
 
-The rooms, each of which imports only from those before it:
-events -> model -> inference -> recordings -> node, training, evaluation -> cli.
+The rooms, each of which imports only from those before it (test/test_package.py holds them to it):
+events, motion, segmentation, pipeline, outputs, recordings, replay, network, simulation, paper,
+training, evaluation, bench, node, commands.
 """
 
 __version__ = "0.1.0"

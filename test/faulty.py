@@ -13,7 +13,7 @@ from evlayerseg_ros.bench.scenes import packets as scene
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.events.codecs import ENCODINGS
 from evlayerseg_ros.events.voxel import VoxelSpec
-from evlayerseg_ros.inference.model_file import METADATA_KEY, ModelInfo
+from evlayerseg_ros.segmentation.model_file import METADATA_KEY, ModelInfo
 
 SIZE = (320, 240)
 WORD = {"evt3": 2, "evt2": 4, "evt21": 8, "libcaer": 8, "libcaer_cmp": 2, "mono": 8}

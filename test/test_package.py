@@ -13,8 +13,8 @@ import yaml
 from conftest import ROOT
 
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.inference import outputs
-from evlayerseg_ros.inference.segmentation import Segmentation
+from evlayerseg_ros.outputs import outputs
+from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 SETUP = (ROOT / "setup.py").read_text()

@@ -18,12 +18,12 @@ from evlayerseg_ros.evaluation.evaluate import evaluate_sequence
 from evlayerseg_ros.evaluation.truth import load_truth
 from evlayerseg_ros.evaluation.windows import Length, events_of
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.inference import segmenter as rooms
-from evlayerseg_ros.inference.merge import merge
-from evlayerseg_ros.inference.outline import snap
-from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.segmenter import Segmenter
 from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.segmentation import segmenter as rooms
+from evlayerseg_ros.segmentation.merge import merge
+from evlayerseg_ros.segmentation.outline import snap
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 COLUMNS = ("iou", "dr", "event_iou", "flow_error_background", "flow_error_object")
 

@@ -28,9 +28,9 @@ from event_camera_msgs.msg import EventPacket
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
 
-from evlayerseg_ros.inference.outputs import LAYER_DTYPE
-from evlayerseg_ros.inference.pictures import label_picture
-from evlayerseg_ros.recordings.video import VideoWriter, side_by_side
+from evlayerseg_ros.outputs.outputs import LAYER_DTYPE
+from evlayerseg_ros.outputs.pictures import label_picture
+from evlayerseg_ros.replay.video import VideoWriter, side_by_side
 
 NAMESPACE = "/event_camera"
 NODE = f"{NAMESPACE}/evlayerseg"
@@ -160,7 +160,7 @@ def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def simulated(folder: Path) -> Path:
     """A recording of a moving object before a moving background."""
-    from evlayerseg_ros.training.presets import write_preset
+    from evlayerseg_ros.simulation.presets import write_preset
 
     print("simulating a moving object before a moving background", flush=True)
     return write_preset("demo", folder, seed=3)[0]

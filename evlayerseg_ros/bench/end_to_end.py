@@ -23,7 +23,7 @@ from evlayerseg_ros.bench import camera, scenes
 from evlayerseg_ros.bench.measure import Row, measure, summary
 from evlayerseg_ros.bench.stages import Settings, boxed, size_name
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.inference.outputs import OUTPUTS
+from evlayerseg_ros.outputs.outputs import OUTPUTS
 
 if TYPE_CHECKING:
     from evlayerseg_ros.node.probe import Probe

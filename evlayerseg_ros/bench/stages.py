@@ -19,12 +19,12 @@ from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
-from evlayerseg_ros.inference.model_file import PROVIDERS
-from evlayerseg_ros.inference.outputs import OUTPUTS, Output
-from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.segmenter import Segmenter
+from evlayerseg_ros.outputs.outputs import OUTPUTS, Output
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.recordings.vendor import read_raw
+from evlayerseg_ros.segmentation.model_file import PROVIDERS
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 RAW_BLOCK = 1 << 16  # bytes of a RAW file that are decoded at once, about a packet
 

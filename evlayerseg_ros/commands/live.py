@@ -50,7 +50,7 @@ def play(
     recording: Path, rate: float, loop: bool, to: str | None, topic: str | None, wait: float
 ) -> None:
     """Publish RECORDING as EventPackets at its own pace, for machines without `ros2 bag`."""
-    from evlayerseg_ros.recordings.play import play as run
+    from evlayerseg_ros.replay.play import play as run
 
     _need_ros()
     played = run(recording, rate, to, loop, topic, wait)

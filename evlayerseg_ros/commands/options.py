@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from evlayerseg_ros.events.window import WindowConfig
-    from evlayerseg_ros.inference.segmenter import Segmenter
+    from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 Command = Callable[..., Any]
 
@@ -64,7 +64,7 @@ def track_option(command: Command) -> Command:
 
 def load_segmenter(model: str, provider: str, threads: int, refine: bool, track: bool) -> Segmenter:
     """The Segmenter that `model_options` ask for."""
-    from evlayerseg_ros.inference.segmenter import Segmenter
+    from evlayerseg_ros.segmentation.segmenter import Segmenter
 
     return Segmenter.load(model, provider=provider, threads=threads, refine=refine, track=track)
 

@@ -68,10 +68,10 @@ def replay(
     """
     from tqdm import tqdm
 
-    from evlayerseg_ros.inference.outputs import OUTPUTS
+    from evlayerseg_ros.outputs.outputs import OUTPUTS
     from evlayerseg_ros.recordings.readers import open_recording
-    from evlayerseg_ros.recordings.replay import part_of
-    from evlayerseg_ros.recordings.replay import replay as run
+    from evlayerseg_ros.replay.replay import part_of
+    from evlayerseg_ros.replay.replay import replay as run
 
     config = options.window_config(window_events, window_ms, stride_ms, max_age_ms)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]

@@ -28,7 +28,7 @@ def simulate(out: Path, preset: str, seed: int) -> None:
 
     Each is an npz that every other command reads as a recording, with its truth inside.
     """
-    from evlayerseg_ros.training.presets import write_preset
+    from evlayerseg_ros.simulation.presets import write_preset
 
     for path in write_preset(preset, out, seed):
         click.echo(path)
@@ -71,11 +71,6 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
     metavar="MODEL",
     help="Of label-free: weights whose answers, refined, teach. Without it contrast maximisation.",
 )
-@click.option(
-    "--together",
-    type=click.IntRange(min=1),
-    help="Clips simulated at once in torch, for a GPU; a CPU is faster with one by one.",
-)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option(
     "--init",
@@ -97,7 +92,6 @@ def train(
     regime: str,
     teacher: str | None,
     precision: str,
-    together: int | None,
 ) -> None:
     """Train a network on simulated scenes; OUT gets checkpoint.pt and curves.csv.
 
@@ -113,7 +107,7 @@ def train(
 
     given: dict[str, Any] = {
         "steps": steps, "batch": batch, "seed": seed, "regime": regime, "precision": precision,
-        "teacher": teacher, "together": together,
+        "teacher": teacher,
     }  # fmt: skip
     settings = replace(
         SETTINGS[preset], **{key: value for key, value in given.items() if value is not None}
@@ -135,10 +129,10 @@ def export(checkpoint: Path, output: Path, name: str | None, int8: Path | None) 
     weights, to measure its speed. Torch's and ONNX Runtime's answers are compared before it ends.
     """
     _need_torch()
-    from evlayerseg_ros.model.export import export as run
-    from evlayerseg_ros.model.export import load_checkpoint
-    from evlayerseg_ros.model.network import Network
-    from evlayerseg_ros.model.paper import PaperNet
+    from evlayerseg_ros.network.base import Network
+    from evlayerseg_ros.network.export import export as run
+    from evlayerseg_ros.network.export import load_checkpoint
+    from evlayerseg_ros.paper.network import PaperNet
 
     if str(checkpoint) == "paper":
         network: Network = PaperNet()
@@ -149,8 +143,8 @@ def export(checkpoint: Path, output: Path, name: str | None, int8: Path | None) 
         run(network, output, name or output.stem, state["regime"], about)
     click.echo(output)
     if int8:
-        from evlayerseg_ros.model.export import quantise
-        from evlayerseg_ros.training.presets import TRAINING_PHOTOS, photographs
+        from evlayerseg_ros.network.export import quantise
+        from evlayerseg_ros.simulation.presets import TRAINING_PHOTOS, photographs
         from evlayerseg_ros.training.stream import example_inputs
 
         quantise(output, int8, example_inputs(photographs(TRAINING_PHOTOS), network.voxel))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation import flow, metrics, paper
+from evlayerseg_ros.evaluation import flow, metrics
 from evlayerseg_ros.evaluation.truth import Truth
 from evlayerseg_ros.evaluation.windows import (
     Length,
@@ -20,7 +20,8 @@ from evlayerseg_ros.evaluation.windows import (
     windows_through,
 )
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.inference.segmentation import Segmentation
+from evlayerseg_ros.paper import metric as paper
+from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 MEASURES = (
     "iou",

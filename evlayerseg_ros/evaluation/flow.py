@@ -6,7 +6,7 @@ import numpy as np
 
 from evlayerseg_ros.evaluation.datasets import Truth
 from evlayerseg_ros.evaluation.metrics import affine_velocity
-from evlayerseg_ros.inference.segmentation import Segmentation
+from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 _STEPS = 8  # of Runge-Kutta through a window
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from evlayerseg_ros.events.types import Events
-from evlayerseg_ros.inference.pictures import image_of_warped_events
+from evlayerseg_ros.outputs.pictures import image_of_warped_events
 
 
 def iou(predicted: np.ndarray, truth: np.ndarray) -> float:

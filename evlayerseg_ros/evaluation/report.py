@@ -15,7 +15,7 @@ import numpy as np
 from evlayerseg_ros.evaluation import charts, metrics
 from evlayerseg_ros.evaluation.evaluate import Score, SequenceScores, nan_mean
 from evlayerseg_ros.evaluation.results import known_measures, rows, write
-from evlayerseg_ros.inference import pictures
+from evlayerseg_ros.outputs import pictures
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _LARGE = 2.0  # px over a window, an error of motion worth a word

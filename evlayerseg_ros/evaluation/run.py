@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation import paper
 from evlayerseg_ros.evaluation.evaluate import SequenceScores, evaluate_sequence
 from evlayerseg_ros.evaluation.truth import load_truth
 from evlayerseg_ros.evaluation.windows import Length, events_of
-from evlayerseg_ros.inference.segmenter import Segmenter
+from evlayerseg_ros.paper import metric as paper
 from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 
 @dataclass(frozen=True)

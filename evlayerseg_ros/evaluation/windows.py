@@ -11,8 +11,8 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clock import SensorClock
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.inference.segmentation import Segmentation
 from evlayerseg_ros.recordings.readers import Packet
+from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 Segment = Callable[[Window], Segmentation]
 

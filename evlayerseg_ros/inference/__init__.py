@@ -1,1 +1,1 @@
-"""Segmenter: events in, Segmentation out. ONNX Runtime; never imports torch or rclpy."""
+"""The old place of `Segmenter`, kept for programs written for 0.1; goes with 1.0."""

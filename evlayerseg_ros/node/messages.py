@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 from evlayerseg_ros.events.dvs import parse_event_array
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.inference import outputs
+from evlayerseg_ros.outputs import outputs
 
 # The message type of each topic.
 TOPIC_TYPES = {
@@ -40,7 +40,7 @@ def to_message(output: outputs.Output, stamp: int, frame_id: str, seq: int = 0) 
     """The message that carries an output.
 
     Args:
-        output: Image, Points or Packet of inference/outputs.py.
+        output: Image, Points or Packet of outputs/outputs.py.
         stamp: ROS time in ns.
         frame_id: of the camera.
         seq: number of the packet; the others have none.

@@ -17,7 +17,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.inference.outputs import OUTPUTS
+from evlayerseg_ros.outputs.outputs import OUTPUTS
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
-from evlayerseg_ros.inference.outputs import Output
 from evlayerseg_ros.node.messages import TOPIC_TYPES, from_time, to_message
 from evlayerseg_ros.node.own import OwnNode
+from evlayerseg_ros.outputs.outputs import Output
 
 
 class Probe(OwnNode):

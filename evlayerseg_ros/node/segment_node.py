@@ -17,13 +17,13 @@ from std_srvs.srv import Trigger
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.inference.outputs import OUTPUTS
-from evlayerseg_ros.inference.segmenter import Segmentation, Segmenter
 from evlayerseg_ros.node import graph, parameters
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
 from evlayerseg_ros.node.messages import TOPIC_TYPES, push_event_array, push_packet, to_message
 from evlayerseg_ros.node.warm_up import warm_up
 from evlayerseg_ros.node.worker import Worker
+from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.segmentation.segmenter import Segmentation, Segmenter
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 ERROR = TransitionCallbackReturn.ERROR

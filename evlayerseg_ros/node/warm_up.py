@@ -7,11 +7,11 @@ import numpy as np
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import voxel_grid
-from evlayerseg_ros.inference.outline import snap
-from evlayerseg_ros.inference.outputs import OUTPUTS
-from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.segmenter import Segmenter
-from evlayerseg_ros.inference.sharpen import sharpen
+from evlayerseg_ros.motion.contrast import sharpen
+from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.segmentation.outline import snap
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 
 def warm_up(segmenter: Segmenter, width: int, height: int) -> None:

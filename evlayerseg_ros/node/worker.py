@@ -14,7 +14,7 @@ from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Window
 
 if TYPE_CHECKING:
-    from evlayerseg_ros.inference.segmenter import Segmentation
+    from evlayerseg_ros.segmentation.segmenter import Segmentation
 
 # Memory that packets may take while they wait to be decoded.
 MAX_QUEUED_BYTES = 64 << 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from evlayerseg_ros.model.affine import affine_field, pixel_grid
-from evlayerseg_ros.model.layernet import FLOW_STRIDE, MASK_STRIDE
+from evlayerseg_ros.network.affine import affine_field, pixel_grid
+from evlayerseg_ros.network.layernet import FLOW_STRIDE, MASK_STRIDE
 
 BORDER = 3  # steps of the mask on both sides of an object's edge, where most of its events are
 

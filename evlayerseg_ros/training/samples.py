@@ -9,9 +9,9 @@ import torch
 
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
-from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.split import MOST_OBJECTS
-from evlayerseg_ros.training.simulator import Scene
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.split import MOST_OBJECTS
+from evlayerseg_ros.simulation.simulator import Scene
 from evlayerseg_ros.training.teacher import Teacher
 
 FEWEST, MOST = 4_000, 100_000  # events of a window
@@ -25,7 +25,7 @@ class Sample:
         window: the events.
         labels: uint8 [rows, columns], front-most simulated layer at each cell at the window's end.
         displacement: float32 [1 + MOST_OBJECTS, 2, 3], of each layer over the window, in px (zeros
-            where there is no such layer); see model/affine.py for the convention.
+            where there is no such layer); see network/affine.py for the convention.
     """
 
     window: Window

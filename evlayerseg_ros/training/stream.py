@@ -12,14 +12,12 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.events.voxel import VoxelSpec
-from evlayerseg_ros.training.batched import simulate_batch
+from evlayerseg_ros.simulation.scenes import random_scene
+from evlayerseg_ros.simulation.simulator import simulate
+from evlayerseg_ros.simulation.textures import TextureBank
 from evlayerseg_ros.training.samples import Sample, clip_samples, random_known, to_tensors
-from evlayerseg_ros.training.scenes import random_scene
-from evlayerseg_ros.training.simulator import Scene, simulate
 from evlayerseg_ros.training.teacher import Teacher
-from evlayerseg_ros.training.textures import TextureBank
 
 
 class SceneStream(IterableDataset):
@@ -42,8 +40,6 @@ class SceneStream(IterableDataset):
         pool: clips whose windows are kept.
         events: as to_tensors.
         teacher: whose answers stand for the truth; None: the simulator's own.
-        together: clips that are simulated at once, on a GPU where there is one; 1: each by itself,
-            which a CPU does faster.
     """
 
     def __init__(
@@ -59,11 +55,10 @@ class SceneStream(IterableDataset):
         pool: int = 100,
         events: int = 0,
         teacher: Teacher | None = None,
-        together: int = 1,
     ) -> None:
         self.bank, self.spec, self.seed, self.lanes, self.start = bank, spec, seed, lanes, start
         self.reuse, self.per_clip, self.first, self.pool = reuse, per_clip, first, pool
-        self.events, self.teacher, self.together = events, teacher, together
+        self.events, self.teacher = events, teacher
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         cv2.setNumThreads(1)
@@ -73,11 +68,9 @@ class SceneStream(IterableDataset):
         made: int | None = None
         for draw in count(self.start):
             newest = self.first + int(draw / (self.reuse * self.per_clip))
-            newest = -(-newest // self.together) * self.together
-            # Always the same clips together, wherever a lane begins.
-            first = max(0, newest - self.pool) // self.together * self.together
-            for clip in range(first if made is None else made, newest, self.together):
-                clips.extend(self._clips(lane, range(clip, clip + self.together)))
+            first = max(0, newest - self.pool)
+            for clip in range(first if made is None else made, newest):
+                clips.append(self._clip(lane, clip))
             made = newest
             rng = np.random.default_rng([self.seed, lane, 1, draw])
             clip_drawn = clips[rng.integers(len(clips))]
@@ -85,26 +78,15 @@ class SceneStream(IterableDataset):
             known = random_known(sample, self.spec, rng)
             yield to_tensors(sample, self.spec, rng, known, self.events)
 
-    def _clips(self, lane: int, clips: range) -> list[list[Sample]]:
-        """The windows of some of a lane's clips."""
-        rngs = [np.random.default_rng([self.seed, lane, 0, clip]) for clip in clips]
-        found: list[list[Sample]] = [[] for _ in clips]
-        while missing := [i for i, samples in enumerate(found) if not samples]:
-            those = [rngs[i] for i in missing]
-            scenes = [random_scene(rng, self.bank) for rng in those]
-            made = zip(missing, scenes, self._simulate(scenes, those), strict=True)
-            for i, scene, events in made:
-                found[i] = clip_samples(
-                    scene, events, rngs[i], self.spec, self.per_clip, self.teacher
-                )
+    def _clip(self, lane: int, clip: int) -> list[Sample]:
+        """The windows of one of a lane's clips."""
+        rng = np.random.default_rng([self.seed, lane, 0, clip])
+        found: list[Sample] = []
+        while not found:
+            scene = random_scene(rng, self.bank)
+            events = simulate(scene, rng)[0]
+            found = clip_samples(scene, events, rng, self.spec, self.per_clip, self.teacher)
         return found
-
-    def _simulate(self, scenes: list[Scene], rngs: list[np.random.Generator]) -> list[Events]:
-        """The events of each scene."""
-        if self.together == 1:
-            return [simulate(scene, rng)[0] for scene, rng in zip(scenes, rngs, strict=True)]
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return [events for events, _ in simulate_batch(scenes, rngs, device)]
 
 
 def example_inputs(photos: list[Path], spec: VoxelSpec, inputs: int = 32) -> Iterator[np.ndarray]:

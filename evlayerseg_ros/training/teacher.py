@@ -19,10 +19,10 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.inference.outline import snap
-from evlayerseg_ros.inference.segmentation import Segmentation
-from evlayerseg_ros.inference.segmenter import Segmenter
-from evlayerseg_ros.inference.sharpen import carried_by, climb, contrast, frame_of, sharpen
+from evlayerseg_ros.motion.contrast import carried_by, climb, contrast, frame_of, sharpen
+from evlayerseg_ros.segmentation.outline import snap
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 EVENTS = 20_000  # of a window that are looked at
 CELL = 3.0  # px in which two events count as landing on each other

@@ -15,18 +15,18 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.inference.model_file import find_model
-from evlayerseg_ros.model.export import load_exported
-from evlayerseg_ros.model.layernet import LayerNet
-from evlayerseg_ros.model.network import Network
-from evlayerseg_ros.model.paper import PaperNet, combined_flow
+from evlayerseg_ros.network.base import Network
+from evlayerseg_ros.network.export import load_exported
+from evlayerseg_ros.network.layernet import LayerNet
+from evlayerseg_ros.paper.loss import paper_loss
+from evlayerseg_ros.paper.network import PaperNet, combined_flow
+from evlayerseg_ros.segmentation.model_file import find_model
+from evlayerseg_ros.simulation.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
+from evlayerseg_ros.simulation.textures import TextureBank, image_files
 from evlayerseg_ros.training.losses import supervised_loss
-from evlayerseg_ros.training.paper_loss import paper_loss
 from evlayerseg_ros.training.parallel import Place, place
-from evlayerseg_ros.training.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
 from evlayerseg_ros.training.stream import SceneStream
 from evlayerseg_ros.training.teacher import Teacher
-from evlayerseg_ros.training.textures import TextureBank, image_files
 from evlayerseg_ros.training.validation import validate, validation_set
 
 Batch = dict[str, torch.Tensor]
@@ -56,7 +56,6 @@ class Settings:
         reuse: how often each simulated window is used.
         first: clips that each lane simulates before the first step.
         per_clip: windows taken from each clip.
-        together: clips that a lane simulates at once, on a GPU where there is one; 1: on the CPU.
         validate: steps between validations.
         windows: windows of the validation set.
         seed: of everything random.
@@ -79,7 +78,6 @@ class Settings:
     reuse: float = 3
     first: int = 24
     per_clip: int = 4
-    together: int = 1
     validate: int = 250
     windows: int = 48
     seed: int = 0
@@ -299,7 +297,6 @@ def _batches(
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
         settings.per_clip, settings.first, events=events, teacher=teacher,
-        together=settings.together,
     )  # fmt: skip
     # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
     loader = iter(

@@ -7,13 +7,13 @@ from collections import defaultdict
 import numpy as np
 import torch
 
-from evlayerseg_ros.inference.segmenter import cells_to_px
-from evlayerseg_ros.model.network import Network
+from evlayerseg_ros.network.base import Network
+from evlayerseg_ros.segmentation.segmenter import cells_to_px
+from evlayerseg_ros.simulation.scenes import random_scene
+from evlayerseg_ros.simulation.simulator import simulate
+from evlayerseg_ros.simulation.textures import TextureBank
 from evlayerseg_ros.training.losses import event_iou
 from evlayerseg_ros.training.samples import Sample, cut_window, to_tensors, true_sample
-from evlayerseg_ros.training.scenes import random_scene
-from evlayerseg_ros.training.simulator import simulate
-from evlayerseg_ros.training.textures import TextureBank
 
 
 def validation_set(bank: TextureBank, network: Network, windows: int, seed: int) -> list[Sample]:

@@ -1,0 +1,1 @@
+"""How things move: warping events, images of warped events, contrast maximisation."""

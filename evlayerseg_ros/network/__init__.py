@@ -1,0 +1,1 @@
+"""The networks of this package in torch, and their export to ONNX."""

@@ -1,0 +1,1 @@
+"""What the node's topics hold, as plain data, and pictures of it."""

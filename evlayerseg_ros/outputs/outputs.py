@@ -1,0 +1,118 @@
+"""The topics of the node as plain data, made one by one; shared by the live node and replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from evlayerseg_ros.events.codecs import encode_mono
+from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.outputs import pictures
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+
+LAYER_DTYPE = np.dtype(
+    [
+        ("x", "<f4"),
+        ("y", "<f4"),
+        ("z", "<f4"),
+        ("label", "<u4"),
+        ("events", "<u4"),
+        ("a_ux", "<f4"),
+        ("a_uy", "<f4"),
+        ("a_u0", "<f4"),
+        ("a_vx", "<f4"),
+        ("a_vy", "<f4"),
+        ("a_v0", "<f4"),
+    ]
+)
+"""One layer as a point: centroid, px; u = a_ux x + a_uy y + a_u0 and v likewise, px/s."""
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A picture: `data` is contiguous, [H, W] (mono8), [H, W, 3] (rgb8) or [H, W, 2] (32FC2)."""
+
+    encoding: str
+    data: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """A table: `data` is a structured array [n]; its dtype names the fields."""
+
+    data: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Packet:
+    """Encoded events: `time_base` is the sensor time in ns that the packet's times count from."""
+
+    encoding: str
+    time_base: int
+    data: bytes
+    width: int
+    height: int
+
+
+Output = Image | Points | Packet
+
+
+def mask(window: Window, segmentation: Segmentation) -> Image:
+    """Label per pixel at the window's end."""
+    return Image("mono8", np.ascontiguousarray(segmentation.labels))
+
+
+def mask_overlay(window: Window, segmentation: Segmentation) -> Image:
+    """The events coloured by label, on the dimmed mask."""
+    return Image(
+        "rgb8",
+        pictures.overlay(window.events, segmentation.event_labels, segmentation.labels),
+    )
+
+
+def flow(window: Window, segmentation: Segmentation) -> Image:
+    """Affine flow per pixel, px/s."""
+    return Image("32FC2", np.ascontiguousarray(segmentation.flow(), np.float32))
+
+
+def flow_color(window: Window, segmentation: Segmentation) -> Image:
+    """The flow on the colour wheel, full colour at the fastest pixel of this window."""
+    return Image("rgb8", pictures.flow_wheel(segmentation.flow()))
+
+
+def layers(window: Window, segmentation: Segmentation) -> Points:
+    """One point a layer, the background first; a layer without events has a NaN centroid."""
+    table = np.zeros(len(segmentation.affine), LAYER_DTYPE)
+    table["x"], table["y"] = segmentation.centroids.T
+    table["label"] = np.arange(len(table))
+    table["events"] = segmentation.layer_events
+    for i, name in enumerate(("a_ux", "a_uy", "a_u0", "a_vx", "a_vy", "a_v0")):
+        table[name] = segmentation.affine.reshape(-1, 6)[:, i]
+    return Points(table)
+
+
+def sharpened_events(window: Window, segmentation: Segmentation) -> Image:
+    """The image of the events carried along their layers' motions to the window's end."""
+    x, y = segmentation.warp_events()
+    counts = pictures.image_of_warped_events(x, y, window.events.width, window.events.height)
+    return Image("mono8", pictures.to_gray(counts))
+
+
+def moving_events(window: Window, segmentation: Segmentation) -> Packet:
+    """Only the events of moving layers; their times stay sensor time.
+
+    Of windows longer than the packet's 32 bits of ns, the last 4.29 s.
+    """
+    recent = window.events.t > window.end - (1 << 32)
+    moving = window.events[(segmentation.event_labels > 0) & recent]
+    time_base = int(moving.t[0]) if len(moving) else window.start
+    return Packet("mono", time_base, encode_mono(moving, time_base), moving.width, moving.height)
+
+
+OUTPUTS: dict[str, Callable[[Window, Segmentation], Output]] = {
+    make.__name__: make
+    for make in (mask, mask_overlay, flow, flow_color, layers, sharpened_events, moving_events)
+}
+"""What makes each topic, by the topic's name."""

@@ -1,0 +1,1 @@
+"""EV-LayerSegNet as published: network, loss, metric."""

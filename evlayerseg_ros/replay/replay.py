@@ -1,0 +1,236 @@
+"""A recording through the node's pipeline without ROS: deterministic, and as fast as it goes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.stream import PacketStream, StreamStats
+from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.outputs import outputs, pictures
+from evlayerseg_ros.recordings.readers import Packet
+from evlayerseg_ros.recordings.writer import BagWriter
+from evlayerseg_ros.replay.video import VideoWriter, side_by_side
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+
+DEFAULT_TOPICS = ("mask", "layers", "mask_overlay")
+
+
+@dataclass
+class Summary:
+    """What a replay did.
+
+    Attributes:
+        windows: how many.
+        events: in these windows; one that several windows share counts in each.
+        faults: what was wrong with the recording, "" if nothing was.
+        seconds: wall time of the whole replay.
+        span: seconds of the recording from its first window to its last.
+        compute: seconds that each window took from events to segmentation.
+    """
+
+    windows: int = 0
+    events: int = 0
+    seconds: float = 0.0
+    span: float = 0.0
+    faults: str = ""
+    compute: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        if not self.windows:
+            return "0 windows: the recording holds no events in that part"
+        p50, p99 = np.percentile(self.compute, (50, 99)) * 1e3
+        text = (
+            f"{self.windows} windows, {self.events * 1e-6:.3f} M events, {self.span:.2f} s of "
+            f"recording in {self.seconds:.2f} s ({self.windows / self.seconds:.1f} windows/s, "
+            f"{self.events * 1e-6 / self.seconds:.2f} Mev/s), "
+            f"a window's compute p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+        )
+        return f"{text}; {self.faults}" if self.faults else text
+
+
+def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tuple[Window, str]]:
+    """The windows of a recording and the frame_id of the camera that saw them.
+
+    Args:
+        packets: of one topic, in order.
+        stream: what the node uses too; its counters tell of losses.
+    """
+    frame_id = ""
+    for packet in packets:
+        frame_id = packet.frame_id
+        try:
+            windows = _push(stream, packet)
+        except InputError:
+            continue  # the stream counts it and goes on, as in the node
+        for window in windows:
+            yield window, frame_id
+    for window in stream.flush():
+        yield window, frame_id
+
+
+def _push(stream: PacketStream, packet: Packet) -> list[Window]:
+    if packet.events is not None:
+        return stream.push_events(packet.events, packet.stamp)
+    return stream.push(
+        packet.encoding,
+        packet.width,
+        packet.height,
+        packet.time_base,
+        packet.data,
+        packet.stamp,
+        packet.seq,
+        packet.big_endian,
+    )
+
+
+def _faults(stats: StreamStats) -> str:
+    """What went wrong in a stream, in words."""
+    counts = {
+        "bad packets": stats.bad_packets,
+        "lost packets": stats.lost_packets,
+        "doubled packets": stats.doubled_packets,
+        "time jumps": stats.time_jumps,
+        "restarts": stats.restarts,
+        "events outside the sensor": stats.out_of_range,
+    }
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{told}: {stats.last_fault}" if told and stats.last_fault else told
+
+
+def part_of(
+    packets: Iterable[Packet], start: float = 0.0, duration: float | None = None
+) -> Iterator[Packet]:
+    """The packets from `start` s after the first on, for `duration` s (None: to the end).
+
+    Files are cut to the event, bags to the packet.
+    """
+    begin = end = -1
+    for packet in packets:
+        if begin < 0:
+            begin = packet.stamp + round(start * 1e9)
+            end = begin + round(duration * 1e9) if duration is not None else sys.maxsize
+        if packet.stamp >= end:
+            return
+        if packet.events is not None and not packet.topic:
+            first, last = np.searchsorted(packet.events.t, (begin, end))
+            if first < last:
+                yield Packet.of_events(packet.events[first:last])
+        elif packet.stamp >= begin:
+            yield packet
+
+
+def replay(
+    packets: Iterable[Packet],
+    segment: Callable[[Window], Segmentation],
+    config: WindowConfig,
+    bag: Path | None = None,
+    video: Path | None = None,
+    topics: Sequence[str] = DEFAULT_TOPICS,
+    size: tuple[int, int] = (0, 0),
+    fps: float = 30.0,
+    progress: Callable[[int, float], object] = lambda events, seconds: None,
+) -> Summary:
+    """Segments a recording and writes what the node would publish.
+
+    Args:
+        packets: the recording.
+        segment: a Segmenter.
+        config: of the windows.
+        bag: rosbag2 to write (see BagWriter), or None.
+        video: mp4 to write, a frame a window, or None.
+        topics: which outputs go into the bag, names of OUTPUTS.
+        size: (width, height) of the sensor, 0 from the packets.
+        fps: of the video.
+        progress: called after each window with the events and the wall time (s) so far.
+
+    Raises:
+        InputError: the recording is unsound, a topic is unknown or a file cannot be written.
+    """
+    if unknown := set(topics) - set(outputs.OUTPUTS):
+        raise InputError(
+            f"There is no output {min(unknown)}; there are {', '.join(outputs.OUTPUTS)}."
+        )
+    stream = PacketStream(config, *size)
+    summary = Summary()
+    begun = time.perf_counter()
+    first: int | None = None
+    with _sink(bag, video, topics, fps) as write:
+        for window, frame_id in windows_of(packets, stream):
+            started = time.perf_counter()
+            segmentation = segment(window)
+            summary.compute.append(time.perf_counter() - started)
+            first = window.start if first is None else first
+            summary.windows += 1
+            summary.events += len(window.events)
+            summary.span = (window.end - first) * 1e-9
+            write(window, segmentation, frame_id, first)
+            summary.seconds = time.perf_counter() - begun
+            progress(summary.events, summary.seconds)
+        if not summary.windows and stream.stats.last_error:
+            raise InputError(stream.stats.last_error)
+    summary.seconds = time.perf_counter() - begun
+    summary.faults = _faults(stream.stats)
+    return summary
+
+
+@contextmanager
+def _sink(
+    bag: Path | None, video: Path | None, topics: Sequence[str], fps: float
+) -> Iterator[Callable[[Window, Segmentation, str, int], None]]:
+    """What writes a window to the bag and the video while the next one is segmented."""
+    with ExitStack() as stack:
+        bag_writer = stack.enter_context(BagWriter(bag)) if bag else None
+        video_writer = stack.enter_context(VideoWriter(video, fps)) if video else None
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        pending: list[Future[None]] = []
+
+        def write(window: Window, segmentation: Segmentation, frame_id: str, first: int) -> None:
+            if bag_writer:
+                for topic in topics:
+                    output = outputs.OUTPUTS[topic](window, segmentation)
+                    bag_writer.write(topic, output, window.stamp, frame_id)
+            if video_writer:
+                video_writer.write(frame_of(window, segmentation, first))
+
+        def finish() -> None:
+            while pending:
+                pending.pop().result()
+
+        def take(window: Window, segmentation: Segmentation, frame_id: str, first: int) -> None:
+            finish()
+            pending.append(pool.submit(write, window, segmentation, frame_id, first))
+
+        yield take
+        finish()
+
+
+def frame_of(window: Window, segmentation: Segmentation, first: int) -> np.ndarray:
+    """A video frame of a window: overlay, flow, sharpened events and mask, uint8 [h, w, 3] RGB.
+
+    Args:
+        window: the window.
+        segmentation: of the window.
+        first: sensor time in ns from which the caption counts.
+    """
+    count, duration = len(window.events), max(window.duration, 1e-9)
+    caption = (
+        f"t {(window.end - first) * 1e-9:7.3f} s   window {window.duration * 1e3:.1f} ms   "
+        f"{count} events   {count / duration * 1e-6:.2f} Mev/s"
+    )
+    panels = {
+        "events by layer": outputs.mask_overlay(window, segmentation).data,
+        "motion: hue is direction, saturation speed": pictures.flow_wheel(segmentation.flow()),
+        "events sharpened along the motion": outputs.sharpened_events(window, segmentation).data,
+        "mask": pictures.label_picture(segmentation.labels),
+    }
+    return side_by_side(panels, caption)

@@ -1,0 +1,1 @@
+"""Segmenter: a window in, a Segmentation out."""

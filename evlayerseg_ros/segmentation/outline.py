@@ -1,0 +1,129 @@
+"""Masks that end at their object's outline.
+
+The network says about where an object is, on a coarse map. Its exact outline shows in the events:
+carried along the object's motion to the window's end they meet on its edges, while those of
+everything else smear. So only a core well inside of the mask and what is well outside of it are
+kept, and both grow towards each other over the image of warped events from its valleys up; they
+meet on the crest (watershed by flooding: Meyer, "Un algorithme optimal pour la ligne de partage des
+eaux", 1991).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numba
+import numpy as np
+
+from evlayerseg_ros.motion.warp import carry
+from evlayerseg_ros.segmentation.merge import ALONE
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+
+# px on a sensor 640 px wide:
+CORE = 10.0  # distance from the mask's border of what surely belongs to it
+APART = 7.0  # distance from the mask of what surely does not
+EDGE = 2.0  # distance from the outline of events that make it
+BLUR = 1.0  # standard deviation of the blur that closes gaps in the outline
+CORE_SHARE = 0.3  # of the largest distance from the border: the core of a small mask
+COUNT = 20  # grey levels of one event; 12 are the highest crest
+EVENTS = 10_000  # looked at for the layers' density
+
+
+def snap(found: Segmentation) -> Segmentation:
+    """The same layers, with each moving one's border on the outline that its events draw.
+
+    Args:
+        found: a window's layers.
+    """
+    if not found.labels.any():
+        return found
+    labels = found.labels.copy()
+    scale = labels.shape[1] / 640
+    margin = int(APART * scale) + 2
+    dense = found.thinned(EVENTS).density
+    for layer in range(len(found.affine) - 1, 0, -1):
+        mask = (labels == layer).view(np.uint8)
+        x, y, width, height = cv2.boundingRect(mask)
+        # Before a camera that stands still nothing is to be cut off, and textures would mislead.
+        if not width or dense[0] < ALONE * dense[layer]:
+            continue
+        top, left = max(y - margin, 0), max(x - margin, 0)
+        part = np.s_[top : y + height + margin, left : x + width + margin]
+        marks = _marks(np.ascontiguousarray(mask[part]), scale)
+        _flood(_outline(found, layer, (left, top), marks.shape, scale), marks)
+        grown = marks == 2
+        here = labels[part]
+        here[(here == layer) & ~grown] = 0
+        here[(here == 0) & grown] = layer
+    return replace(found, labels=labels, margin=round(EDGE * scale))
+
+
+def _marks(mask: np.ndarray, scale: float) -> np.ndarray:
+    """uint8 of the mask's shape: 2 surely of the layer, 1 surely not, 0 to be seen."""
+    inside = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
+    outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3)
+    core = inside > min(CORE * scale, CORE_SHARE * float(inside.max()))
+    return core * np.uint8(2) + (outside > APART * scale)
+
+
+def _outline(
+    found: Segmentation, layer: int, corner: tuple[int, int], shape: tuple[int, ...], scale: float
+) -> np.ndarray:
+    """uint8 of that shape: blurred image of the events carried along a layer's motion."""
+    window, events = found.window, found.window.events
+    image = np.zeros(shape, np.uint8)
+    _splat(events.x, events.y, events.t, window.end, found.affine[layer], *corner, image)
+    return cv2.GaussianBlur(image, (0, 0), BLUR * scale)
+
+
+@numba.njit(nogil=True, cache=True)
+def _splat(x, y, t, end, motion, left, top, image):  # type: ignore[no-untyped-def]
+    """Counts the events where they are at the window's end, COUNT levels each."""
+    (a0, a1, a2), (b0, b1, b2) = motion[0], motion[1]
+    rows, columns = image.shape
+    for i in range(len(t)):
+        tau = (end - t[i]) * 1e-9
+        u, v = carry(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
+        u, v = u - left + 0.5, v - top + 0.5
+        # Compared as numbers first: a wild motion may not fit an integer.
+        if 0 <= u < columns and 0 <= v < rows:
+            j, k = np.uintp(v), np.uintp(u)
+            image[j, k] = min(image[j, k] + COUNT, 12 * COUNT)
+
+
+@numba.njit(nogil=True, cache=True)
+def _flood(height, marks):  # type: ignore[no-untyped-def]
+    """Gives every unmarked pixel the mark that reaches it over the lowest crest; in place."""
+    rows, columns = marks.shape
+    # A queue for each level: its first and last pixel, and of each pixel the one behind it.
+    first, last = np.full(256, -1, np.int32), np.full(256, -1, np.int32)
+    behind = np.full(rows * columns, -1, np.int32)
+    for at in range(rows * columns):
+        if marks[at // columns, at % columns]:
+            _queue(at, 0, first, last, behind)
+    for level in range(256):
+        while first[level] >= 0:
+            at = first[level]
+            first[level] = behind[at]
+            row, column = at // columns, at % columns
+            for j, k in (
+                (row, column - 1),
+                (row, column + 1),
+                (row - 1, column),
+                (row + 1, column),
+            ):
+                if 0 <= j < rows and 0 <= k < columns and marks[j, k] == 0:
+                    marks[j, k] = marks[row, column]
+                    _queue(j * columns + k, max(level, int(height[j, k])), first, last, behind)
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _queue(at, level, first, last, behind):  # type: ignore[no-untyped-def]
+    """Puts a pixel at the end of a level's queue."""
+    if first[level] < 0:
+        first[level] = at
+    else:
+        behind[last[level]] = at
+    last[level] = at
+    behind[at] = -1

@@ -1,0 +1,1 @@
+"""Scenes, an event camera that looks at them, random scenes and named sets."""

@@ -1,0 +1,396 @@
+"""Scores of a hand-made sequence whose overlap is known from arithmetic."""
+
+import json
+import math
+from functools import partial
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from evlayerseg_ros.cli import main
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.evaluation import flow, report, results
+from evlayerseg_ros.evaluation.evaluate import SequenceScores, evaluate_sequence
+from evlayerseg_ros.evaluation.truth import Truth, load_truth
+from evlayerseg_ros.evaluation.windows import Length, events_of, windows_at
+from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.simulation.presets import write_sequence
+from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
+
+WIDTH, HEIGHT, SIDE = 40, 30, 10
+SPEED = 100.0  # px/s, of the box to the right
+MASK_TIMES = np.array([0, 20, 40, 60], np.int64) * 1_000_000
+
+
+def box(t: float, shift: int = 0) -> np.ndarray:
+    """Where the box is at t ns: bool [H, W]."""
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    left = 5 + round(SPEED * t * 1e-9) + shift
+    mask[10 : 10 + SIDE, left : left + SIDE] = True
+    return mask
+
+
+def box_found(window: Window, shift: int = 0, too_fast: float = 0.0) -> Segmentation:
+    """A segmentation that finds the box, but `shift` columns off and `too_fast` px/s off."""
+    affine = np.zeros((2, 2, 3))
+    affine[1, 0, 2] = SPEED + too_fast
+    return Segmentation(window, box(window.end, shift).astype(np.uint8), affine)
+
+
+@pytest.fixture
+def events() -> Events:
+    """Every pixel fires at 0, 10, .. 90 ms, when the box has moved by whole pixels."""
+    y, x = np.divmod(np.tile(np.arange(WIDTH * HEIGHT), 10), WIDTH)
+    t = np.repeat(np.arange(10) * 10_000_000, WIDTH * HEIGHT)
+    return Events.from_arrays(x, y, t, np.arange(len(x)) % 2, WIDTH, HEIGHT)
+
+
+@pytest.fixture
+def truth(events) -> Truth:
+    labels = np.array([box(t)[y, x] for x, y, t in zip(events.x, events.y, events.t, strict=True)])
+    affine = np.zeros((2, 2, 2, 3))
+    affine[:, 1, 0, 2] = SPEED
+    return Truth(
+        MASK_TIMES,
+        lambda i: box(MASK_TIMES[i]),
+        labels.astype(np.uint8),
+        np.array([0, 100_000_000]),
+        affine,
+    )
+
+
+def scores(
+    events: Events, truth: Truth, shift: int = 3, count: int = 2400, **wrong
+) -> SequenceScores:
+    chunks = [events[i : i + 777] for i in range(0, len(events), 777)]
+    find = partial(box_found, shift=shift, **wrong)
+    return evaluate_sequence("box", chunks, truth, find, Length(count))
+
+
+@pytest.mark.parametrize(("shift", "iou", "dr"), [(0, 1, 1), (3, 7 / 13, 1), (4, 6 / 14, 0)])
+def test_iou_and_detection_at_the_masks_time(events, truth, shift, iou, dr) -> None:
+    result = scores(events, truth, shift)
+    assert result.times == MASK_TIMES.tolist()
+    assert result.measures["iou"] == pytest.approx([iou] * 4)
+    assert result.measures["dr"] == [dr] * 4
+
+
+def test_event_scores(events, truth) -> None:
+    right = scores(events, truth, shift=0).mean()
+    assert right["event_iou"] == right["event_accuracy"] == 1
+    off = scores(events, truth, shift=3).mean()
+    # 7 of 10 columns agree, 3 are missed and 3 too many, of 10 rows each.
+    assert off["event_iou"] == pytest.approx(7 / 13)
+    assert off["event_accuracy"] == pytest.approx(1 - 60 / 1200)
+
+
+def test_flow_error_over_events(events, truth) -> None:
+    # 100 of 1200 pixels are the box's, 6 px/s too fast; the rest is right.
+    result = scores(events, truth, shift=0, too_fast=6.0)
+    assert result.mean()["flow_error"] == pytest.approx(6 * 100 / 1200)
+    assert scores(events, truth, shift=0).mean()["flow_error"] == pytest.approx(0, abs=1e-9)
+
+
+def test_flow_error_of_each_side_in_px_over_the_window(events, truth) -> None:
+    # A window of two instants 10 ms apart, in which the box moves by one pixel.
+    found = scores(events, truth, shift=0, too_fast=60.0).mean()
+    assert found["flow_error_object"] == pytest.approx(0.6)
+    assert found["flow_error_background"] == pytest.approx(0, abs=1e-9)
+    assert found["object_shift"] == pytest.approx(1)
+    # What is missed altogether is said to move with the background, which stands.
+    missed = scores(events, truth, shift=20).mean()
+    assert missed["event_iou"] == 0
+    assert missed["flow_error_object"] == pytest.approx(1)
+
+
+def test_flow_error_follows_points_through_a_motion_that_changes() -> None:
+    """A layer that turns ever faster about (20, 15): where its points end up is known."""
+
+    def angle(s: float) -> float:
+        return 3 * s + 10 * s**2
+
+    def turn(by: float) -> np.ndarray:
+        c, s = np.cos(by), np.sin(by)
+        return np.array([[c, -s], [s, c]])
+
+    centre, ends = np.array([20, 15]), (0.0, 0.1)
+    t = np.linspace(*ends, 41)
+    rates = 3 + 20 * t
+    velocity = np.zeros((41, 2, 2, 3))
+    velocity[:, 1, 0, 1], velocity[:, 1, 1, 0] = -rates, rates
+    velocity[:, 1, :, 2] = np.stack([rates * centre[1], -rates * centre[0]], 1)
+    truth = Truth(
+        np.zeros(1, np.int64), lambda i: np.ones((HEIGHT, WIDTH)), None, t * 1e9, velocity
+    )
+    when, maps = flow.paths(truth, 0, 100_000_000)
+    for s, found in zip(when * 1e-9, maps[:, 1, :2], strict=True):
+        assert found[:, :2] == pytest.approx(turn(angle(s)), abs=1e-6)
+        assert found @ [20, 15, 1] == pytest.approx(centre, abs=1e-6)
+    # A method that knows the mean rate is off by what that rotation differs from the true way.
+    rng = np.random.default_rng(0)
+    n, rate = 500, angle(0.1) / 0.1
+    x, y = rng.integers(10, 30, n), rng.integers(5, 25, n)
+    times = np.sort(rng.integers(0, 100_000_000, n))
+    events = Events.from_arrays(x, y, times, np.zeros(n, int), WIDTH, HEIGHT)
+    affine = np.zeros((2, 2, 3))
+    affine[1] = [[0, -rate, rate * centre[1]], [rate, 0, -rate * centre[0]]]
+    labels = np.ones((HEIGHT, WIDTH), np.uint8)
+    segmentation = Segmentation(Window(events, 0, 100_000_000, 100_000_000), labels, affine)
+    error = flow.over_window(truth, segmentation, np.ones(n, np.uint8))
+    expected = []
+    for column, row, s in zip(x, y, times * 1e-9, strict=True):
+        begin = turn(-angle(s)) @ ([column, row] - centre)
+        end = turn(angle(0.1)) @ begin
+        expected.append(np.linalg.norm(0.1 * rate * np.array([-end[1], end[0]]) - (end - begin)))
+    assert error["flow_error_object"] == pytest.approx(np.mean(expected), rel=1e-2)
+    assert math.isnan(error["flow_error_background"])
+
+
+def test_false_alarms_where_nothing_moves(events) -> None:
+    empty = Truth(MASK_TIMES, lambda i: np.zeros((HEIGHT, WIDTH)), np.zeros(len(events), np.uint8))
+    found = scores(events, empty)
+    assert found.measures["false_alarms"] == pytest.approx([100 / 1200] * 4)
+    mean = found.mean()
+    assert all(math.isnan(mean[m]) for m in ("iou", "dr", "precision", "recall", "event_iou"))
+    assert mean["event_accuracy"] == pytest.approx(1100 / 1200)
+    assert report.why(found) == "nothing moves here; 8.3% of the pixels are called moving"
+    assert found.worst is not None  # there is a picture of it
+    data = results.as_data([found], {"model": "m"})
+    assert "false alarms on 8.3% of the pixels" in report._headline(data)
+
+
+def test_no_false_alarms_are_counted_where_something_moves(events, truth) -> None:
+    assert math.isnan(scores(events, truth).mean()["false_alarms"])
+    # The object is not in this mask yet, but makes events in the window.
+    later = Truth(MASK_TIMES, lambda i: np.zeros((HEIGHT, WIDTH)), truth.event_labels)
+    mean = scores(events, later).mean()
+    assert math.isnan(mean["false_alarms"]) and math.isnan(mean["iou"])
+    assert mean["event_iou"] == pytest.approx(7 / 13)
+
+
+def test_without_truth_only_sharpness_is_measured(events) -> None:
+    found = evaluate_sequence("s", [events[:7000], events[7000:]], None, box_found, Length(2400))
+    assert found.times == [10_000_000, 30_000_000, 50_000_000, 70_000_000, 90_000_000]
+    assert found.mean()["rsat"] > 0 and math.isnan(found.mean()["iou"])
+    assert found.warning == "s has no masks (--masks): only its sharpness is measured."
+    short = evaluate_sequence("s", [events], None, box_found, Length(10**6))
+    told = "s is not scored: it has no masks (--masks) and does not hold 1000000 events."
+    assert short.warning == told
+
+
+def test_pixels_without_an_event_do_not_count(events, truth) -> None:
+    # Only the lower half of the sensor saw anything: half of the box, the same overlap.
+    lower = events[events.y >= 15]
+    bare = Truth(truth.t, truth.mask)
+    result = scores(lower, bare, shift=3, count=1200)
+    assert result.measures["iou"] == pytest.approx([7 / 13] * 4)
+    assert math.isnan(result.mean()["event_iou"])
+
+
+def test_windows_do_not_depend_on_how_the_stream_is_cut(events) -> None:
+    starts = np.array([-90_000_000, 3_000_000, 3_100_000, 50_000_000, 97_000_000, 200_000_000])
+    for length in (Length(2000), Length(0, 25_000_000)):
+        wanted = None
+        for size in (1, 999, 100_000):
+            chunks = (events[i : i + size] for i in range(0, len(events), size))
+            found = [
+                (i, first, w.start, w.end, len(w.events))
+                for i, first, w in windows_at(chunks, starts, length)
+            ]
+            wanted = wanted or found
+            assert found == wanted
+        assert [i for i, *_ in wanted] == [1, 2, 3]
+        for i, first, *_, n in wanted:
+            assert events.t[first - 1] < starts[i] <= events.t[first]
+            assert n == (length.events or {1: 2400, 2: 2400, 3: 3600}[i])
+
+
+def test_same_scores_from_a_folder_of_pictures_and_from_an_npz(events, truth, tmp_path) -> None:
+    folder = tmp_path / "masks" / "box"
+    folder.mkdir(parents=True)
+    for t in MASK_TIMES:
+        picture = box(t).astype(np.uint8) * 255
+        picture[0, 0] = 128  # not above 128: background
+        cv2.imwrite(str(folder / f"gt_box.bag_{t * 1e-9:.9f}.png"), picture)
+    (folder / "notes.txt").write_text("not a mask")
+    archive = tmp_path / "masks.npz"
+    np.savez(archive, mask_t=MASK_TIMES[::-1], masks=np.stack([box(t) for t in MASK_TIMES[::-1]]))
+    recording = Path("box.h5")
+    for where in (folder.parent, folder, archive):
+        found = load_truth(where, recording)
+        assert found.t.tolist() == MASK_TIMES.tolist()
+        assert scores(events, found).measures["iou"] == pytest.approx([7 / 13] * 4)
+
+
+def test_command_reads_the_authors_layout_as_it_reads_npz(tmp_path) -> None:
+    rng = np.random.default_rng(1)
+    n = 30_000
+    x, y, p = (rng.integers(0, side, n) for side in (640, 480, 2))
+    t = np.sort(rng.integers(0, 200_000, n)) * 1000  # ns, whole microseconds
+    masks = np.zeros((3, 480, 640), np.uint8)
+    masks[:, 100:300, 200:500] = 1
+    mask_t = np.array([10, 50, 90]) * 1_000_000
+    folder = tmp_path / "masks" / "scene"
+    folder.mkdir(parents=True)
+    for when, mask in zip(mask_t, masks, strict=True):
+        cv2.imwrite(str(folder / f"gt_scene.bag_{when * 1e-9:.9f}.png"), mask * 255)
+    with h5py.File(tmp_path / "scene.h5", "w") as file:
+        for name, column in (("xs", x), ("ys", y), ("ts", t * 1e-9), ("ps", p.astype(bool))):
+            file[f"events/{name}"] = column
+        file.attrs["t0"], file.attrs["duration"] = t[0] * 1e-9, (t[-1] - t[0]) * 1e-9
+    columns = {"x": x.astype(np.uint16), "y": y.astype(np.uint16), "t": t, "p": p.astype(np.uint8)}
+    np.savez(
+        tmp_path / "scene.npz", **columns, size=[640, 480], mask_t=mask_t, masks=masks,
+    )  # fmt: skip
+    results = []
+    for i, arguments in enumerate(
+        (["scene.h5", "--masks", str(tmp_path / "masks")], ["scene.npz", "--report", "report"])
+    ):
+        arguments[0], arguments[-1] = (str(tmp_path / a) for a in (arguments[0], arguments[-1]))
+        scores_path = tmp_path / f"{i}.json"
+        run = ["evaluate", *arguments, "--window-events", "5000", "--json", str(scores_path)]
+        result = CliRunner().invoke(main, run)
+        assert result.exit_code == 0, result.output
+        results.append(json.loads(scores_path.read_text()))
+    assert results[0] == results[1]
+    assert results[0]["sequences"]["scene"]["windows"] == 3
+    assert 0 <= results[0]["mean"]["iou"] <= 1
+    assert results[0]["mean"]["event_iou"] is None  # these masks do not tell
+    assert (tmp_path / "report" / "index.html").exists()
+
+
+def test_the_simulators_own_truth_scores_nearly_perfectly(tmp_path) -> None:
+    """Simulator, carried masks, warped events and metrics agree on times, signs and axes."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:200, :240]
+    back = np.sin(rows / 6) * np.cos(columns / 7)
+    thing = 2 * np.sin(np.mgrid[:44, :44].sum(0) / 3)
+    nothing, still = np.zeros(2), np.ones(2)
+    pan = Motion(np.array([[6.0, 3], [-6, -3]]), nothing, still)
+    cross = Motion(np.array([[-30.0, 10], [40, -10]]), np.array([0.0, 0.2]), np.array([1.0, 1.1]))
+    layers = [
+        Layer(back.astype(np.float32), None, pan),
+        Layer(thing.astype(np.float32), np.ones((44, 44), np.float32), cross),
+    ]
+    scene = Scene(layers, 0.25, Sensor(width=160, height=120, threshold=(0.2, 0.2)))
+    path = tmp_path / "scene.npz"
+    write_sequence(path, scene, rng)
+    truth = load_truth(None, path)
+
+    def told(window: Window) -> Segmentation:
+        end = window.end * 1e-9
+        velocity = np.stack([scene.velocity(layer, end) for layer in (0, 1)])
+        return Segmentation(window, scene.labels(end), velocity)
+
+    with open_recording(path) as opened:
+        result = evaluate_sequence("scene", events_of(opened), truth, told, Length(0, 25_000_000))
+    found = result.mean()
+    assert len(result.times) >= 8
+    assert found["dr"] == 1
+    assert found["iou"] > 0.95
+    assert found["event_iou"] > 0.8  # events at the border of a small object go either way
+    assert found["fwl"] > 1.1 and found["rsat"] < 1
+    # Each layer's motion is right, for labels apart: the end's velocity for a motion that changes.
+    assert found["flow_error_background"] < 0.1
+    assert found["flow_error_object"] < 0.1
+    assert found["object_shift"] > 4
+    # The flow is wrong only where the label is.
+    fastest = np.linalg.norm(truth.affine[:, 1, :, 2], axis=-1).max()
+    assert found["flow_error"] < 1.5 * (1 - found["event_accuracy"]) * fastest
+
+
+@pytest.mark.parametrize("name", ["missing", "empty", "text.npz", "keys.npz", "shapes.npz"])
+def test_bad_masks_are_told_in_one_sentence(tmp_path, name) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.npz").write_text("no archive")
+    np.savez(tmp_path / "keys.npz", mask_t=MASK_TIMES)
+    np.savez(tmp_path / "shapes.npz", mask_t=MASK_TIMES, masks=np.zeros((3, 4, 5)))
+    with pytest.raises(InputError, match=name):
+        load_truth(tmp_path / name, Path("box.h5"))
+
+
+def test_masks_of_another_sensor_or_another_time_are_refused(events, truth) -> None:
+    with pytest.raises(InputError, match=r"20x20.*40x30"):
+        scores(events, Truth(MASK_TIMES, lambda i: np.zeros((20, 20), bool)))
+    elsewhere = scores(events, Truth(MASK_TIMES + 10**12, truth.mask))
+    assert not elsewhere.times and elsewhere.skipped == 4
+    assert "none of its 4 masks (1000.000..1000.060 s) is followed by" in elsewhere.warning
+
+
+def test_report_says_what_was_measured(events, truth, tmp_path) -> None:
+    sequences = [scores(events, truth, shift=shift) for shift in (3, 4)]
+    sequences[1].name = "worse <box>"
+    data = results.as_data(sequences, {"model": "small", "window": "2400 events"})
+    assert data["sequences"]["box"]["iou"] == pytest.approx(7 / 13)
+    assert data["sequences"]["box"]["windows"] == 4
+    assert data["mean"]["dr"] == 0.5
+    assert data["ci95"]["iou"] == pytest.approx([6 / 14, 7 / 13])
+    results.write_json(tmp_path / "scores.json", data)
+    assert json.loads((tmp_path / "scores.json").read_text()) == data
+    text = results.table(data).splitlines()
+    assert len(text) == 6 and text[-1].split()[:2] == ["median", "0.484"]
+    assert data["median"]["iou"] == pytest.approx((7 / 13 + 6 / 14) / 2)
+    assert text[1].split()[:3] == ["box", "0.538", "1.000"]
+    page = report.write_page(tmp_path / "report", [sequences], data).read_text()
+    assert page.count("data:image/webp;base64,") == 5
+    assert "worse &lt;box&gt;" in page and "<box>" not in page
+    assert page.index("Worst sequence") < page.index("worse &lt;box&gt;") < page.index("Scores")
+    with pytest.raises(InputError, match="Cannot write"):
+        report.write_page(tmp_path / "scores.json", [sequences], data)
+
+
+def test_report_says_why_a_sequence_is_bad(events, truth) -> None:
+    whole = np.ones((HEIGHT, WIDTH), np.uint8)
+
+    def everything(window: Window) -> Segmentation:
+        return Segmentation(window, whole, np.zeros((2, 2, 3)))
+
+    def nothing(window: Window) -> Segmentation:
+        return Segmentation(window, 0 * whole, np.zeros((2, 2, 3)))
+
+    said = [
+        report.why(evaluate_sequence("s", [events], truth, find, Length(2400)))
+        for find in (everything, nothing, partial(box_found, shift=0))
+    ]
+    assert "background is taken for the object: 92% of what" in said[0]  # 1100 of 1200 pixels
+    # The box needs 11 ms for its pixel of motion against a background at rest.
+    facts = ". What moves covers 8.3% of the pixels with events and moves 1.0 px against the"
+    assert said[1].startswith(f"the object is not seen: 0% of its pixels are found{facts}")
+    assert said[2].startswith("labels are mostly right: 100%")
+
+
+def test_models_are_compared_sequence_by_sequence(events, truth, tmp_path) -> None:
+    first = [scores(events, truth, shift=shift) for shift in (3, 4)]
+    other = [scores(events, truth, shift=shift) for shift in (0, 3)]
+    for sequences, model in ((first, "a"), (other, "b")):
+        for name, sequence in zip(("one", "two"), sequences, strict=True):
+            sequence.name, sequence.model = name, model
+    data = results.as_data(first, {"model": "a"}, other)
+    gaps = [1 - 7 / 13, 7 / 13 - 6 / 14]
+    assert data["compare"]["difference"]["iou"] == pytest.approx(sum(gaps) / 2)
+    assert data["compare"]["difference_ci95"]["iou"] == pytest.approx(sorted(gaps))
+    lines = [line.split() for line in results.table(data).splitlines()]
+    assert [line[:3] for line in lines[1:5]] == [
+        ["one", "a", "0.538"], ["one", "b", "1.000"], ["two", "a", "0.429"], ["two", "b", "0.538"],
+    ]  # fmt: skip
+    results.write_csv(tmp_path / "scores.csv", data)
+    text = (tmp_path / "scores.csv").read_text().splitlines()
+    assert len(text) == 1 + 2 * (2 + 4)
+    page = report.write_page(tmp_path, [first, other], data).read_text()
+    assert page.count("data:image/webp;base64,") == 9
+
+
+def test_interval_of_a_mean() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.5, 0.1, 400)
+    low, high = results.bootstrap(values.tolist())
+    # Of a normal variable: mean +- 1.96 sigma / sqrt(n).
+    half = 1.96 * values.std() / 20
+    assert [low, high] == pytest.approx([values.mean() - half, values.mean() + half], abs=1e-3)
+    assert results.bootstrap([0.5, math.nan]) is None

@@ -1,0 +1,307 @@
+"""Networks, affine fits, losses and export against closed forms and each other."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="training is an extra")
+torch = pytest.importorskip("torch", reason="training is an extra")
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events import Events, Window
+from evlayerseg_ros.network.affine import affine_field, fit_affine, pixel_grid
+from evlayerseg_ros.network.export import export, load_checkpoint, quantise
+from evlayerseg_ros.network.layernet import LayerNet, StandardConv, fold
+from evlayerseg_ros.paper.loss import deblurring_loss, paper_loss, smoothness
+from evlayerseg_ros.paper.network import PaperNet, combined_flow, leaky_dorelu, normalised_to_px
+from evlayerseg_ros.segmentation.model_file import PROVIDERS, find_model
+from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.simulation.presets import PRESETS
+from evlayerseg_ros.simulation.simulator import simulate
+from evlayerseg_ros.training.losses import supervised_loss, true_motion
+
+
+def multiply_adds(network, voxel) -> int:
+    """Of all convolutions and linear layers, counted while the network runs."""
+    total = 0
+
+    def count(module, _, output) -> None:
+        nonlocal total
+        total += output.numel() * module.weight[0].numel()
+
+    for module in network.modules():
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        network(voxel)
+    return total
+
+
+def test_paper_network_has_its_published_size_and_shapes() -> None:
+    network = PaperNet().eval()
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(28.5e6, rel=0.005)
+    voxel = torch.zeros(1, 5, 480, 640)
+    assert multiply_adds(network, voxel) == pytest.approx(62e9, rel=0.02)
+    with torch.no_grad():
+        masks, affine = network(voxel)
+    assert masks.shape == (1, 2, 480, 640)
+    assert affine.shape == (1, 2, 2, 3)
+    torch.testing.assert_close(masks.sum(1), torch.ones(1, 480, 640))
+
+
+def test_layernet_keeps_its_budget() -> None:
+    network = fold(LayerNet()).eval()
+    assert multiply_adds(network, torch.zeros(1, 20, 240, 320)) < 1.2e9
+    assert sum(p.numel() for p in network.parameters()) * 4 < 8e6  # bytes
+
+
+def test_leaky_dorelu() -> None:
+    x = torch.tensor([-100.0, -1, 0, 0.3, 1, 2, 101])
+    want = torch.tensor([-1.0, -0.01, 0, 0.3, 1, 1.01, 2])
+    torch.testing.assert_close(leaky_dorelu(x), want)
+
+
+def test_papers_flow_is_torchs_affine_grid_times_the_larger_side() -> None:
+    theta = torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(0))
+    want = torch.nn.functional.affine_grid(theta, (2, 1, 480, 640), align_corners=False) * 640
+    x, y = pixel_grid(480, 640, 1, theta)
+    got = affine_field(normalised_to_px(theta), x, y)
+    torch.testing.assert_close(got, want.permute(0, 3, 1, 2), atol=2e-3, rtol=1e-4)
+
+
+def test_papers_combination_lets_the_winner_alone_speak() -> None:
+    masks = torch.tensor([0.7, 0.3]).reshape(1, 2, 1, 1).repeat(1, 1, 4, 6)
+    affine = torch.tensor([[[0, 0, 10.0], [0, 0, 0]], [[0, 0, -5.0], [0, 0, 3]]])[None]
+    flow = combined_flow(masks, affine)
+    torch.testing.assert_close(flow[0, :, 2, 3], torch.tensor([7.0, 0]))
+
+
+def test_fit_recovers_affine_motion_of_two_layers() -> None:
+    affine = torch.tensor(
+        [[[0.02, -0.01, 3], [0.005, 0.03, -2]], [[-0.03, 0.02, 7], [0.01, -0.02, 5]]]
+    )[None]
+    x, y = pixel_grid(60, 80, 4, affine)
+    fields = affine_field(affine, x, y)
+    weight = torch.zeros(1, 2, 60, 80)
+    weight[:, 0, :30], weight[:, 1, 30:] = 1, 0.5
+    flow = torch.where(weight[:, :1] > 0, fields[:, 0], fields[:, 1])
+    got = affine_field(fit_affine(flow, weight, 4, 1e-3), x, y)
+    torch.testing.assert_close(
+        got * weight[:, :, None], fields * weight[:, :, None], atol=1e-3, rtol=0
+    )
+
+
+def test_fit_of_a_layer_without_support_is_rest() -> None:
+    flow = torch.randn(1, 2, 8, 8)
+    assert fit_affine(flow, torch.zeros(1, 2, 8, 8), 4, 100.0).abs().max() == 0
+
+
+def test_fit_has_right_gradients() -> None:
+    torch.manual_seed(0)
+    flow = torch.randn(1, 2, 4, 5, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(1, 2, 4, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda f, w: fit_affine(f, w, 4, 10.0), (flow, weight))
+
+
+def test_folded_convolution_gives_the_same_answer() -> None:
+    torch.manual_seed(0)
+    conv = StandardConv(6, 16, stride=2)
+    conv.scale.data.uniform_(0.5, 2)
+    conv.bias.data.normal_()
+    x = torch.randn(2, 6, 20, 30)
+    torch.testing.assert_close(conv.fold()(x), conv(x))
+
+
+def test_true_motion_picks_each_places_layer() -> None:
+    labels = torch.zeros(1, 16, 16, dtype=torch.uint8)
+    labels[:, 8:] = 1
+    displacement = torch.zeros(1, 4, 2, 3)
+    displacement[0, 0, 0, 2], displacement[0, 1, 1, 1] = 3, 0.5
+    motion = true_motion(labels, displacement, 4)
+    assert motion.shape == (1, 2, 4, 4)
+    assert (motion[0, 0, :2] == 3).all()
+    assert motion[0, 1, 3, 0] == 0.5 * 13.5  # the last row's centre
+
+
+def test_supervised_loss_is_least_at_the_truth() -> None:
+    labels = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    labels[:, 16:40, 20:48] = 1
+    displacement = torch.zeros(1, 4, 2, 3)
+    displacement[0, 0, 0, 2], displacement[0, 1, 0, 2] = 2, -6
+    voxel = torch.ones(1, 10, 64, 64)
+    score = torch.nn.functional.avg_pool2d(labels[:, None].float(), 2) * 40 - 20
+    motion = torch.cat([true_motion(labels, displacement, 4), torch.ones(1, 1, 16, 16)], 1)
+
+    def loss(masks, affine, motion) -> float:
+        return float(supervised_loss((masks, affine, motion), voxel, labels, displacement)["total"])
+
+    masks = torch.cat([-score, score], 1)
+    right = loss(masks, displacement[:, :2], motion)
+    assert right < 0.05
+    assert loss(-masks, displacement[:, :2], motion) > right + 1
+    assert loss(masks, displacement[:, :2] * 0, motion) > right + 0.1
+    assert loss(masks, displacement[:, :2], motion * 0) > right + 0.1
+
+
+def dots(speed: float, steps: int = 11) -> torch.Tensor:
+    """Events [N, 4] of three dots that move `speed` px to the right over the window."""
+    t = torch.linspace(0, 1, steps).repeat(3)
+    row = torch.arange(3).repeat_interleave(steps)
+    return torch.stack([10 + speed * t, 5.0 + 8 * row, t, (row % 2).float()], 1)
+
+
+def test_deblurring_loss_of_events_that_meet() -> None:
+    events = dots(20.0)
+    flow = torch.zeros(2, 32, 64)
+    # At rest each event keeps a pixel of its own: the mean of t^2 over 33 pixels, both ways.
+    mean = float((torch.linspace(0, 1, 11) ** 2).mean())
+    assert float(deblurring_loss(flow, events)) == pytest.approx(2 * mean, rel=1e-4)
+    flow[0] = 20
+    # Moved with the dots, three pixels are hit, each with a mean timestamp of 1/2.
+    assert float(deblurring_loss(flow, events)) == pytest.approx(2 * 0.25, rel=1e-4)
+
+
+def test_deblurring_loss_has_right_gradients() -> None:
+    torch.manual_seed(0)
+    events = torch.rand(30, 4, dtype=torch.float64) * torch.tensor([7.0, 5, 1, 1])
+    events[:, :2] = events[:, :2].floor() + 2
+    events[:, 3] = events[:, 3].round()
+    flow = (torch.randn(2, 10, 12, dtype=torch.float64) * 0.7).requires_grad_()
+    assert torch.autograd.gradcheck(lambda f: deblurring_loss(f, events), (flow,), eps=1e-7)
+
+
+def test_smoothness_counts_steps_between_pixels_with_events() -> None:
+    flow = torch.zeros(2, 20, 40)
+    flow[0, :, 20:] = 4.0  # a step of 4 px, 0.1 of the larger side
+    xs = torch.tensor([19.0, 20, 3])
+    events = torch.stack([xs, torch.tensor([5.0, 5, 9]), torch.zeros(3), torch.ones(3)], 1)
+    assert float(smoothness(flow, events)) == pytest.approx(0.1 / 4, rel=1e-3)
+    total = float(paper_loss(flow[None], [events]))
+    assert total == pytest.approx(float(deblurring_loss(flow, events)) + 0.001 * 0.1 / 4, rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "random.onnx"
+    export(LayerNet(), path, "random", "none", {"note": "test"})  # checks parity at two sizes
+    return path
+
+
+@pytest.mark.parametrize("size", [(640, 480), (346, 260), (1280, 720), (240, 180)])
+def test_exported_model_takes_any_sensor_and_tells_what_it_is(exported: Path, size) -> None:
+    segmenter = Segmenter.load(exported, provider="cpu")
+    assert (segmenter.info.name, segmenter.info.regime) == ("random", "none")
+    assert segmenter.info.training == {"note": "test"}
+    assert segmenter.provider == "cpu"
+    rng = np.random.default_rng(0)
+    w, h = size
+    t = np.sort(rng.integers(0, 30_000_000, 2000))
+    events = Events.from_arrays(
+        rng.integers(0, w, 2000), rng.integers(0, h, 2000), t, rng.integers(0, 2, 2000), w, h
+    )
+    found = segmenter(Window(events, 0, int(t[-1]), 0))
+    assert found.labels.shape == (h, w)
+    assert found.affine.shape == (2, 2, 3)
+    again = segmenter(Window(events, 0, int(t[-1]), 0))
+    np.testing.assert_array_equal(found.labels, again.labels)
+    np.testing.assert_array_equal(found.affine, again.affine)
+
+
+def test_window_without_events_is_background_at_rest(exported: Path) -> None:
+    found = Segmenter.load(exported)(Window(Events.empty(640, 480), 0, 10, 0))
+    assert not found.labels.any()
+    assert not found.affine.any()
+
+
+EIGHT_BITS = "DequantizeLinear"
+
+
+def test_eight_bits_answer_nearly_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    exact, short = tmp_path / "exact.onnx", tmp_path / "short.onnx"
+    export(LayerNet(widths=(8, 16), width=64), exact, "exact", "none", {})
+    voxels = np.random.default_rng(0).poisson(0.2, (12, 1, 20, 48, 64)).astype(np.float32)
+    quantise(exact, short, voxels[:8])
+    nodes = onnx.load(str(short)).graph.node
+    made_by = {name: node.op_type for node in nodes for name in node.output}
+    exact_ones = [
+        n.name for n in nodes if n.op_type == "Conv" and made_by.get(n.input[1]) != EIGHT_BITS
+    ]
+    assert len(exact_ones) == 2 and all("head" in name for name in exact_ones)
+    sessions = [onnxruntime.InferenceSession(str(path)) for path in (exact, short)]
+    for voxel in voxels[8:]:
+        (masks, affine), (masks8, affine8) = (s.run(None, {"voxel": voxel}) for s in sessions)
+        assert np.corrcoef(masks.ravel(), masks8.ravel())[0, 1] > 0.99
+        np.testing.assert_allclose(affine8, affine, atol=0.03 * np.abs(affine).max())
+
+
+def test_the_default_is_in_eight_bits_on_a_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Segmenter.load("default", "cpu").info.name == "layernet-int8"
+    assert Segmenter.load("layernet", "cpu").info.name == "layernet"
+    assert find_model("default").stem == "layernet"
+    # A GPU build of ONNX Runtime without a GPU runs on the CPU, and so in eight bits.
+    every = [*PROVIDERS.values()]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: every)
+    assert Segmenter.load("default", "auto").info.name == "layernet-int8"
+
+
+def test_files_that_are_no_models_are_refused_in_a_sentence(exported: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(exported.read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"broken\.onnx cannot be loaded"):
+        Segmenter.load(broken)
+    with pytest.raises(InputError, match="does not exist"):
+        Segmenter.load(tmp_path / "missing.onnx")
+    with pytest.raises(InputError, match="Provider 'gpu' is none of"):
+        Segmenter.load(exported, provider="gpu")
+    model = onnx.load(str(exported))
+    del model.metadata_props[:]
+    foreign = tmp_path / "foreign.onnx"
+    onnx.save(model, str(foreign))
+    with pytest.raises(InputError, match="metadata"):
+        Segmenter.load(foreign)
+
+
+def test_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        load_checkpoint(tmp_path / "none.pt")
+    (tmp_path / "noise.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError, match="is not a checkpoint"):
+        load_checkpoint(tmp_path / "noise.pt")
+
+
+@pytest.mark.parametrize("model", ["layernet", "layernet-int8", "layernet-label-free"])
+def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_learnt(
+    model: str, tmp_path: Path
+) -> None:
+    segmenter = Segmenter.load(model, provider="cpu", threads=1, track=True)
+    card = find_model(model).with_suffix(".md").read_text()
+    regime = {"labels": "simulator labels", "label-free": "label-free"}[segmenter.info.regime]
+    assert f"| regime | **{regime}**" in card
+    assert find_model(model).stat().st_size < 8e6
+    _, scene = next(PRESETS["demo"](0))
+    events, labels = simulate(scene, np.random.default_rng(0))
+    ious = []
+    for start in range(500_000_000, 1_500_000_000, 33_000_000):
+        first, last = np.searchsorted(events.t, (start, start + 33_000_000))
+        window = Window(events[first:last], start, start + 33_000_000, 0)
+        found, truth = segmenter(window).event_labels > 0, labels[first:last] > 0
+        ious.append((found & truth).sum() / (found | truth).sum())
+    assert np.median(ious) > 0.6
+
+
+@pytest.mark.skipif(
+    PROVIDERS["openvino"] not in onnxruntime.get_available_providers(),
+    reason="this ONNX Runtime was built without OpenVINO",
+)
+def test_openvino_answers_as_the_cpu_does() -> None:
+    _, scene = next(PRESETS["demo"](0))
+    events, _ = simulate(scene, np.random.default_rng(0))
+    first, last = np.searchsorted(events.t, (500_000_000, 533_000_000))
+    window = Window(events[first:last], 500_000_000, 533_000_000, 0)
+    there, here = (Segmenter.load("default", name, threads=1) for name in ("openvino", "cpu"))
+    assert there.provider == "openvino" and there.info.name == here.info.name
+    assert (there(window).event_labels == here(window).event_labels).mean() > 0.98

@@ -1,0 +1,275 @@
+"""Replay: what it writes, and that it writes the same again."""
+
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
+
+from evlayerseg_ros.cli import main
+from evlayerseg_ros.events.codecs import encode_mono
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.recordings.readers import Packet, open_recording
+from evlayerseg_ros.replay.replay import part_of, replay, windows_of
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.segmenter import Segmenter
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return Segmenter.load("default", provider="cpu", threads=1)
+
+
+@pytest.fixture
+def recording(tmp_path) -> Path:
+    """A texture that drifts and a box of dots that overtakes it, 120 ms on 64x48 px."""
+    rng = np.random.default_rng(0)
+    n = 6000
+    t = np.sort(rng.integers(0, 120_000_000, n))
+    boxed = np.arange(n) % 3 == 0
+    x = np.where(boxed, 10 + rng.integers(0, 12, n) + t * 2e-7, (rng.integers(0, 64, n) + t * 3e-8))
+    y = np.where(boxed, 20 + rng.integers(0, 12, n), rng.integers(0, 48, n))
+    path = tmp_path / "dots.npz"
+    np.savez(
+        path,
+        x=(x % 64).astype(np.uint16),
+        y=y.astype(np.uint16),
+        t=t,
+        p=rng.integers(0, 2, n).astype(np.uint8),
+        size=np.array([64, 48]),
+    )
+    return path
+
+
+def read(bag: Path) -> dict[str, list]:
+    """Topic to its messages, in order."""
+    topics: dict[str, list] = {}
+    with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+        for connection, t, raw in reader.messages():
+            message = reader.deserialize(raw, connection.msgtype)
+            stamp = message.header.stamp
+            assert t == stamp.sec * 1_000_000_000 + stamp.nanosec
+            topics.setdefault(connection.topic, []).append((t, message))
+    return topics
+
+
+def test_bag_holds_every_window_with_its_stamp(recording, segmenter, tmp_path) -> None:
+    config = WindowConfig(duration_ms=20.0)
+    with open_recording(recording) as opened:
+        expected = [
+            (window, segmenter(window)) for window, _ in windows_of(opened, PacketStream(config))
+        ]
+    bag = tmp_path / "out.mcap"
+    with open_recording(recording) as opened:
+        summary = replay(opened, segmenter, config, bag=bag, topics=list(OUTPUTS))
+    assert summary.windows == len(expected) == 6
+    assert summary.events == 6000
+    topics = read(bag)
+    assert set(topics) == {f"/event_camera/evlayerseg/{name}" for name in OUTPUTS}
+    for (window, segmentation), (t, image) in zip(
+        expected, topics["/event_camera/evlayerseg/mask"], strict=True
+    ):
+        assert t == window.stamp
+        assert (image.height, image.width, image.encoding, image.step) == (48, 64, "mono8", 64)
+        np.testing.assert_array_equal(image.data.reshape(48, 64), segmentation.labels)
+    for (_, segmentation), (_, image) in zip(
+        expected, topics["/event_camera/evlayerseg/flow"], strict=True
+    ):
+        assert (image.encoding, image.step) == ("32FC2", 512)
+        flow = image.data.view(np.float32).reshape(48, 64, 2)
+        np.testing.assert_array_equal(flow, segmentation.flow())
+    for (_, segmentation), (_, cloud) in zip(
+        expected, topics["/event_camera/evlayerseg/layers"], strict=True
+    ):
+        assert cloud.width == len(segmentation.affine)
+        names = [field.name for field in cloud.fields]
+        assert names[:5] == ["x", "y", "z", "label", "events"]
+        rows = cloud.data.view(np.float32).reshape(-1, cloud.point_step // 4)
+        np.testing.assert_array_equal(
+            rows[:, 5:], segmentation.affine.reshape(-1, 6).astype(np.float32)
+        )
+    packets = topics["/event_camera/evlayerseg/moving_events"]
+    assert [packet.seq for _, packet in packets] == list(range(6))
+
+
+def test_the_same_bytes_again(recording, tmp_path) -> None:
+    written = []
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        arguments = ["-o", folder / "out.mcap", "--video", folder / "out.mp4", "--outputs", "all"]
+        result = CliRunner().invoke(main, ["replay", str(recording), *map(str, arguments)])
+        assert result.exit_code == 0, result.output
+        written.append([(folder / file).read_bytes() for file in ("out.mcap", "out.mp4")])
+        assert sorted(p.name for p in folder.iterdir()) == ["out.mcap", "out.mp4"]
+    assert written[0] == written[1]
+
+
+def test_video_has_a_frame_a_window(recording, tmp_path) -> None:
+    video = tmp_path / "out.mp4"
+    result = CliRunner().invoke(
+        main, ["replay", str(recording), "--video", str(video), "--window-events", "1000"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "6 windows, 0.006 M events" in result.output
+    capture = cv2.VideoCapture(str(video))
+    frames = []
+    while (frame := capture.read())[0]:
+        frames.append(frame[1])
+    assert len(frames) == 6
+    # Two 64x48 pictures side by side, two rows, a line of text under each name and below all.
+    assert frames[0].shape == (2 * (48 + 28) + 28, 2 * 64, 3)
+
+
+def test_a_folder_becomes_a_bag_with_metadata(recording, segmenter, tmp_path) -> None:
+    folder = tmp_path / "bag"
+    with open_recording(recording) as opened:
+        replay(opened, segmenter, WindowConfig(), bag=folder)
+    assert (folder / "metadata.yaml").exists()
+    assert {topic.rsplit("/")[-1] for topic in read(folder)} == {"mask", "layers", "mask_overlay"}
+
+
+def test_start_and_duration_take_a_part(recordings) -> None:
+    path = recordings / "event_camera_py" / "test_events_1"
+    with open_recording(path) as opened:
+        stamps = [packet.stamp for packet in opened]
+    with open_recording(path) as opened:
+        part = [packet.stamp for packet in part_of(opened, start=0.5, duration=1.0)]
+    assert part == [s for s in stamps if 0.5e9 <= s - stamps[0] < 1.5e9]
+    assert 0 < len(part) < len(stamps)
+
+
+def test_a_camera_that_changes_inside_a_bag(segmenter) -> None:
+    def packet(seq: int, width: int, height: int, big_endian: bool = False) -> Packet:
+        n, base = 100, seq * 50_000_000
+        ramp = np.arange(n)
+        zeros = np.zeros(n, int)
+        events = Events.from_arrays(ramp % width, zeros, base + ramp * 1000, zeros, width, height)
+        data = np.frombuffer(encode_mono(events, base), np.uint8)
+        where = (10**18 + base, seq, "/events", "camera")
+        return Packet("mono", width, height, base, data, *where, big_endian=big_endian)
+
+    packets = [packet(0, 64, 48), packet(1, 64, 48, True), packet(2, 32, 24), packet(3, 32, 24)]
+    seen = []
+    summary = replay(packets, lambda w: seen.append(w) or segmenter(w), WindowConfig())
+    assert [(w.events.width, w.events.height) for w in seen] == [(64, 48), (32, 24), (32, 24)]
+    assert "1 bad packets" in summary.faults and "1 restarts" in summary.faults
+
+
+def test_real_recording_end_to_end(recordings, tmp_path) -> None:
+    path = recordings / "event_camera_py" / "test_events_1"
+    bag = tmp_path / "out.mcap"
+    result = CliRunner().invoke(
+        main, ["replay", str(path), "-o", str(bag), "--outputs", "mask", "--duration", "0.5"]
+    )
+    assert result.exit_code == 0, result.output
+    with open_recording(path) as opened:
+        windows = list(windows_of(part_of(opened, 0.0, 0.5), PacketStream(WindowConfig())))
+    masks = read(bag)["/event_camera/evlayerseg/mask"]
+    assert [t for t, _ in masks] == [window.stamp for window, _ in windows]
+    assert all(
+        image.header.frame_id == frame
+        for (_, image), (_, frame) in zip(masks, windows, strict=True)
+    )
+    assert {(image.width, image.height) for _, image in masks} == {(640, 480)}
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path) -> None:
+    """A long recording needs what a short one needs: nothing of the past is kept."""
+
+    def packets(count: int) -> Iterator[Packet]:
+        n = 5000
+        for i in range(count):
+            t = i * 10_000_000 + np.arange(n) * 2000
+            zeros = np.zeros(n, int)
+            yield Packet.of_events(Events.from_arrays(zeros, zeros, t, zeros, 64, 48))
+
+    def segment(window: Window) -> Segmentation:
+        return Segmentation(window, np.zeros((48, 64), np.uint8), np.zeros((2, 2, 3)))
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        try:
+            files = {"bag": tmp_path / f"{count}.mcap", "video": tmp_path / f"{count}.mp4"}
+            summary = replay(packets(count), segment, WindowConfig(duration_ms=20.0), **files)
+            assert summary.windows == count // 2
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(20)  # what is loaded once
+    short, long = peak(60), peak(600)
+    # 540 more packets hold 35 MB of events.
+    assert long - short < 3_500_000
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("vendor/cars_davis346.aedat4", 0.3),
+        ("vendor/vga_evt2.raw", 0.07),
+        ("vendor/driving_evt3.raw", None),
+        ("event_camera_py/test_events_2/test_events_2_0.mcap", 0.1),
+        ("event_camera_codecs/test_data_libcaer_rollover", 0.1),
+        ("event_camera_codecs/test_data_mono_cd", None),
+        ("ijrr/shapes_rotation", None),
+    ],
+)
+def test_each_kind_of_recording_twice(recordings, tmp_path, name, seconds) -> None:
+    part = [] if seconds is None else ["--duration", str(seconds)]
+    written = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        files = [folder / "out.mcap", folder / "out.mp4"]
+        arguments = ["-o", str(files[0]), "--video", str(files[1]), "--threads", "1", *part]
+        result = CliRunner().invoke(main, ["replay", str(recordings / name), *arguments])
+        assert result.exit_code == 0, result.output
+        written.append([file.read_bytes() for file in files])
+    assert written[0] == written[1]
+
+
+def test_the_node_and_replay_give_the_same_masks_and_layers(recordings, tmp_path) -> None:
+    """`play` into the real node over DDS, against what `replay` writes of the same recording."""
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    from ros import ALL_WINDOWS, Client, running, stamp_of
+    from sensor_msgs.msg import Image, PointCloud2
+
+    path, bag = recordings / "vendor/cars_davis346.aedat4", tmp_path / "out.mcap"
+    given = ["-o", str(bag), "--outputs", "mask,layers", "--threads", "1", "--no-refine"]
+    given += ["--max-age-ms", "10000"]
+    result = CliRunner().invoke(main, ["replay", str(path), *given])
+    assert result.exit_code == 0, result.output
+    client = Client()
+    try:
+        heard = {
+            name: client.hear(kind, f"/evlayerseg/{name}")
+            for name, kind in (("mask", Image), ("layers", PointCloud2))
+        }
+        log = tmp_path / "node.log"
+        with running(log, "window.max_age_ms:=10000.0", *ALL_WINDOWS):
+            client.wait_active()
+            for name in heard:
+                client.connected(f"/evlayerseg/{name}")
+            play = [sys.executable, "-m", "evlayerseg_ros.cli", "play", str(path)]
+            player = subprocess.Popen(play)
+            client.until(lambda: player.poll() is not None, "the end of the recording")
+            written = {t.rsplit("/", 1)[1]: messages for t, messages in read(bag).items()}
+            for name, messages in written.items():
+                client.until(lambda n=name, m=messages: len(heard[n]) >= len(m), f"each {name}")
+    finally:
+        client.close()
+    for name, messages in written.items():
+        assert len(messages) > 60
+        assert [stamp_of(m) for m in heard[name]] == [t for t, _ in messages]
+        for live, (_, offline) in zip(heard[name], messages, strict=True):
+            assert bytes(live.data) == offline.data.tobytes(), name

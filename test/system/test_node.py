@@ -1,0 +1,345 @@
+"""The real node, in its own process, under real rclpy and DDS."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from event_camera_msgs.msg import EventPacket
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from ros import (
+    ALL_WINDOWS,
+    EPOCH,
+    MS,
+    TIMEOUT,
+    Client,
+    moving_box,
+    packets,
+    running,
+    stamp_of,
+    values,
+)
+from sensor_msgs.msg import Image, PointCloud2
+from std_srvs.srv import Trigger
+
+from evlayerseg_ros.events.codecs import Decoder
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.replay.replay import windows_of
+from evlayerseg_ros.segmentation.segmenter import Segmenter
+
+KINDS = {"layers": PointCloud2, "moving_events": EventPacket}
+
+
+@pytest.fixture
+def client():
+    client = Client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "node.log"
+
+
+def test_each_window_of_a_recording_arrives_as_offline(recordings, client, log):
+    recording = recordings / "event_camera_py/test_events_1"
+    config = WindowConfig(max_age_ms=1000.0)
+    segment = Segmenter.load("default", "cpu", threads=1, track=True)
+    with open_recording(recording) as packets_:
+        expected = {
+            window.stamp: (segment(window).labels, frame_id)
+            for window, frame_id in windows_of(packets_, PacketStream(config))
+        }
+    assert len(expected) > 60
+    masks = client.hear(Image, "/evlayerseg/mask")
+    with running(log, *ALL_WINDOWS):
+        client.wait_active()
+        client.connected("/evlayerseg/mask")
+        player = subprocess.Popen(
+            [sys.executable, "-m", "evlayerseg_ros.cli", "play", str(recording)]
+        )
+        client.until(lambda: player.poll() is not None, "the end of the recording")
+        assert player.returncode == 0
+        client.until(lambda: len(masks) >= len(expected), f"{len(expected)} masks")
+    assert [stamp_of(m) for m in masks] == list(expected)
+    for mask in masks:
+        labels, frame_id = expected[stamp_of(mask)]
+        assert mask.header.frame_id == frame_id == "0293"
+        assert (mask.encoding, mask.height, mask.width, mask.step) == ("mono8", 480, 640, 640)
+        assert np.array_equal(np.frombuffer(mask.data, np.uint8).reshape(480, 640), labels)
+
+
+def test_every_output_carries_the_windows_stamp_size_and_frame(client, log):
+    events = moving_box()
+    heard = {name: client.hear(KINDS.get(name, Image), f"/evlayerseg/{name}") for name in OUTPUTS}
+    with running(log, *ALL_WINDOWS):
+        client.wait_active()
+        for name in OUTPUTS:
+            client.connected(f"/evlayerseg/{name}")
+        publisher = client.matched(client.publisher())
+        for packet in packets(events):
+            publisher.publish(packet)
+        # 200 ms are 6 windows of 33 ms, and 2 ms that come out when the stream stalls.
+        client.until(lambda: all(len(h) >= 7 for h in heard.values()), "7 of each output")
+    ends = [int(events.t[events.t < (k + 1) * 33 * MS][-1]) for k in range(7)]
+    for name, messages in heard.items():
+        assert [stamp_of(m) for m in messages] == [EPOCH + end for end in ends], name
+        assert {m.header.frame_id for m in messages} == {"camera_optical"}
+    formats = {name: (m[0].encoding, m[0].step) for name, m in heard.items() if name not in KINDS}
+    assert formats == {
+        "mask": ("mono8", 128),
+        "mask_overlay": ("rgb8", 384),
+        "flow": ("32FC2", 1024),
+        "flow_color": ("rgb8", 384),
+        "sharpened_events": ("mono8", 128),
+    }
+    for name in formats:
+        message = heard[name][0]
+        assert (message.height, message.width) == (96, 128)
+        assert len(message.data) == 96 * message.step
+    _check_layers(heard["layers"][0], heard["flow"][0], heard["mask"][0])
+    for i, moving in enumerate(heard["moving_events"]):
+        decoded = Decoder("mono", 128, 96).decode(
+            np.frombuffer(moving.events, np.uint8), moving.time_base
+        )
+        table = _table(heard["layers"][i])
+        assert len(decoded) == table["events"][1:].sum()
+        assert moving.seq == i
+
+
+def _table(cloud: PointCloud2) -> np.ndarray:
+    kinds = {7: "<f4", 6: "<u4"}
+    names = [f.name for f in cloud.fields]
+    layout = {
+        "names": names,
+        "formats": [kinds[f.datatype] for f in cloud.fields],
+        "offsets": [f.offset for f in cloud.fields],
+        "itemsize": cloud.point_step,
+    }
+    return np.frombuffer(cloud.data, np.dtype(layout))
+
+
+def _check_layers(cloud: PointCloud2, flow: Image, mask: Image) -> None:
+    """The layers' affine motions give the dense flow."""
+    table = _table(cloud)
+    assert list(table["label"]) == list(range(len(table)))
+    labels = np.frombuffer(mask.data, np.uint8).reshape(96, 128)
+    field = np.frombuffer(flow.data, np.float32).reshape(96, 128, 2)
+    y, x = np.mgrid[:96, :128]
+    layer = table[labels]
+    u = layer["a_ux"] * x + layer["a_uy"] * y + layer["a_u0"]
+    v = layer["a_vx"] * x + layer["a_vy"] * y + layer["a_v0"]
+    assert np.allclose(field, np.stack([u, v], -1), rtol=1e-3, atol=1e-2)
+
+
+def test_nothing_is_computed_unless_somebody_listens(client, log):
+    with running(log, *ALL_WINDOWS):
+        client.wait_active()
+        publisher = client.matched(client.publisher())
+        for packet in packets(moving_box()):
+            publisher.publish(packet)
+        told = values(
+            client.told(lambda s: int(values(s).get("windows idle", 0)) == 7, "7 idle windows")
+        )
+        assert (told["windows"], told["windows done"]) == ("7", "0")
+
+
+def test_a_bad_packet_is_told_and_the_next_good_one_is_used(client, log):
+    masks = client.hear(Image, "/evlayerseg/mask")
+    with running(log, *ALL_WINDOWS) as node:
+        client.wait_active()
+        client.connected("/evlayerseg/mask")
+        publisher = client.matched(client.publisher())
+        good = packets(moving_box())
+        unknown, truncated = packets(moving_box())[:2]
+        unknown.encoding = "evt9"
+        truncated.events = truncated.events[:-3]
+        for bad, sentence in ((unknown, "evt9"), (truncated, "mono")):
+            publisher.publish(bad)
+            status = client.told(
+                lambda s, sentence=sentence: (
+                    s.level == DiagnosticStatus.ERROR and sentence in s.message
+                ),
+                f"an ERROR about {sentence}",
+            )
+            assert "expected" in status.message
+        for packet in good:
+            publisher.publish(packet)
+        client.until(lambda: masks, "a mask after bad packets")
+        assert node.alive()
+    assert "evt9" in node.log
+    assert "Traceback" not in node.log
+
+
+@pytest.mark.parametrize("kind", ["missing", "corrupt"])
+def test_a_wrong_model_is_one_sentence_and_the_node_stays(client, log, tmp_path, kind):
+    model = tmp_path / f"{kind}.onnx"
+    if kind == "corrupt":
+        model.write_bytes(b"this is no model" * 100)
+    with running(log, f"model:={model}") as node:
+        status = client.told(lambda s: s.level == DiagnosticStatus.ERROR, "an ERROR")
+        assert str(model) in status.message
+        assert client.state() == "unconfigured"
+        assert not client.change("configure")
+        assert node.alive()
+    errors = [line for line in node.log.splitlines() if "[ERROR]" in line]
+    assert len(errors) == 2  # one for each try
+    assert all(str(model) in line for line in errors)
+    assert "Traceback" not in node.log
+
+
+def test_parameters_are_described_and_wrong_values_refused_with_a_reason(client, log):
+    with running(log, "autostart:=false"):
+        described = client.call(
+            DescribeParameters,
+            "/evlayerseg/describe_parameters",
+            DescribeParameters.Request(names=["window.duration_ms", "model", "window.mode"]),
+        ).descriptors
+        assert all(d.description for d in described)
+        assert described[0].floating_point_range[0].from_value == pytest.approx(0.1)
+        assert described[1].read_only
+        assert described[2].additional_constraints == "One of: time, count."
+
+        def set_to(name: str, **value) -> tuple[bool, str]:
+            request = SetParameters.Request()
+            request.parameters = [Parameter(name=name, value=ParameterValue(**value))]
+            result = client.call(SetParameters, "/evlayerseg/set_parameters", request).results[0]
+            return result.successful, result.reason
+
+        assert set_to("window.duration_ms", type=3, double_value=20.0) == (True, "")
+        for name, value, reason in (
+            ("window.mode", {"type": 4, "string_value": "sideways"}, "expected time or count"),
+            ("window.duration_ms", {"type": 3, "double_value": 0.0}, "range"),
+            ("window.events", {"type": 3, "double_value": 5.0}, "INTEGER"),
+            ("model", {"type": 4, "string_value": "other"}, "read-only"),
+        ):
+            successful, why = set_to(name, **value)
+            assert not successful
+            assert reason in why
+
+
+def test_a_wrong_parameter_at_the_start_is_one_line_and_status_2(log):
+    with running(log, "provider:=abacus") as node:
+        assert node.process.wait(TIMEOUT) == 2
+    assert "expected auto or cpu or openvino or cuda or tensorrt" in node.log
+    assert len(node.log.strip().splitlines()) == 1
+
+
+def test_windows_follow_their_parameters_while_running(client, log):
+    masks = client.hear(Image, "/evlayerseg/mask")
+    with running(log, *ALL_WINDOWS):
+        client.wait_active()
+        client.connected("/evlayerseg/mask")
+        request = SetParameters.Request()
+        value = ParameterValue(type=3, double_value=100.0)
+        request.parameters = [Parameter(name="window.duration_ms", value=value)]
+        assert client.call(SetParameters, "/evlayerseg/set_parameters", request).results[0]
+        client.told(lambda s: True, "a report, and with it the new value")
+        client.told(lambda s: True, "a report, and with it the new value")
+        publisher = client.matched(client.publisher())
+        for packet in packets(moving_box(duration=210 * MS)):
+            publisher.publish(packet)
+        client.until(lambda: len(masks) >= 3, "three masks")
+    assert [round((stamp_of(m) - EPOCH) / MS) for m in masks] == [100, 200, 210]
+
+
+def test_reset_forgets_the_open_window(client, log):
+    masks = client.hear(Image, "/evlayerseg/mask")
+    with running(log, *ALL_WINDOWS, "window.max_age_ms:=10000.0"):
+        client.wait_active()
+        client.connected("/evlayerseg/mask")
+        publisher = client.matched(client.publisher())
+        sent = packets(moving_box())
+        for packet in sent[:2]:  # 20 ms: no window yet
+            publisher.publish(packet)
+        client.told(lambda s: values(s).get("packets") == "2", "both packets")
+        answer = client.call(Trigger, "/evlayerseg/reset", Trigger.Request())
+        assert answer.success
+        for packet in sent[10:]:
+            publisher.publish(packet)
+        client.until(lambda: masks, "a mask")
+    events = moving_box()
+    begin = int(events.t[events.t >= 100 * MS][0])
+    assert stamp_of(masks[0]) == EPOCH + int(events.t[events.t < begin + 33 * MS][-1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_with_status_0(client, log, number):
+    with running(log) as node:
+        client.wait_active()
+        assert node.stop(number) == 0
+    assert "Traceback" not in node.log
+
+
+def test_the_whole_lifecycle_twice(client, log):
+    masks = client.hear(Image, "/evlayerseg/mask")
+    with running(log, "autostart:=false", *ALL_WINDOWS) as node:
+        for turn in range(2):
+            assert client.state() == "unconfigured"
+            assert client.change("configure")
+            assert client.state() == "inactive"
+            assert client.change("activate")
+            client.connected("/evlayerseg/mask")
+            publisher = client.matched(client.publisher())
+            for packet in packets(moving_box()):
+                publisher.publish(packet)
+            client.until(lambda turn=turn: len(masks) == 7 * (turn + 1), "7 masks")
+            client.node.destroy_publisher(publisher)
+            assert client.change("deactivate")
+            assert client.change("cleanup")
+        assert client.change("shutdown")
+        assert node.stop() == 0
+
+
+def test_what_cannot_be_heard_is_said(client, log):
+    with running(log, "qos.events_reliability:=reliable"):
+        client.wait_active()
+        client.told(lambda s: s.message == "Nobody publishes /evlayerseg/events.", "silence")
+        elsewhere = client.node.create_publisher(EventPacket, "/event_camera/events", 10)
+        status = client.told(lambda s: "remap" in s.message, "a hint to remap")
+        assert "/event_camera/events" in status.message
+        client.node.destroy_publisher(elsewhere)
+        client.publisher(reliable=False)
+        status = client.told(lambda s: "best effort" in s.message, "a hint on QoS")
+        assert "qos.events_reliability" in status.message
+        assert status.level == DiagnosticStatus.WARN
+
+
+def test_event_arrays_give_the_same_windows(client, log):
+    dvs = pytest.importorskip("dvs_msgs.msg", reason="dvs_msgs is not built")
+    masks = client.hear(Image, "/evlayerseg/mask")
+    events = moving_box(rate=20_000)
+    with running(log, "event_type:=dvs_msgs/EventArray", *ALL_WINDOWS):
+        client.wait_active()
+        client.connected("/evlayerseg/mask")
+        publisher = client.matched(client.publisher(dvs.EventArray))
+        for packet in packets(events):
+            begin = packet.time_base
+            first, last = np.searchsorted(events.t, [begin, begin + 10 * MS])
+            message = dvs.EventArray(header=packet.header, height=96, width=128)
+            for x, y, t, p in zip(
+                events.x[first:last],
+                events.y[first:last],
+                EPOCH + events.t[first:last],
+                events.p[first:last],
+            ):
+                event = dvs.Event(x=int(x), y=int(y), polarity=bool(p))
+                event.ts.sec, event.ts.nanosec = divmod(int(t), 1_000_000_000)
+                message.events.append(event)
+            publisher.publish(message)
+        client.until(lambda: len(masks) >= 7, "7 masks")
+    ends = [int(events.t[events.t < (k + 1) * 33 * MS][-1]) for k in range(7)]
+    assert [stamp_of(m) for m in masks] == [EPOCH + end for end in ends]
+    assert {(m.height, m.width) for m in masks} == {(96, 128)}

@@ -1,0 +1,67 @@
+"""Warm-up: what is slow once is over before events come."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from conftest import ROOT
+
+SCRIPT = """
+import gc
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+from faulty import PACKETS, SIZE, bases
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.segmentation.outline import snap
+from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.motion.contrast import sharpen
+from evlayerseg_ros.node.warm_up import warm_up
+
+def compiled():
+    found = [o for o in gc.get_objects() if isinstance(o, Dispatcher)]
+    return {f"{d.py_func.__qualname__}{s}" for d in found for s in d.signatures}
+
+segmenter = Segmenter.load("default", "cpu", threads=1)
+warm_up(segmenter, 0, 0)
+before = compiled()
+outlined = False
+for encoding, packets in PACKETS.items():
+    stream, windows = PacketStream(WindowConfig(duration_ms=10.0)), []
+    for k, (packet, base) in enumerate(zip(packets, bases())):
+        data = np.frombuffer(bytearray(packet), np.uint8)
+        windows += stream.push(encoding, *SIZE, base, data, 10**18 + base, k)
+    assert len(windows) > 2
+    for window in windows:
+        found = segmenter(window)
+        labels = np.ones_like(found.labels)
+        labels[:, : int(np.median(window.events.x))] = 0
+        moving = snap(Segmentation(window, labels, found.affine))
+        outlined |= moving.margin > 0  # its border was moved to an outline
+        for segmentation in (found, Segmentation(window, moving.labels, sharpen(moving))):
+            for make in OUTPUTS.values():
+                make(window, segmentation)
+    segmenter.refine = True
+    segmenter(window)
+assert outlined
+print(len(before), sorted(compiled() - before))
+"""
+
+
+def test_nothing_is_compiled_when_events_come():
+    """In a process of its own: other tests would have compiled it already."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=ROOT / "test",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "test")])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    count, rest = done.stdout.split(" ", 1)
+    assert int(count) > 10
+    assert rest.strip() == "[]"

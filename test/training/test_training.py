@@ -1,0 +1,247 @@
+"""The training loop on a small scale, and the samples it is fed."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training is an extra")
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.network.affine import affine_field, pixel_grid
+from evlayerseg_ros.network.export import export, load_checkpoint, load_exported
+from evlayerseg_ros.network.layernet import LayerNet
+from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.segmentation.split import MOST_OBJECTS
+from evlayerseg_ros.simulation.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, write_preset
+from evlayerseg_ros.simulation.scenes import KINDS, random_scene
+from evlayerseg_ros.simulation.simulator import simulate
+from evlayerseg_ros.simulation.textures import TextureBank, image_files
+from evlayerseg_ros.training.losses import event_iou
+from evlayerseg_ros.training.samples import clip_samples, cut_window, to_tensors, true_sample
+from evlayerseg_ros.training.train import PRESETS, losses_of, make_network, schedule, train
+from evlayerseg_ros.training.validation import validate
+
+SPEC = LayerNet().voxel
+
+
+@pytest.fixture(scope="module")
+def sample():
+    rng = np.random.default_rng(3)
+    scene = random_scene(rng, TextureBank(), "paper", duration=0.1)
+    events, _ = simulate(scene, rng)
+    return true_sample(scene, cut_window(events, 0, 30_000), SPEC.cell(640))
+
+
+def test_no_texture_of_the_evaluation_is_used_in_training() -> None:
+    assert not set(EVALUATION_PHOTOS) & set(TRAINING_PHOTOS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_scene_makes_samples_of_one_shape(kind: str) -> None:
+    rng = np.random.default_rng(5)
+    samples = []
+    while not samples:
+        scene = random_scene(rng, TextureBank(), kind, duration=0.1)
+        samples = clip_samples(scene, simulate(scene, rng)[0], rng, SPEC, 1)
+    tensors = to_tensors(samples[0], SPEC, rng)
+    assert tensors["voxel"].shape == (20, 240, 320)
+    assert tensors["labels"].shape == (240, 320)
+    assert tensors["displacement"].shape == (1 + MOST_OBJECTS, 2, 3)
+    objects = len(scene.layers) - 1
+    assert objects == {"none": 0, "many": objects, "parts": objects, "near": objects}.get(kind, 1)
+    if kind in ("static", "parts"):
+        assert tensors["displacement"][0].abs().max() < 1e-6
+
+
+def test_flips_move_labels_and_motion_together(sample) -> None:
+    plain = to_tensors(sample, SPEC, None)
+    x, y = pixel_grid(240, 320, 1, plain["displacement"])
+    seen = set()
+    for seed in range(40):
+        flipped = to_tensors(sample, SPEC, np.random.default_rng(seed))
+        for axes in ((), (1,), (2,), (1, 2)):  # rows, columns of [C, H, W]
+            for order in ([0, 1, 2, 3], [1, 0, 3, 2]):  # of ON and OFF in the two grids
+                channels = plain["voxel"].reshape(4, 5, 240, 320)[order].flatten(0, 1)
+                if not torch.equal(flipped["voxel"], channels.flip(axes)):
+                    continue
+                seen.add(axes)
+                assert torch.equal(flipped["labels"], plain["labels"].flip([a - 1 for a in axes]))
+                field = affine_field(plain["displacement"], x, y).flip([a + 1 for a in axes])
+                sign = torch.tensor([-1.0 if 2 in axes else 1, -1.0 if 1 in axes else 1])
+                want = field * sign[:, None, None]
+                got = affine_field(flipped["displacement"], x, y)
+                torch.testing.assert_close(got, want, atol=1e-3, rtol=1e-4)
+    assert len(seen) == 4
+
+
+def test_what_the_network_is_told_is_taken_off_what_it_must_find(sample) -> None:
+    known = np.stack([sample.displacement[0], sample.displacement[1] + [[0, 0, 3], [0, 0, -5]]])
+    left = to_tensors(sample, SPEC, None, known)["displacement"]
+    nothing = torch.zeros(2, 3)
+    torch.testing.assert_close(left[0], nothing, atol=1e-6, rtol=0)
+    want = torch.tensor([[0, 0, -3.0], [0, 0, 5]]) / SPEC.cell(640)
+    torch.testing.assert_close(left[1], want, atol=1e-5, rtol=0)
+
+
+def test_true_motion_makes_each_layer_sharp_in_its_own_grid(sample) -> None:
+    def sharpness(grid: torch.Tensor) -> float:  # of the image of warped events
+        return float((grid.sum(0) ** 2).sum())
+
+    grids = to_tensors(sample, SPEC, None, sample.displacement[:2])
+    background, thing = grids["voxel"].split(10)
+    inside = grids["labels"] == 1
+    assert sharpness(thing * inside) > 1.05 * sharpness(background * inside)
+    assert sharpness(background * ~inside) > 1.05 * sharpness(thing * ~inside)
+
+
+def test_learning_one_window_by_heart(sample) -> None:
+    torch.manual_seed(0)
+    network = LayerNet(widths=(8, 16, 24, 32))
+    batch = {k: v[None] for k, v in to_tensors(sample, SPEC, None).items()}
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    losses = []
+    for _ in range(60):
+        loss = losses_of(network, "labels", batch)["total"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+    with torch.no_grad():
+        iou = event_iou(network(batch["voxel"])[0], batch["voxel"], batch["labels"])
+    assert float(iou) > 0.6
+
+
+def small(**changes):
+    """Settings that train in seconds."""
+    few = {"steps": 2, "batch": 2, "lanes": 1, "validate": 1, "windows": 2, "first": 1, "reuse": 2}
+    return replace(PRESETS["smoke"], **(few | changes))
+
+
+def test_training_resumes_as_if_it_had_never_stopped(tmp_path: Path, monkeypatch) -> None:
+    straight = train(tmp_path / "straight", small(steps=4, validate=2), [], [])
+    loop = sys.modules["evlayerseg_ros.training.train"]
+    real, calls = loop.validate, iter("aab")
+
+    def interrupted(*args):
+        if next(calls) == "b":
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(loop, "validate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", small(steps=4, validate=2), [], [])
+    monkeypatch.undo()
+    resumed = train(tmp_path / "cut", small(steps=4, validate=2), [], [], resume=True)
+    ours, theirs = (torch.load(p, weights_only=True) for p in (resumed, straight))
+    assert ours["step"] == theirs["step"] == 4
+    for name, value in theirs["average"].items():
+        torch.testing.assert_close(ours["average"][name], value, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.timeout(900)  # a minute on two cores of their own
+def test_the_smoke_preset_improves_loss_and_iou(tmp_path: Path) -> None:
+    out = tmp_path / "smoke"
+    command = ["-m", "evlayerseg_ros.cli", "train", str(out), "--preset", "smoke"]
+    subprocess.run([sys.executable, *command], check=True)
+    rows = [row.split(",") for row in (out / "curves.csv").read_text().splitlines()]
+    losses = [float(row[2]) for row in rows[1:]]
+    ious = [float(row[3].removeprefix("iou=")) for row in rows]
+    assert losses[-1] < 0.8 * losses[0]
+    assert ious[-1] > ious[0] + 0.1
+
+
+def test_a_checkpoint_becomes_a_model_and_a_start(tmp_path: Path) -> None:
+    checkpoint = train(tmp_path, small(), [], [])
+    network, state = load_checkpoint(checkpoint)
+    assert state["step"] == 2
+    rows = (tmp_path / "curves.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["0", "1", "2"]
+    export(network, tmp_path / "mine.onnx", "mine", state["regime"], {"step": state["step"]})
+    info = Segmenter.load(tmp_path / "mine.onnx").info
+    assert (info.name, info.regime, info.training) == ("mine", "labels", {"step": 2})
+    kept, x = small(rate=0.0, decay=0.0), torch.rand(1, *LayerNet(width=160).voxel.shape(640, 480))
+    expected = load_checkpoint(checkpoint)[0](x)
+    for start in (checkpoint, tmp_path / "mine.onnx"):
+        again = load_checkpoint(train(tmp_path / "again", kept, [], [], init=start))[0]
+        for got, want in zip(again(x), expected, strict=True):
+            torch.testing.assert_close(got, want, atol=1e-3, rtol=1e-3)
+    with pytest.raises(InputError, match="no weights of this network"):
+        train(tmp_path / "other", small(widths=(4, 8, 8, 8)), [], [], init=checkpoint)
+    with pytest.raises(InputError, match="is not an exported LayerNet"):
+        load_exported(Path(__file__))
+
+
+def test_two_processes_learn_the_same_as_one(tmp_path: Path) -> None:
+    script = tmp_path / "both.py"
+    script.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from evlayerseg_ros.training.train import Settings, train\n"
+        "if __name__ == '__main__':\n"
+        "    train(Path(sys.argv[1]), Settings(width=160, widths=(8, 16, 32, 48), steps=2, batch=4,"
+        " lanes=2, validate=1, windows=1, first=1), [], [])\n"
+    )
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for name, launcher in (("one", []), ("two", torchrun)):
+        command = [sys.executable, *launcher, str(script), str(tmp_path / name)]
+        subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    rows = [(tmp_path / name / "curves.csv").read_text().split() for name in ("one", "two")]
+    losses = [[float(row.split(",")[2]) for row in run[1:]] for run in rows]
+    np.testing.assert_allclose(losses[0], losses[1], atol=2e-4)
+    one, two = (
+        load_checkpoint(tmp_path / n / "checkpoint.pt")[1]["network"] for n in ("one", "two")
+    )
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_the_papers_loss_looks_at_events_alone(sample) -> None:
+    settings = replace(PRESETS["smoke"], regime="paper")
+    network = make_network(settings)
+    data = to_tensors(sample, network.voxel, None, None, 1000)
+    batch = {name: value[None] for name, value in data.items()}
+    batch["labels"], batch["displacement"] = None, None  # no objective may look at them
+    total = losses_of(network, "paper", batch)["total"]
+    total.backward()
+    assert torch.isfinite(total)
+    assert any(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters())
+
+
+@pytest.mark.parametrize("regime", ["labels", "paper"])
+def test_every_network_is_validated_at_its_own_resolution(regime: str, sample) -> None:
+    network = make_network(replace(PRESETS["smoke"], regime=regime, width=320))
+    labels = sample.labels  # at LayerNet's cells of 2 px
+    if network.voxel.cell(640) == 1:
+        labels = np.kron(labels, np.ones((2, 2), np.uint8))
+    scores = validate(network, [replace(sample, labels=labels)])
+    assert all(0 <= value <= 1 for value in scores.values())
+    assert ("iou2" in scores) == (regime == "labels")
+
+
+def test_bad_input_of_training_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to resume"):
+        train(tmp_path, PRESETS["smoke"], [], [], resume=True)
+    with pytest.raises(InputError, match="multiple of the next"):
+        train(tmp_path, small(batch=3, lanes=2), [], [])
+    with pytest.raises(InputError, match="labels has no teacher"):
+        train(tmp_path, small(teacher="default"), [], [])
+    with pytest.raises(InputError, match="does not exist: expected an ONNX file"):
+        train(tmp_path, small(teacher="nowhere.onnx", regime="label-free"), [], [])
+    with pytest.raises(InputError, match="holds no images"):
+        image_files([tmp_path])
+    with pytest.raises(InputError, match="none of demo"):
+        write_preset("nonsense", tmp_path)
+
+
+def test_learning_rate_warms_up_and_ends_at_zero() -> None:
+    rates = [schedule(step, 1000) for step in range(1001)]
+    assert rates[0] < 0.1
+    assert max(rates) == pytest.approx(1)
+    assert rates.index(max(rates)) < 60
+    assert rates[-1] == pytest.approx(0, abs=1e-6)
