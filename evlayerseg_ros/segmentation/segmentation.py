@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import cv2
@@ -11,6 +12,26 @@ import numpy as np
 
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.motion.warp import carry
+
+
+@dataclass(frozen=True, eq=False)
+class MovingObject:
+    """Something that moves by itself.
+
+    Attributes:
+        id: its label in the mask, the same from window to window while it is followed.
+        motion: float64 [2, 3], its affine velocity at the window's end, px/s (see Segmentation).
+        events: how many of the window's events are its own.
+        box: (left, top, right, bottom) of its pixels at the window's end, px; right and bottom are
+            just outside of it.
+        score: 0 to 1, how sure it is.
+    """
+
+    id: int
+    motion: np.ndarray
+    events: int
+    box: tuple[int, int, int, int]
+    score: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +49,14 @@ class Segmentation:
         affine: float64 [L, 2, 3], velocity of each label, px/s.
         margin: px around a mask in which events still belong to it: those of an edge fall on both
             of its sides.
+        scores: of each label how sure it is, 0 to 1; 1 where it is missing.
     """
 
     window: Window
     labels: np.ndarray
     affine: np.ndarray
     margin: int = 0
+    scores: Mapping[int, float] = field(default_factory=dict)
 
     def thinned(self, events: int) -> Segmentation:
         """The same of every n-th event only, so that there are at most that many."""
@@ -76,6 +99,19 @@ class Segmentation:
         """float64 [L, 2]: mean (x, y) in px of each label's events; nan where there are none."""
         with np.errstate(invalid="ignore"):
             return self._sums[:, 1:] / self._sums[:, :1]
+
+    @cached_property
+    def objects(self) -> list[MovingObject]:
+        """What moves by itself, by rising id; a label without pixels is not among it."""
+        found = []
+        for label in range(1, len(self.affine)):
+            left, top, width, height = cv2.boundingRect((self.labels == label).view(np.uint8))
+            if width:
+                box = (left, top, left + width, top + height)
+                count = int(self.layer_events[label])
+                score = self.scores.get(label, 1.0)
+                found.append(MovingObject(label, self.affine[label], count, box, score))
+        return found
 
     def flow(self) -> np.ndarray:
         """float32 [H, W, 2]: affine flow field (u, v) in px/s, of each pixel's own layer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +14,11 @@ from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import voxel_grid
 from evlayerseg_ros.motion.contrast import settle, sharpen
+from evlayerseg_ros.segmentation.config import (
+    CAMERA_MOTIONS,
+    PostprocessConfig,
+    SegmenterConfig,
+)
 from evlayerseg_ros.segmentation.merge import merge
 from evlayerseg_ros.segmentation.model_file import PROVIDERS, ModelInfo, open_model, reason
 from evlayerseg_ros.segmentation.outline import snap
@@ -42,8 +47,12 @@ class Segmenter:
         requested: str,
         refine: bool = False,
         track: bool = False,
+        camera_motion: str = "auto",
+        postprocess: PostprocessConfig | None = None,
     ) -> None:
         self._session = session
+        self.camera_motion = camera_motion
+        self.postprocess = postprocess or PostprocessConfig()
         self.refine = refine
         self.track = track
         self._before: Segmentation | None = None  # what the network said last
@@ -63,6 +72,8 @@ class Segmenter:
         threads: int = 0,
         refine: bool = False,
         track: bool = False,
+        camera_motion: str = "auto",
+        postprocess: PostprocessConfig | None = None,
     ) -> Segmenter:
         """Load a model.
 
@@ -79,6 +90,7 @@ class Segmenter:
             track: begin with the motions found in the window before, where the model is made for
                 it and the windows follow each other: about as good as `refine`, at no cost. What
                 it answers then depends on the windows that came before; see `forget`.
+            camera_motion, postprocess: see SegmenterConfig.
 
         Raises:
             InputError: no such model or provider, or the file is not a model of this package.
@@ -87,8 +99,12 @@ class Segmenter:
             raise InputError(f"Provider {provider!r} is none of auto, {', '.join(PROVIDERS)}.")
         if precision not in ("fp32", "fp16"):
             raise InputError(f"Precision {precision!r} is neither fp32 nor fp16.")
+        if camera_motion not in CAMERA_MOTIONS:
+            raise InputError(
+                f"Camera motion {camera_motion!r} is none of {', '.join(CAMERA_MOTIONS)}."
+            )
         path, session, info = open_model(model, provider, precision, threads)
-        segmenter = cls(session, info, provider, refine, track)
+        segmenter = cls(session, info, provider, refine, track, camera_motion, postprocess)
         segmenter._check_interface(path)
         if provider not in ("auto", segmenter.provider):
             log.warning(
@@ -96,6 +112,11 @@ class Segmenter:
                 provider, segmenter.provider,
             )  # fmt: skip
         return segmenter
+
+    @classmethod
+    def from_config(cls, config: SegmenterConfig) -> Segmenter:
+        """The Segmenter that a configuration describes; raises as `load` does."""
+        return cls.load(**{f.name: getattr(config, f.name) for f in fields(config)})
 
     def __call__(self, window: Window) -> Segmentation:
         """Segment a window.
@@ -122,12 +143,16 @@ class Segmenter:
             return most_events_first(result) if self.info.background == "most_events" else result
         if self.refine:
             result = self._look(some, result.affine)
-        self._before = merge(result)
-        result = snap(split(self._before))
-        if known is not None:
+        stages = self.postprocess
+        result = merge(result) if stages.merge else result
+        self._before = result
+        result = split(result) if stages.split else result
+        result = snap(result) if stages.outline else result
+        if known is not None and stages.track:
             result = keep_numbers(result, self._numbers)
         self._numbers = result.labels
-        return settle(replace(result, window=window))
+        result = replace(result, window=window)
+        return settle(result) if stages.settle else result
 
     def forget(self) -> None:
         """Begin anew: the next window does not follow the last one."""
