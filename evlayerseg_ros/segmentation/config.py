@@ -11,20 +11,42 @@ CAMERA_MOTIONS = ("auto", "still", "imu")
 class PostprocessConfig:
     """What follows the network; each stage is a function that its flag switches off.
 
+    Lengths in px are of a sensor 640 px wide.
+
     Attributes:
-        merge: give a moving object back to the background where the background's motion explains
-            its events as well.
-        split: a label and a motion for each connected piece of what moves.
-        outline: move a mask's border to the outline that its events draw.
-        settle: a background whose motion makes its events hardly sharper is at rest.
-        track: keep an object's id from window to window.
+        propose: motions are proposed by contrast, beside those of the window before.
+        memory: the network is told its own mask of the window before.
+        merge: what the background's motion explains as well is background.
+        split: parts of the mask that follow different motions are different objects.
+        outline: a mask's border moves to the outline that its events draw.
+        sharper: times as sharp as along the background's motion that an object must be along its
+            own; sharpness of true objects is 1.05 and more.
+        one_motion: px over the window: motions closer than that are one.
+        apart: px over the window: motions closer than that do not show in sharpness.
+        smallest: share of the image of the smallest object; 0.0003 are 92 px at 640x480.
+        fewest: events of the smallest object.
+        objects: how many at most at once.
+        split_share: share of a part's area that a second motion must hold to be an object.
+        overlap: share of the smaller mask in which an object and a track must agree to be the same.
+        memory_ms: ms for which an object that is not seen keeps its id.
+        events: of a window that motions are read from; more do not make them better.
     """
 
+    propose: bool = True
+    memory: bool = True
     merge: bool = True
     split: bool = True
     outline: bool = True
-    settle: bool = True
-    track: bool = True
+    sharper: float = 1.02
+    one_motion: float = 0.75
+    apart: float = 1.5
+    smallest: float = 0.0003
+    fewest: int = 12
+    objects: int = 8
+    split_share: float = 0.25
+    overlap: float = 0.25
+    memory_ms: float = 1000.0
+    events: int = 10_000
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,8 @@ def write_sequence(path: Path, scene: Scene, rng: np.random.Generator) -> None:
     events, label = simulate(scene, rng)
     times = np.arange(0, scene.duration, 1 / MASK_RATE)
     masks = np.stack([scene.labels(float(t)) for t in times])
-    layers = range(len(scene.layers))
+    # Of an object in several parts, the first part's motion.
+    layers = np.unique(scene.label_of, return_index=True)[1].tolist()
     affine = np.stack([[scene.velocity(layer, float(t)) for layer in layers] for t in times])
     stamps = np.round(times * 1e9).astype(np.int64)
     np.savez_compressed(
