@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +147,7 @@ def test_runs_come_from_everywhere_and_go_on_anywhere(folder: Path, simulated) -
     runs = Runs(sources)
     first = [next(drawn) for drawn in [runs.drawn(0)] for _ in range(2 * runs.a_pass)]
     assert {len(run) for run in first} == {RUN}
-    assert all(a.end <= b.end for run in first for a, b in zip(run, run[1:]))
+    assert all(a.end <= b.end for run in first for a, b in pairwise(run))
     assert len({run[0].start for run in first}) > 2
     again = next(runs.drawn(0, 3))
     np.testing.assert_array_equal(again[0].events.t, first[3][0].events.t)
