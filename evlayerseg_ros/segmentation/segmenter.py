@@ -30,10 +30,13 @@ from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 EVENTS = 100_000  # of a window that are looked at, as many as training showed
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
-PHASES = 12  # windows in which all shifts of the grid are tried once
+PHASES = 16  # windows in which all shifts of the grid are tried once
 MOST_MOTIONS = 5  # beside the background's that are told to the network
 EDGE = 2.0  # px of 640 around a mask in which events still are its own: those of its outline
 NEWEST = 0.6  # share of the newest window in the background's motion: cameras move smoothly
+HELD = 4.0  # supported events in a place and around it that hold something, before a resting camera
+SURELY_NOT = -4.0  # score of the network below which it is believed nevertheless
+CLOSED = np.ones((3, 3), np.uint8)  # gaps of that many places are closed
 SAME = 1.0  # px over the window, of 640: motions closer than that are proposed once
 log = logging.getLogger(__name__)
 
@@ -200,15 +203,31 @@ class Segmenter:
         masks, affine = self._run()
         rows, columns = (int(np.ceil(side / step)) for side in (events.height, events.width))
         score = (masks[0, 1] - masks[0, 0])[:rows, :columns]
+        if rests and stages.still:
+            score = np.maximum(score, self._supported_score(score, step))
         start = motions[0] + cells_to_px(affine[0, 1].astype(np.float64), cell) / window.duration
         labels, affines = pieces((score > 0).astype(np.uint8), evidence, start, step, stages)
         full = upsample_labels(labels, score, step, events.height, events.width)
         margin = max(1, round(EDGE * events.width / 640))
-        found = with_motions(Segmentation(window, full, affines, margin), stages)
+        found = Segmentation(window, full, affines, margin, rests=rests)
+        found = with_motions(found, stages)
         coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
         found = renumbered(found, self._tracks.assign(found, coarse, step))
         self._memory.background = found.affine[0]
         return snap(found) if stages.outline and not rests else found
+
+    def _supported_score(self, score: np.ndarray, step: float) -> np.ndarray:
+        """float32 [h, w], above zero where a resting camera sees what is not noise.
+
+        There all events that support each other come from things that move, unless the network is
+        sure that they do not (lamps that flicker, patches of noise).
+        """
+        x, y = self._camera.supported_places()
+        count = np.zeros(score.shape, np.float32)
+        np.add.at(count, ((y / step).astype(int), (x / step).astype(int)), 1)
+        near = cv2.blur(count, (3, 3)) * 9
+        dense = cv2.morphologyEx((near >= HELD).astype(np.uint8), cv2.MORPH_CLOSE, CLOSED)
+        return np.where((dense > 0) & (score > SURELY_NOT), np.float32(0.1), np.float32(-1))
 
     def _single_look(self, window: Window) -> Segmentation:
         """One pass of a network that is told nothing (the paper's)."""
