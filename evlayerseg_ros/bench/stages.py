@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -61,7 +61,7 @@ class Packets(NamedTuple):
     encoding: str
     width: int
     height: int
-    data: list[tuple[np.ndarray, int]]
+    data: Sequence[tuple[np.ndarray | bytes, int]]
 
     def decode(self, decoder: Decoder) -> int:
         """All of them from the beginning, as the node does; how many events."""
@@ -86,7 +86,7 @@ def decode(settings: Settings) -> Iterator[Row]:
             if packets.encoding == "evt3" and (read := _faery_reader()):
                 path = Path(folder) / "same.raw"
                 header = f"% evt 3.0\n% geometry {packets.width}x{packets.height}\n% end\n"
-                path.write_bytes(header.encode() + b"".join(d.tobytes() for d, _ in packets.data))
+                path.write_bytes(header.encode() + b"".join(bytes(d) for d, _ in packets.data))
                 actions["faery"] = partial(read, path)
             counts = [action() for action in actions.values()]
             times = measure_in_turn(list(actions.values()), settings.seconds)

@@ -13,8 +13,8 @@ from evlayerseg_ros.commands import options
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from evlayerseg_ros.events.types import Packet
     from evlayerseg_ros.events.window import WindowConfig
-    from evlayerseg_ros.recordings.readers import Packet
 
 
 @click.command()

@@ -10,8 +10,7 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clock import SensorClock
 from evlayerseg_ros.events.codecs import Decoder
-from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.recordings.readers import Packet
+from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 Segment = Callable[[Window], Segmentation]

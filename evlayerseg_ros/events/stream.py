@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clock import SensorClock
 from evlayerseg_ros.events.codecs import Decoder
-from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import RawWindow, WindowConfig, Windower
 
 # A pause in sensor time (ns) that is not answered by empty windows when it is over.
@@ -68,14 +67,6 @@ class StreamStats:
     last_error: str = ""
 
 
-class _Packet(NamedTuple):
-    """What is needed of an EventPacket that the decoder in use can decode."""
-
-    data: np.ndarray | bytes
-    time_base: int
-    stamp: int  # ns
-
-
 @dataclass
 class _Last:
     """The packet before this one."""
@@ -115,7 +106,7 @@ class PacketStream:
         self._decoder: Decoder | None = None
         self._last = _Last()
         self._used: deque[int | None] = deque(maxlen=LATE_PACKETS)  # numbers of the last packets
-        self._behind: list[tuple[int, _Packet]] = []  # came again or late, and wait
+        self._behind: list[tuple[int, Packet]] = []  # came again or late, and wait
         self._now: int | None = None
         self._size: tuple[int, int] | None = None
 
@@ -124,62 +115,31 @@ class PacketStream:
         """How long (ns) no packet may come before flush() should close the open window."""
         return 2 * self._max_age + self._last.span
 
-    def push(
-        self,
-        encoding: str,
-        width: int,
-        height: int,
-        time_base: int,
-        data: np.ndarray | bytes,
-        stamp: int,
-        seq: int | None = None,
-        big_endian: bool = False,
-    ) -> list[Window]:
-        """Take one EventPacket and return the windows that it closes.
+    def push(self, packet: Packet) -> list[Window]:
+        """Take one packet and return the windows that it closes.
+
+        Decoded events (dvs_msgs/EventArray, vendor files) whose times are within 1 s of the stamp
+        are in ROS time already; others are mapped like sensor time.
 
         Args:
-            encoding, width, height, time_base, data (uint8 [n]), seq: the message's fields.
-            stamp: its header stamp in ns.
-            seq: None if the source does not count its packets.
-            big_endian: the message's is_bigendian, which no known camera sets.
+            packet: later than those before, apart from the faults named above.
 
         Raises:
             InputError: the packet cannot be decoded; counted, and the next packet is welcome.
         """
+        if packet.events is not None:
+            return self._push_events(packet.events, packet.stamp)
+        seq = packet.seq
         try:
-            if big_endian:
-                raise InputError(
-                    f"A {encoding} packet with is_bigendian set: expected little-endian words."
-                )
-            decoder = self._decoder_for(encoding, width, height)
-            decoder.check(data, time_base)
+            decoder = self._decoder_of(packet)
         except InputError as error:
-            self._refuse(error, seq, stamp)
+            self._refuse(error, seq, packet.stamp)
             raise
         windows = self._change_to(decoder)
-        packet = _Packet(data, time_base, stamp)
-        if seq is not None and self._comes_behind(seq, stamp):
+        if seq is not None and self._comes_behind(seq, packet.stamp):
             return windows + self._hold(seq, packet)
         self._leave_out()
-        return windows + self._use(seq, packet)
-
-    def push_events(self, events: Events, stamp: int | None = None) -> list[Window]:
-        """Take decoded events (dvs_msgs/EventArray, vendor files); returns the windows they close.
-
-        Args:
-            events: in order, later than those before.
-            stamp: header stamp in ns. Event times within 1 s of it are ROS time already; others
-                are mapped like sensor time. None: event times are all there is, and stay.
-        """
-        windows = self._resize((events.width, events.height))
-        if len(events) and self._now is not None and 0 < self._now - events.t[0] <= OVERLAP:
-            events = replace(events, t=np.maximum(events.t, self._now))
-        self.stats.packets += 1
-        self.stats.events += len(events)
-        exact = None
-        if stamp is None or (len(events) and abs(int(events.t[0]) - stamp) <= 1_000_000_000):
-            exact = 0
-        return windows + self._take(events, None, stamp, exact)
+        return windows + self._use(packet)
 
     def skip(self) -> None:
         """The caller leaves out packets: the decoder goes on as after a loss, which is not counted.
@@ -216,13 +176,20 @@ class PacketStream:
         if seq is not None and self._last.seq is not None and seq > self._last.seq:
             self._last.seq, self._last.stamp = seq, stamp
 
-    def _decoder_for(self, encoding: str, width: int, height: int) -> Decoder:
-        """The decoder in use if it fits, else a new one."""
-        kind = (encoding, self._width or width, self._height or height)
+    def _decoder_of(self, packet: Packet) -> Decoder:
+        """The decoder in use if it fits the packet, else a new one; InputError if none does."""
+        if packet.fault:
+            raise InputError(packet.fault)
+        if packet.big_endian:
+            raise InputError(
+                f"A {packet.encoding} packet with is_bigendian set: expected little-endian words."
+            )
+        kind = (packet.encoding, self._width or packet.width, self._height or packet.height)
         decoder = self._decoder
-        if decoder and (decoder.encoding, decoder.width, decoder.height) == kind:
-            return decoder
-        return Decoder(*kind)
+        if not decoder or (decoder.encoding, decoder.width, decoder.height) != kind:
+            decoder = Decoder(*kind)
+        decoder.check(packet.data, packet.time_base)
+        return decoder
 
     def _change_to(self, decoder: Decoder) -> list[Window]:
         windows: list[Window] = []
@@ -260,7 +227,7 @@ class PacketStream:
         again = seq == last.seq and stamp == last.stamp
         return again or (last.seq - seq < LATE_PACKETS and 0 < last.stamp - stamp < LATE_TIME)
 
-    def _hold(self, seq: int, packet: _Packet) -> list[Window]:
+    def _hold(self, seq: int, packet: Packet) -> list[Window]:
         """Keep a packet that comes behind until it is known whether a publisher begins again."""
         held = self._behind
         if held and not (held[-1][0] < seq and held[-1][1].stamp <= packet.stamp):
@@ -270,8 +237,8 @@ class PacketStream:
             return []
         again = held.copy()
         windows = self._begin_again(again[0][0])
-        for number, packet in again:
-            windows += self._use(number, packet)
+        for _, packet in again:
+            windows += self._use(packet)
         return windows
 
     def _leave_out(self) -> None:
@@ -306,18 +273,29 @@ class PacketStream:
             self._decoder = Decoder(decoder.encoding, decoder.width, decoder.height)
         return windows
 
-    def _use(self, seq: int | None, packet: _Packet) -> list[Window]:
+    def _use(self, packet: Packet) -> list[Window]:
         """Decode a packet and return the windows that it closes."""
-        windows = self._follow(seq)
-        data, time_base, stamp = packet
-        self._last.seq, self._last.stamp, self._last.span = seq, stamp, 0
-        self._used.append(seq)
+        windows = self._follow(packet.seq)
+        stamp, time_base = packet.stamp, packet.time_base
+        self._last.seq, self._last.stamp, self._last.span = packet.seq, stamp, 0
+        self._used.append(packet.seq)
         decoder = self._decoder
         assert decoder is not None
-        events = decoder.decode(data, time_base)
+        events = decoder.decode(packet.data, time_base)
         self._count(events)
         exact = stamp - time_base if decoder.encoding == "mono" else None
         return windows + self._take(events, decoder.now, stamp, exact)
+
+    def _push_events(self, events: Events, stamp: int) -> list[Window]:
+        windows = self._resize((events.width, events.height))
+        if len(events) and self._now is not None and 0 < self._now - events.t[0] <= OVERLAP:
+            events = replace(events, t=np.maximum(events.t, self._now))
+        self.stats.packets += 1
+        self.stats.events += len(events)
+        exact = None
+        if len(events) and abs(int(events.t[0]) - stamp) <= 1_000_000_000:
+            exact = 0
+        return windows + self._take(events, None, stamp, exact)
 
     def _count(self, events: Events) -> None:
         """Add what the decoder counted in this packet."""
@@ -335,9 +313,7 @@ class PacketStream:
 
     # -- time
 
-    def _take(
-        self, events: Events, now: int | None, stamp: int | None, exact: int | None
-    ) -> list[Window]:
+    def _take(self, events: Events, now: int | None, stamp: int, exact: int | None) -> list[Window]:
         """Windows of new events; exact is the offset to ROS time if it is known exactly."""
         windows: list[Window] = []
         for part in _split_at_pauses(events):
@@ -345,7 +321,7 @@ class PacketStream:
             windows += self._mind_the_clock(first, stamp if exact is None else None)
             if exact is not None:
                 self._clock.fix(first, exact)
-            elif stamp is not None:
+            else:
                 self._clock.observe(first, stamp)
             self._last.span += last - first
             self._now = last

@@ -19,7 +19,7 @@ from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.node import graph, parameters
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
-from evlayerseg_ros.node.messages import TOPIC_TYPES, push_event_array, push_packet, to_message
+from evlayerseg_ros.node.messages import TOPIC_TYPES, packet_of, packet_of_event_array, to_message
 from evlayerseg_ros.node.warm_up import warm_up
 from evlayerseg_ros.node.worker import Worker
 from evlayerseg_ros.outputs.outputs import OUTPUTS
@@ -155,7 +155,7 @@ class SegmentNode(LifecycleNode):
         self._window_config = parameters.window_config(self)
         self._worker = Worker(
             self._stream(),
-            push=push_event_array if dvs else push_packet,
+            read=packet_of_event_array if dvs else packet_of,
             segment=self._segment,
             wanted=self._wanted,
             publish=self._publish,

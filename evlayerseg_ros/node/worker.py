@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.types import Packet, Window
 
 if TYPE_CHECKING:
     from evlayerseg_ros.segmentation.segmenter import Segmentation
@@ -63,7 +63,7 @@ class Worker:
 
     Args:
         stream: decodes packets and cuts windows.
-        push: gives one message to the stream; returns the windows it closes and its frame_id.
+        read: makes a Packet of one message.
         segment: the Segmenter.
         wanted: whether anybody listens at all.
         publish: takes each window, its segmentation and frame_id.
@@ -78,7 +78,7 @@ class Worker:
     def __init__(
         self,
         stream: PacketStream,
-        push: Callable[[PacketStream, Any], tuple[list[Window], str]],
+        read: Callable[[Any], Packet],
         segment: Callable[[Window], Segmentation],
         wanted: Callable[[], bool],
         publish: Callable[[Window, Segmentation, str], None],
@@ -91,7 +91,7 @@ class Worker:
         self.stream = stream
         self.counters = Counters()
         self.max_windows, self.max_wait = max_windows, max_wait
-        self._push, self._segment, self._wanted = push, segment, wanted
+        self._read, self._segment, self._wanted = read, segment, wanted
         self._publish, self._measure, self._report = publish, measure, report
         self._clock = clock
         self._queue: deque[_Incoming] = deque()
@@ -204,7 +204,9 @@ class Worker:
         """Decodes one message; a bad one is reported and the next is welcome."""
         self._last, self._open = self._clock(), True
         try:
-            windows, self._frame_id = self._push(self.stream, item.message)
+            packet = self._read(item.message)
+            windows = self.stream.push(packet)
+            self._frame_id = packet.frame_id
         except InputError as error:
             self._report(str(error))
         else:

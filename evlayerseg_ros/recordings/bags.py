@@ -13,7 +13,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.dvs import parse_event_array
-from evlayerseg_ros.recordings.readers import Packet, Recording
+from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.recordings.readers import Recording
 
 _EVENT_PACKET = """std_msgs/Header header
 uint32 height
@@ -119,9 +120,9 @@ class BagRecording(Recording):
             np.asarray(message.events, np.uint8),
             int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec),
             int(message.seq),
-            self.topic,
+            bool(message.is_bigendian),
             message.header.frame_id,
-            big_endian=bool(message.is_bigendian),
+            self.topic,
         )
 
     def close(self) -> None:

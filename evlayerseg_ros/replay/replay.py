@@ -14,10 +14,9 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.stream import PacketStream, StreamStats
-from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs import outputs, pictures
-from evlayerseg_ros.recordings.readers import Packet
 from evlayerseg_ros.recordings.writer import BagWriter
 from evlayerseg_ros.replay.video import VideoWriter, side_by_side
 from evlayerseg_ros.segmentation.segmentation import Segmentation
@@ -69,28 +68,13 @@ def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tupl
     for packet in packets:
         frame_id = packet.frame_id
         try:
-            windows = _push(stream, packet)
+            windows = stream.push(packet)
         except InputError:
             continue  # the stream counts it and goes on, as in the node
         for window in windows:
             yield window, frame_id
     for window in stream.flush():
         yield window, frame_id
-
-
-def _push(stream: PacketStream, packet: Packet) -> list[Window]:
-    if packet.events is not None:
-        return stream.push_events(packet.events, packet.stamp)
-    return stream.push(
-        packet.encoding,
-        packet.width,
-        packet.height,
-        packet.time_base,
-        packet.data,
-        packet.stamp,
-        packet.seq,
-        packet.big_endian,
-    )
 
 
 def _faults(stats: StreamStats) -> str:

@@ -15,8 +15,8 @@ from evlayerseg_ros.evaluation.evaluate import evaluate_sequence
 from evlayerseg_ros.evaluation.truth import load_truth
 from evlayerseg_ros.evaluation.windows import Length, events_of
 from evlayerseg_ros.events.codecs import encode_mono
-from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.outputs.outputs import Image, Packet
+from evlayerseg_ros.events.types import Events, Packet, Window
+from evlayerseg_ros.outputs.outputs import Image
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.recordings.writer import BagWriter
 from evlayerseg_ros.segmentation.segmentation import Segmentation
@@ -191,7 +191,7 @@ def bag(tmp_path) -> Path:
             base = int(seen.t[first])
             data = encode_mono(seen[first:last], base)
             stamp = ros + base - sensor
-            packet = Packet("mono", base, data, WIDTH, HEIGHT)
+            packet = Packet("mono", WIDTH, HEIGHT, base, data, stamp)
             writer.write("events", packet, stamp, "camera")
             if start % 50_000_000 == 0:
                 image = Image("mono8", labels(start * 1e-9, second=True))

@@ -16,10 +16,10 @@ from rosbags.typesys import Stores, get_typestore
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS
-from evlayerseg_ros.recordings.readers import Packet, open_recording
+from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.replay.replay import part_of, replay, windows_of
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
@@ -156,8 +156,8 @@ def test_a_camera_that_changes_inside_a_bag(segmenter) -> None:
         zeros = np.zeros(n, int)
         events = Events.from_arrays(ramp % width, zeros, base + ramp * 1000, zeros, width, height)
         data = np.frombuffer(encode_mono(events, base), np.uint8)
-        where = (10**18 + base, seq, "/events", "camera")
-        return Packet("mono", width, height, base, data, *where, big_endian=big_endian)
+        where = (10**18 + base, seq, big_endian, "camera", "/events")
+        return Packet("mono", width, height, base, data, *where)
 
     packets = [packet(0, 64, 48), packet(1, 64, 48, True), packet(2, 32, 24), packet(3, 32, 24)]
     seen = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.scenes import PACKET_NS
 from evlayerseg_ros.bench.scenes import packets as scene
 from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.node import worker as module
 from evlayerseg_ros.node.worker import Worker
@@ -23,26 +23,18 @@ TIMEOUT = 60.0
 STEP = PACKET_NS * 1e-9  # s from packet to packet
 
 
-class Packet(NamedTuple):
-    """A packet of EVT 3.0."""
-
-    seq: int
-    data: np.ndarray
-
-
 def recorded(n, mev_s=0.1):
-    return [Packet(k, encode("evt3", e)) for k, e in enumerate(scene(*SIZE, mev_s, n))]
-
-
-def push(stream, packet):
-    stamp = STAMP + packet.seq * PACKET_NS
-    return stream.push("evt3", *SIZE, 0, packet.data, stamp, packet.seq), "camera"
+    """Packets of EVT 3.0."""
+    return [
+        Packet("evt3", *SIZE, 0, encode("evt3", events), STAMP + k * PACKET_NS, k)
+        for k, events in enumerate(scene(*SIZE, mev_s, n))
+    ]
 
 
 def offline(packets):
     """The windows of these packets if nothing is in a hurry."""
     stream = PacketStream(WindowConfig())
-    return [w for packet in packets for w in push(stream, packet)[0]] + stream.flush()
+    return [w for packet in packets for w in stream.push(packet)] + stream.flush()
 
 
 class Slow:
@@ -62,7 +54,7 @@ class Slow:
         self._changed = threading.Condition()
         self.worker = Worker(
             PacketStream(WindowConfig()),
-            push=self._wait_in("decode", push),
+            read=self._wait_in("decode", lambda packet: packet),
             segment=self._wait_in("segment", lambda window: window),
             wanted=lambda: True,
             publish=self._publish,
@@ -170,7 +162,7 @@ def test_a_network_that_is_too_slow_gets_the_newest_window(make):
     closing = {}  # the packet that closes each window, by the window's end
     stream = PacketStream(WindowConfig())
     for packet in sent:
-        closing |= {w.end: packet.seq for w in push(stream, packet)[0]}
+        closing |= {w.end: packet.seq for w in stream.push(packet)}
     first = min(closing.values())
     for packet in sent:
         slow.put(packet)
@@ -257,7 +249,7 @@ def test_long_days_leave_nothing_behind():
         """A short recording that loops, with a packet lost and one doubled in each turn."""
         for _ in range(n):
             for packet in [*sent[:20], sent[19], *sent[21:]]:
-                push(stream, packet)
+                stream.push(packet)
 
     turns(20)
     tracemalloc.start()
