@@ -50,6 +50,12 @@ class Events:
             self.x[part], self.y[part], self.t[part], self.p[part], self.width, self.height
         )
 
+    def seen(self) -> np.ndarray:
+        """bool [height, width]: the pixels where at least one event happened."""
+        seen = np.zeros((self.height, self.width), bool)
+        seen[self.y, self.x] = True
+        return seen
+
     @classmethod
     def empty(cls, width: int, height: int) -> Events:
         """No events of a sensor of that size."""
@@ -186,12 +192,14 @@ class Window:
         end: int, sensor time in ns of its last event, the instant that the mask shows
             (of its nominal end if it holds no event).
         stamp: int, `end` as ROS time in ns, the stamp of every output of this window.
+        first: number of its first event since the stream began.
     """
 
     events: Events
     start: int
     end: int
     stamp: int
+    first: int = 0
 
     @property
     def duration(self) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.stream import PacketStream, StreamStats
+from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs import outputs, pictures
@@ -75,20 +75,6 @@ def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tupl
             yield window, frame_id
     for window in stream.flush():
         yield window, frame_id
-
-
-def _faults(stats: StreamStats) -> str:
-    """What went wrong in a stream, in words."""
-    counts = {
-        "bad packets": stats.bad_packets,
-        "lost packets": stats.lost_packets,
-        "doubled packets": stats.doubled_packets,
-        "time jumps": stats.time_jumps,
-        "restarts": stats.restarts,
-        "events outside the sensor": stats.out_of_range,
-    }
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"{told}: {stats.last_fault}" if told and stats.last_fault else told
 
 
 def part_of(
@@ -163,7 +149,7 @@ def replay(
         if not summary.windows and stream.stats.last_error:
             raise InputError(stream.stats.last_error)
     summary.seconds = time.perf_counter() - begun
-    summary.faults = _faults(stream.stats)
+    summary.faults = stream.stats.in_words()
     return summary
 
 
