@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass
@@ -44,6 +44,10 @@ class StreamStats:
     time_errors: int = 0
     last_fault: str = ""
     last_error: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """The counters by name."""
+        return {name: n for name, n in asdict(self).items() if not isinstance(n, str)}
 
     def in_words(self) -> str:
         """What was wrong with the stream, "" if nothing was."""
