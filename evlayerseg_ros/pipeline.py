@@ -131,10 +131,10 @@ def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tupl
     """
     frame_id = ""
     for packet in packets:
-        frame_id = packet.frame_id
         windows: list[Window] = []
         with suppress(InputError):
             windows = stream.push(packet)
+            frame_id = packet.frame_id
         for window in windows:
             yield window, frame_id
     for window in stream.flush():

@@ -65,6 +65,9 @@ def part_of(
     """
     begin = end = -1
     for packet in packets:
+        if packet.fault:  # nobody knows when it was
+            yield packet
+            continue
         if begin < 0:
             begin = packet.stamp + round(start * 1e9)
             end = begin + round(duration * 1e9) if duration is not None else sys.maxsize
