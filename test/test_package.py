@@ -7,6 +7,7 @@ import importlib
 import json
 import xml.etree.ElementTree as ElementTree
 
+import click
 import numpy as np
 import pytest
 import yaml
@@ -14,9 +15,12 @@ from click.testing import CliRunner
 from conftest import ROOT
 
 from evlayerseg_ros.cli import main
+from evlayerseg_ros.commands.evaluate import evaluate
+from evlayerseg_ros.commands.options import PIPELINE_OPTIONS, pipeline_config
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation.run import Job
 from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.node import parameter_table
 from evlayerseg_ros.outputs import outputs
 from evlayerseg_ros.pipeline import PipelineConfig
@@ -84,6 +88,33 @@ def test_node_replay_evaluate_and_bench_have_one_set_of_defaults(monkeypatch, tm
         assert CliRunner().invoke(main, command).exit_code == 2
     assert given == dict.fromkeys(("replay", "evaluate", "bench"), PipelineConfig())
     assert Job("name", recording).config == PipelineConfig()
+
+
+def test_the_help_of_options_names_the_real_defaults():
+    helps = {o.name: o.help for o in evaluate.params if isinstance(o, click.Option)}
+    window = WindowConfig()
+    for name, default in (
+        ("window_ms", window.duration_ms),
+        ("stride_ms", window.stride_ms),
+        ("max_age_ms", window.max_age_ms),
+    ):
+        assert helps[name].endswith(f"[default: {default:g}]"), name
+
+
+def test_options_change_what_they_name():
+    def config(*arguments: str) -> PipelineConfig:
+        said = evaluate.make_context("evaluate", ["some.npz", *arguments]).params
+        return pipeline_config(**{name: said[name] for name in PIPELINE_OPTIONS})
+
+    still = config("--camera-motion", "still", "--refine", "--no-track", "--size", "320x240")
+    assert (still.segmenter.camera_motion, still.segmenter.refine) == ("still", True)
+    assert not still.segmenter.track
+    assert (still.width, still.height) == (320, 240)
+    assert config("--window-events", "20000").window == WindowConfig(mode="count", events=20000)
+    assert config("--window-ms", "10").window == WindowConfig(duration_ms=10.0)
+    assert config() == PipelineConfig()
+    with pytest.raises(click.BadParameter, match="WIDTHxHEIGHT"):
+        config("--size", "320")
 
 
 def test_the_nodes_parameters_say_the_same_defaults():

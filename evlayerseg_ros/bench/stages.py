@@ -12,16 +12,21 @@ import numpy as np
 
 from evlayerseg_ros.bench import scenes
 from evlayerseg_ros.bench.decoding import decode
+from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.measure import Row, measure, measure_in_turn, ratio, summary
+from evlayerseg_ros.bench.scenes import PACKET_NS
 from evlayerseg_ros.bench.settings import Settings, size_name
 from evlayerseg_ros.errors import InferenceError
-from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.outputs.outputs import OUTPUTS, Output
+from evlayerseg_ros.pipeline import Pipeline, Segmented
 from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.model_file import PROVIDERS
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
+
+PIPELINE_PACKETS = 64  # of 4 ms each: eight windows
 
 # -- voxel grid
 
@@ -158,6 +163,35 @@ def _load(config: SegmenterConfig, provider: str) -> Segmenter:
     return Segmenter.from_config(replace(config, provider=provider))
 
 
+# -- pipeline
+
+
+def pipeline(settings: Settings) -> Iterator[Row]:
+    """Packets of EVT 3.0 to segmentations, as `replay` does: a window's share of the time."""
+    provider = next(_providers(settings), "cpu")
+    segment = _load(settings.config.segmenter, provider)
+    for size in settings.sizes:
+        for rate in settings.rates:
+            packets = [
+                Packet("evt3", *size, 0, encode("evt3", events), int(events.t[0]), seq)
+                for seq, events in enumerate(scenes.packets(*size, rate, PIPELINE_PACKETS))
+            ]
+
+            def run(packets: list[Packet] = packets) -> list[Segmented]:
+                return list(Pipeline(settings.config, segment).run(packets))
+
+            windows = len(run())
+            times = measure(run, settings.seconds) / windows
+            events = round(rate * 1e-3 * PACKET_NS * PIPELINE_PACKETS / windows)
+            yield {
+                "model": segment.info.name,
+                "provider": provider,
+                "sensor": size_name(size),
+                "windows": windows,
+                **summary(times, events),
+            }
+
+
 # -- outputs
 
 
@@ -191,6 +225,6 @@ def boxed(window: Window) -> Segmentation:
 
 
 STAGES: dict[str, Callable[[Settings], Iterator[Row]]] = {
-    stage.__name__: stage for stage in (decode, voxel, inference, segmenter, outputs)
+    stage.__name__: stage for stage in (decode, voxel, inference, segmenter, pipeline, outputs)
 }
 """What measures each section, by its name."""

@@ -15,7 +15,16 @@ from evlayerseg_ros.commands import options
 if TYPE_CHECKING:
     from evlayerseg_ros.pipeline import PipelineConfig
 
-SECTIONS = ("decode", "voxel", "inference", "segmenter", "outputs", "messages", "end_to_end")
+SECTIONS = (
+    "decode",
+    "voxel",
+    "inference",
+    "segmenter",
+    "pipeline",
+    "outputs",
+    "messages",
+    "end_to_end",
+)
 
 
 def _rates(context: click.Context, parameter: click.Parameter, text: str) -> tuple[float, ...]:
