@@ -21,7 +21,7 @@ from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.outputs.outputs import OUTPUTS, Output
 from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.recordings.vendor import read_raw
+from evlayerseg_ros.recordings.raw import read_raw
 from evlayerseg_ros.segmentation.model_file import PROVIDERS
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter

@@ -150,6 +150,8 @@ class Packet:
         events: the decoded events if encoding is "events", else None.
         fault: a sentence on why the message could not be read at all, "" if it could. A stream
             refuses and counts it like a packet that it cannot decode.
+        outside, strays: events that the reader left out, since they lie outside the sensor, or
+            their times fit none of their neighbours'.
     """
 
     encoding: str
@@ -164,17 +166,26 @@ class Packet:
     topic: str = ""
     events: Events | None = None
     fault: str = ""
+    outside: int = 0
+    strays: int = 0
 
     @classmethod
     def of_events(
-        cls, events: Events, stamp: int | None = None, topic: str = "", frame_id: str = ""
+        cls,
+        events: Events,
+        stamp: int | None = None,
+        topic: str = "",
+        frame_id: str = "",
+        outside: int = 0,
+        strays: int = 0,
     ) -> Packet:
         """A packet of decoded events, at least one unless `stamp` (ns) is given."""
         stamp = int(events.t[0]) if stamp is None else stamp
         size = (events.width, events.height)
         return cls(
-            "events", *size, 0, _NO_DATA, stamp, frame_id=frame_id, topic=topic, events=events
-        )
+            "events", *size, 0, _NO_DATA, stamp, frame_id=frame_id, topic=topic, events=events,
+            outside=outside, strays=strays,
+        )  # fmt: skip
 
     @classmethod
     def unreadable(cls, fault: str, topic: str = "") -> Packet:
