@@ -38,6 +38,7 @@ def clean(
     width: int,
     height: int,
     floor: int | None = None,
+    as_one: bool = False,
 ) -> list[Clean]:
     """Events in the order of their arrival, made sound.
 
@@ -47,6 +48,7 @@ def clean(
         p: [N], anything positive is ON.
         width, height: sensor size in px.
         floor: time (ns) of the last event before these, None if there is none.
+        as_one: whether to give one part in any case, sorted.
 
     Returns:
         One part, or more where the clock itself went back by more than OVERLAP: then each part is
@@ -67,7 +69,8 @@ def clean(
     if lost.any():
         strays += int(np.count_nonzero(lost))
         x, y, t, p = x[~lost], y[~lost], t[~lost], p[~lost]
-    cuts = [0, *(np.flatnonzero(np.diff(t) < -OVERLAP) + 1).tolist(), len(t)]
+    back = [] if as_one else (np.flatnonzero(np.diff(t) < -OVERLAP) + 1).tolist()
+    cuts = [0, *back, len(t)]
     parts = []
     for begin, end in zip(cuts, cuts[1:]):
         part = [column[begin:end] for column in (x, y, t, p)]

@@ -77,10 +77,11 @@ class Recording(ABC):
         except (KeyboardInterrupt, GeneratorExit, SystemExit):
             raise
         except BaseException as error:  # some readers panic
-            told = self._told(error)
             if not some:
-                raise told from error
-            yield Packet.unreadable(str(told), self.topic)
+                raise self._told(error) from error
+            told = str(error) if isinstance(error, InputError) else "it is cut off or damaged."
+            where = "" if str(self.path) in told else f"{self.path} broke off: "
+            yield Packet.unreadable(f"{where}{told}", self.topic)
 
     def _told(self, error: BaseException) -> InputError:
         if isinstance(error, InputError) and str(self.path) in str(error):
