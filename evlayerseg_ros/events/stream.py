@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.clean import OVERLAP
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.timeline import Timeline
 from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig, Windower, WindowerAt
 
-# Messages of decoded events may overlap a little (ns); their events keep the order of arrival.
-OVERLAP = 65_000_000
 # Packets that arrive after younger ones: at most so many numbers and so much time (ns) late.
 LATE_PACKETS, LATE_TIME = 100, 1_000_000_000
 # So many packets in a row that come again, with none newer between: the publisher began anew.
@@ -30,6 +30,7 @@ class _Last:
 
     seq: int | None = None
     stamp: int | None = None
+    print: int = 0  # of its bytes and time base
     counted: tuple[int, int, int, int] = field(default=(0, 0, 0, 0))  # decoder counters
 
 
@@ -40,9 +41,13 @@ class PacketStream:
     - Lost packets (a step in seq): the decoder waits for a fresh time and address and keeps the
       time wraps; the open window goes on without the lost events. Numbers that start again, another
       encoding or another sensor size: the open window closes and everything begins anew.
-    - A packet twice or after younger ones: left out. It waits until a newer one follows, since a
-      short recording that begins again looks the same at first: after AGAIN packets in a row that
-      were used before, they are used again, and everything begins anew.
+    - A packet twice, byte for byte, or after younger ones: left out. It waits until a newer one
+      follows, since a short recording that begins again looks the same at first: after AGAIN
+      packets in a row that were used before, they are used again, and everything begins anew. The
+      same number with other bytes or another time base is another packet, of a source that does
+      not count.
+    - Decoded events far before those that came earlier: a few of a message are strays and dropped;
+      a whole message waits likewise, and AGAIN of them are a clock that was set back.
     - Sensor time that goes back or disagrees with the header stamps by more than 1 s: the open
       window closes, and windows and clock begin anew. A pause of the sensor's clock by more than
       2 s (a camera that sends nothing while nothing moves): only the windows begin anew.
@@ -72,8 +77,10 @@ class PacketStream:
         self._width, self._height = width, height
         self._decoder: Decoder | None = None
         self._last = _Last()
-        self._used: deque[int | None] = deque(maxlen=LATE_PACKETS)  # numbers of the last packets
+        # Numbers and fingerprints of the last packets.
+        self._used: deque[tuple[int | None, int]] = deque(maxlen=LATE_PACKETS)
         self._behind: list[tuple[int, Packet]] = []  # came again or late, and wait
+        self._back: list[Packet] = []  # decoded events far before the last ones, and wait
         self._size: tuple[int, int] | None = None
 
     @property
@@ -99,7 +106,7 @@ class PacketStream:
             InputError: the packet cannot be decoded; counted, and the next packet is welcome.
         """
         if packet.events is not None:
-            return self._push_events(packet.events, packet.stamp)
+            return self._push_events(packet, packet.events)
         seq = packet.seq
         try:
             decoder = self._decoder_of(packet)
@@ -107,7 +114,7 @@ class PacketStream:
             self._refuse(error, seq, packet.stamp)
             raise
         windows = self._change_to(decoder)
-        if seq is not None and self._comes_behind(seq, packet.stamp):
+        if seq is not None and self._comes_behind(seq, packet):
             return windows + self._hold(seq, packet)
         self._leave_out()
         return windows + self._use(packet)
@@ -134,6 +141,7 @@ class PacketStream:
         self._last = _Last()
         self._used.clear()
         self._behind.clear()
+        self._back.clear()
         self._size = None
 
     # -- faults of the packet sequence
@@ -143,7 +151,11 @@ class PacketStream:
         self.stats.last_error = self.stats.last_fault = str(error)
         if self._decoder is not None:
             self._decoder.resync()
-        if seq is not None and self._last.seq is not None and seq > self._last.seq:
+        if self._last.seq is None:
+            return
+        if seq is None:
+            self._last.seq += 1  # what could not be read at all was the next one
+        elif seq > self._last.seq:
             self._last.seq, self._last.stamp = seq, stamp
 
     def _decoder_of(self, packet: Packet) -> Decoder:
@@ -189,13 +201,15 @@ class PacketStream:
         self.reset()
         return windows
 
-    def _comes_behind(self, seq: int, stamp: int) -> bool:
+    def _comes_behind(self, seq: int, packet: Packet) -> bool:
         """Whether a packet comes again, or a little too late."""
         last = self._last
         if last.seq is None or last.stamp is None or seq > last.seq:
             return False
-        again = seq == last.seq and stamp == last.stamp
-        return again or (last.seq - seq < LATE_PACKETS and 0 < last.stamp - stamp < LATE_TIME)
+        if seq == last.seq:
+            return packet.stamp == last.stamp and _print(packet) == last.print
+        late = last.stamp - packet.stamp
+        return last.seq - seq < LATE_PACKETS and 0 < late < LATE_TIME
 
     def _hold(self, seq: int, packet: Packet) -> list[Window]:
         """Keep a packet that comes behind until it is known whether a publisher begins again."""
@@ -203,7 +217,7 @@ class PacketStream:
         if held and not (held[-1][0] < seq and held[-1][1].stamp <= packet.stamp):
             self._leave_out()
         held.append((seq, packet))
-        if sum(number in self._used for number, _ in held) < AGAIN:
+        if sum((n, _print(again)) in self._used for n, again in held) < AGAIN:
             return []
         again = held.copy()
         windows = self._begin_again(again[0][0])
@@ -218,13 +232,18 @@ class PacketStream:
             self.stats.doubled_packets += len(self._behind)
             self.stats.last_fault = f"Packet {seq} came again, or after packet {last}."
             self._behind.clear()
+        if self._back:
+            late = max(self._timeline.now or 0, 0) - int(_events(self._back[-1]).t[0])
+            self.stats.doubled_packets += len(self._back)
+            self.stats.last_fault = f"A message of events came {late * 1e-9:.3f} s too late."
+            self._back.clear()
 
     def _follow(self, seq: int | None) -> list[Window]:
         """See what happened between the last packet and this one."""
         last = self._last.seq
         if seq is None or last is None or seq == last + 1:
             return []
-        if seq == last == 0:
+        if seq == last:
             return []  # a source that does not count
         if not last < seq <= last + RESTART:
             return self._begin_again(seq)
@@ -247,8 +266,8 @@ class PacketStream:
         """Decode a packet and return the windows that it closes."""
         windows = self._follow(packet.seq)
         stamp, time_base = packet.stamp, packet.time_base
-        self._last.seq, self._last.stamp = packet.seq, stamp
-        self._used.append(packet.seq)
+        self._last.seq, self._last.stamp, self._last.print = packet.seq, stamp, _print(packet)
+        self._used.append((packet.seq, self._last.print))
         decoder = self._decoder
         assert decoder is not None
         events = decoder.decode(packet.data, time_base)
@@ -256,16 +275,47 @@ class PacketStream:
         exact = stamp - time_base if decoder.encoding == "mono" else None
         return windows + self._timeline.push(events, decoder.now, stamp, exact)
 
-    def _push_events(self, events: Events, stamp: int) -> list[Window]:
+    def _push_events(self, packet: Packet, events: Events) -> list[Window]:
+        self.stats.out_of_range += packet.outside
+        self.stats.stray_events += packet.strays
         events = self._on_sensor(events)
         windows = self._resize((events.width, events.height))
         now = self._timeline.now
-        if len(events) and now is not None and 0 < now - events.t[0] <= OVERLAP:
+        if len(events) and now is not None and events.t[0] < now:
+            early = int(np.searchsorted(events.t, now - OVERLAP))
+            if early == len(events):
+                return windows + self._hold_back(replace(packet, events=events), now)
+            self.stats.stray_events += early
+            events = events[early:]
             events = replace(events, t=np.maximum(events.t, now))
+        if len(events):
+            self._leave_out()
+        return windows + self._use_events(events, packet.stamp)
+
+    def _use_events(self, events: Events, stamp: int) -> list[Window]:
         self.stats.packets += 1
         self.stats.events += len(events)
-        in_ros_time = len(events) and abs(int(events.t[0]) - stamp) <= 1_000_000_000
-        return windows + self._timeline.push(events, None, stamp, 0 if in_ros_time else None)
+        middle = int(events.t[len(events) // 2]) if len(events) else 0
+        in_ros_time = len(events) and abs(middle - stamp) <= 1_000_000_000
+        return self._timeline.push(events, None, stamp, 0 if in_ros_time else None)
+
+    def _hold_back(self, packet: Packet, now: int) -> list[Window]:
+        """Keep a message far before the last one until it is known whether the clock went back."""
+        held = self._back
+        events = _events(packet)
+        if held and events.t[0] < _events(held[-1]).t[-1] - OVERLAP:
+            self._leave_out()
+        held.append(packet)
+        # That much cannot be a stray or a message that came late.
+        sure = now - int(events.t[-1]) > LATE_TIME and len(events) >= AGAIN
+        if len(held) < AGAIN and not sure:
+            return []
+        again = held.copy()
+        held.clear()
+        windows: list[Window] = []
+        for late in again:
+            windows += self._use_events(_events(late), late.stamp)
+        return windows
 
     def _on_sensor(self, events: Events) -> Events:
         """Decoded events on a sensor of the size asked for; those outside are counted."""
@@ -289,3 +339,13 @@ class PacketStream:
         stats.unsynced += new[1]
         stats.unknown_words += new[2]
         stats.time_errors += new[3]
+
+
+def _print(packet: Packet) -> int:
+    """A fingerprint of a packet's bytes and time base."""
+    return zlib.crc32(memoryview(packet.data), packet.time_base & 0xFFFFFFFF)
+
+
+def _events(packet: Packet) -> Events:
+    assert packet.events is not None
+    return packet.events
