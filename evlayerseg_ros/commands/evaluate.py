@@ -78,7 +78,7 @@ def evaluate(
     from evlayerseg_ros.evaluation.report import write_page
 
     if protocol == "paper":
-        if context.params["window_ms"]:
+        if context.params["window_ms"] or context.params["stride_ms"]:
             raise click.UsageError("--protocol paper takes windows of a number of events.")
         config = replace(config, window=replace(config.window, mode="count"))
     configs = [config]
