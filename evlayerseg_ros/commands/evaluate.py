@@ -126,7 +126,7 @@ def _score(
 
     from evlayerseg_ros.evaluation import run
 
-    paths = [path for given in recordings for path in run.recordings_in(given)]
+    paths = list(dict.fromkeys(path for given in recordings for path in run.recordings_in(given)))
     workers = min(jobs or len(os.sched_getaffinity(0)), len(paths) * len(configs))
     if workers > 1:
         configs = [_sharing(config, run.threads_each(workers)) for config in configs]
