@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -48,6 +48,10 @@ class StreamStats:
     stray_events: int = 0
     last_fault: str = ""
     last_error: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """The counters by name."""
+        return {name: n for name, n in asdict(self).items() if not isinstance(n, str)}
 
     def in_words(self) -> str:
         """What was wrong with the stream, "" if nothing was."""

@@ -111,7 +111,12 @@ def _play_once(
 
 
 def encoded(packet: Packet) -> Iterator[Packet]:
-    """A packet of a recording as a camera would send it: as it is, or its events as "mono"."""
+    """A packet of a recording as a camera would send it: as it is, or its events as "mono".
+
+    Nothing of a message that could not be read.
+    """
+    if packet.fault:
+        return
     if packet.events is None:
         yield packet
         return

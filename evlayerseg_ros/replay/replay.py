@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet, Window
-from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs import outputs, pictures
+from evlayerseg_ros.pipeline import Pipeline
 from evlayerseg_ros.recordings.writer import BagWriter
 from evlayerseg_ros.replay.video import VideoWriter, side_by_side
 from evlayerseg_ros.segmentation.segmentation import Segmentation
@@ -57,26 +56,6 @@ class Summary:
         return f"{text}; {self.faults}" if self.faults else text
 
 
-def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tuple[Window, str]]:
-    """The windows of a recording and the frame_id of the camera that saw them.
-
-    Args:
-        packets: of one topic, in order.
-        stream: what the node uses too; its counters tell of losses.
-    """
-    frame_id = ""
-    for packet in packets:
-        frame_id = packet.frame_id
-        try:
-            windows = stream.push(packet)
-        except InputError:
-            continue  # the stream counts it and goes on, as in the node
-        for window in windows:
-            yield window, frame_id
-    for window in stream.flush():
-        yield window, frame_id
-
-
 def part_of(
     packets: Iterable[Packet], start: float = 0.0, duration: float | None = None
 ) -> Iterator[Packet]:
@@ -86,6 +65,9 @@ def part_of(
     """
     begin = end = -1
     for packet in packets:
+        if packet.fault:  # nobody knows when it was
+            yield packet
+            continue
         if begin < 0:
             begin = packet.stamp + round(start * 1e9)
             end = begin + round(duration * 1e9) if duration is not None else sys.maxsize
@@ -101,12 +83,10 @@ def part_of(
 
 def replay(
     packets: Iterable[Packet],
-    segment: Callable[[Window], Segmentation],
-    config: WindowConfig,
+    pipeline: Pipeline,
     bag: Path | None = None,
     video: Path | None = None,
     topics: Sequence[str] = DEFAULT_TOPICS,
-    size: tuple[int, int] = (0, 0),
     fps: float = 30.0,
     progress: Callable[[int, float], object] = lambda events, seconds: None,
 ) -> Summary:
@@ -114,12 +94,10 @@ def replay(
 
     Args:
         packets: the recording.
-        segment: a Segmenter.
-        config: of the windows.
+        pipeline: what the node runs.
         bag: rosbag2 to write (see BagWriter), or None.
         video: mp4 to write, a frame a window, or None.
         topics: which outputs go into the bag, names of OUTPUTS.
-        size: (width, height) of the sensor, 0 from the packets.
         fps: of the video.
         progress: called after each window with the events and the wall time (s) so far.
 
@@ -130,15 +108,13 @@ def replay(
         raise InputError(
             f"There is no output {min(unknown)}; there are {', '.join(outputs.OUTPUTS)}."
         )
-    stream = PacketStream(config, *size)
     summary = Summary()
     begun = time.perf_counter()
     first: int | None = None
     with _sink(bag, video, topics, fps) as write:
-        for window, frame_id in windows_of(packets, stream):
-            started = time.perf_counter()
-            segmentation = segment(window)
-            summary.compute.append(time.perf_counter() - started)
+        for segmentation, frame_id, seconds in pipeline.run(packets):
+            window = segmentation.window
+            summary.compute.append(seconds)
             first = window.start if first is None else first
             summary.windows += 1
             summary.events += len(window.events)
@@ -146,10 +122,8 @@ def replay(
             write(window, segmentation, frame_id, first)
             summary.seconds = time.perf_counter() - begun
             progress(summary.events, summary.seconds)
-        if not summary.windows and stream.stats.last_error:
-            raise InputError(stream.stats.last_error)
     summary.seconds = time.perf_counter() - begun
-    summary.faults = stream.stats.in_words()
+    summary.faults = pipeline.stats.in_words()
     return summary
 
 

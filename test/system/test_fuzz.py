@@ -24,8 +24,8 @@ from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS, Image
+from evlayerseg_ros.pipeline import windows_of
 from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.replay.replay import windows_of
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 

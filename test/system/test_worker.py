@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -48,6 +49,8 @@ class Slow:
     def __init__(self, max_windows=3, max_wait=0.04):
         self.now = 0.0
         self.masks, self.faults = [], []
+        self.forgot = []  # on which thread, and after how many windows
+        self.segmented_on = set()
         self.decoded = 0  # packets, whose windows wait
         self._free = {name: threading.Event() for name in ("decode", "segment")}
         self._busy = {name: threading.Event() for name in ("decode", "segment")}
@@ -55,7 +58,8 @@ class Slow:
         self.worker = Worker(
             PacketStream(WindowConfig()),
             read=self._wait_in("decode", lambda packet: packet),
-            segment=self._wait_in("segment", lambda window: window),
+            segment=self._wait_in("segment", self._segment),
+            forget=lambda: self.forgot.append((threading.current_thread().name, len(self.masks))),
             wanted=lambda: True,
             publish=self._publish,
             measure=lambda latency: None,
@@ -82,6 +86,10 @@ class Slow:
             return action(*arguments)
 
         return waiting
+
+    def _segment(self, window):
+        self.segmented_on.add(threading.current_thread().name)
+        return window
 
     def _publish(self, window, segmentation, frame_id):
         with self._changed:
@@ -239,6 +247,34 @@ def test_nothing_old_comes_out_after_a_reset(make):
     after = [w.stamp for w in offline(sent[40:])][:-1]
     slow.until(lambda: len(slow.masks) == 1 + len(after))
     assert [w.stamp for w in slow.masks[1:]] == after
+
+
+def test_a_reset_while_a_window_is_segmented_is_forgotten_on_that_thread(make):
+    """A Segmenter is not for several threads: it forgets between two windows, never in one."""
+    slow, sent = make(max_windows=1000, max_wait=60.0), recorded(60)
+    slow.free("decode")
+    for packet in sent[:40]:
+        slow.put(packet)
+    slow.until_decoded(40)
+    slow.until_busy("segment")
+    slow.worker.reset()
+    assert slow.forgot == []  # the window is still being segmented
+    for packet in sent[40:]:
+        slow.put(packet)
+    slow.until_decoded(60)
+    slow.free("segment")
+    slow.until(lambda: len(slow.masks) == len(offline(sent[40:])))
+    assert slow.forgot == [("segment", 1)] and slow.segmented_on == {"segment"}
+
+
+def test_a_reset_is_forgotten_at_once_where_nothing_is_segmented(make):
+    slow = make()
+    slow.worker.reset()
+    for _ in range(1000):
+        if slow.forgot:
+            break
+        time.sleep(0.01)
+    assert slow.forgot == [("segment", 0)]
 
 
 def test_long_days_leave_nothing_behind():
