@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -72,9 +73,10 @@ def clean(
     back = [] if as_one else (np.flatnonzero(np.diff(t) < -OVERLAP) + 1).tolist()
     cuts = [0, *back, len(t)]
     parts = []
-    for begin, end in zip(cuts, cuts[1:]):
+    for begin, end in pairwise(cuts):
         part = [column[begin:end] for column in (x, y, t, p)]
-        events = Events.from_arrays(*_in_order(part, floor), width, height)
+        x_, y_, t_, p_ = _in_order(part, floor)
+        events = Events.from_arrays(x_, y_, t_, p_, width, height)
         parts.append(Clean(events, outside, strays))
         floor = int(events.t[-1]) if len(events) else floor
         outside = strays = 0

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.clean import OVERLAP
 from evlayerseg_ros.events.codecs import Decoder
+from evlayerseg_ros.events.decoded import AGAIN, LATE_TIME, DecodedEvents
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.timeline import Timeline
 from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig, Windower, WindowerAt
 
-# Packets that arrive after younger ones: at most so many numbers and so much time (ns) late.
-LATE_PACKETS, LATE_TIME = 100, 1_000_000_000
-# So many packets in a row that come again, with none newer between: the publisher began anew.
-AGAIN = 5
+# Packets that arrive after younger ones are at most so many numbers late.
+LATE_PACKETS = 100
 # A larger step of the packet number is a new publisher, not loss.
 RESTART = 1_000_000
 
@@ -80,7 +77,7 @@ class PacketStream:
         # Numbers and fingerprints of the last packets.
         self._used: deque[tuple[int | None, int]] = deque(maxlen=LATE_PACKETS)
         self._behind: list[tuple[int, Packet]] = []  # came again or late, and wait
-        self._back: list[Packet] = []  # decoded events far before the last ones, and wait
+        self._decoded = DecodedEvents(self._timeline, self.stats)
         self._size: tuple[int, int] | None = None
 
     @property
@@ -141,7 +138,7 @@ class PacketStream:
         self._last = _Last()
         self._used.clear()
         self._behind.clear()
-        self._back.clear()
+        self._decoded.clear()
         self._size = None
 
     # -- faults of the packet sequence
@@ -207,7 +204,7 @@ class PacketStream:
         if last.seq is None or last.stamp is None or seq > last.seq:
             return False
         if seq == last.seq:
-            return packet.stamp == last.stamp and _print(packet) == last.print
+            return packet.stamp == last.stamp and packet.fingerprint() == last.print
         late = last.stamp - packet.stamp
         return last.seq - seq < LATE_PACKETS and 0 < late < LATE_TIME
 
@@ -217,7 +214,7 @@ class PacketStream:
         if held and not (held[-1][0] < seq and held[-1][1].stamp <= packet.stamp):
             self._leave_out()
         held.append((seq, packet))
-        if sum((n, _print(again)) in self._used for n, again in held) < AGAIN:
+        if sum((n, again.fingerprint()) in self._used for n, again in held) < AGAIN:
             return []
         again = held.copy()
         windows = self._begin_again(again[0][0])
@@ -232,11 +229,7 @@ class PacketStream:
             self.stats.doubled_packets += len(self._behind)
             self.stats.last_fault = f"Packet {seq} came again, or after packet {last}."
             self._behind.clear()
-        if self._back:
-            late = max(self._timeline.now or 0, 0) - int(_events(self._back[-1]).t[0])
-            self.stats.doubled_packets += len(self._back)
-            self.stats.last_fault = f"A message of events came {late * 1e-9:.3f} s too late."
-            self._back.clear()
+        self._decoded.leave_out()
 
     def _follow(self, seq: int | None) -> list[Window]:
         """See what happened between the last packet and this one."""
@@ -266,7 +259,7 @@ class PacketStream:
         """Decode a packet and return the windows that it closes."""
         windows = self._follow(packet.seq)
         stamp, time_base = packet.stamp, packet.time_base
-        self._last.seq, self._last.stamp, self._last.print = packet.seq, stamp, _print(packet)
+        self._last.seq, self._last.stamp, self._last.print = packet.seq, stamp, packet.fingerprint()
         self._used.append((packet.seq, self._last.print))
         decoder = self._decoder
         assert decoder is not None
@@ -280,42 +273,7 @@ class PacketStream:
         self.stats.stray_events += packet.strays
         events = self._on_sensor(events)
         windows = self._resize((events.width, events.height))
-        now = self._timeline.now
-        if len(events) and now is not None and events.t[0] < now:
-            early = int(np.searchsorted(events.t, now - OVERLAP))
-            if early == len(events):
-                return windows + self._hold_back(replace(packet, events=events), now)
-            self.stats.stray_events += early
-            events = events[early:]
-            events = replace(events, t=np.maximum(events.t, now))
-        if len(events):
-            self._leave_out()
-        return windows + self._use_events(events, packet.stamp)
-
-    def _use_events(self, events: Events, stamp: int) -> list[Window]:
-        self.stats.packets += 1
-        self.stats.events += len(events)
-        middle = int(events.t[len(events) // 2]) if len(events) else 0
-        in_ros_time = len(events) and abs(middle - stamp) <= 1_000_000_000
-        return self._timeline.push(events, None, stamp, 0 if in_ros_time else None)
-
-    def _hold_back(self, packet: Packet, now: int) -> list[Window]:
-        """Keep a message far before the last one until it is known whether the clock went back."""
-        held = self._back
-        events = _events(packet)
-        if held and events.t[0] < _events(held[-1]).t[-1] - OVERLAP:
-            self._leave_out()
-        held.append(packet)
-        # That much cannot be a stray or a message that came late.
-        sure = now - int(events.t[-1]) > LATE_TIME and len(events) >= AGAIN
-        if len(held) < AGAIN and not sure:
-            return []
-        again = held.copy()
-        held.clear()
-        windows: list[Window] = []
-        for late in again:
-            windows += self._use_events(_events(late), late.stamp)
-        return windows
+        return windows + self._decoded.push(events, packet.stamp)
 
     def _on_sensor(self, events: Events) -> Events:
         """Decoded events on a sensor of the size asked for; those outside are counted."""
@@ -339,13 +297,3 @@ class PacketStream:
         stats.unsynced += new[1]
         stats.unknown_words += new[2]
         stats.time_errors += new[3]
-
-
-def _print(packet: Packet) -> int:
-    """A fingerprint of a packet's bytes and time base."""
-    return zlib.crc32(memoryview(packet.data), packet.time_base & 0xFFFFFFFF)
-
-
-def _events(packet: Packet) -> Events:
-    assert packet.events is not None
-    return packet.events

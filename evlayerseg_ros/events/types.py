@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -191,6 +192,11 @@ class Packet:
     def unreadable(cls, fault: str, topic: str = "") -> Packet:
         """What stands for a message that could not be read; `fault` says why."""
         return cls("", 0, 0, 0, _NO_DATA, 0, topic=topic, fault=fault)
+
+    def fingerprint(self) -> int:
+        """Of the bytes and the time base: another packet has another one."""
+        data = self.data if isinstance(self.data, bytes) else np.ascontiguousarray(self.data).data
+        return zlib.crc32(data, self.time_base & 0xFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

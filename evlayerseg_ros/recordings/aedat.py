@@ -43,7 +43,8 @@ class AedatRecording(Table):
             self._choose(topic)
         else:
             self.only_camera(topic)
-            self._davis = "davis" in self._header.lower().split("start of preferences")[0]
+            chip = re.search(r"aechip:.*?(\w+)\s*$", self._header, re.IGNORECASE | re.MULTILINE)
+            self._davis = "davis" in (chip[1] if chip else self._header).lower()
         if size is None:
             self._find_size()
 

@@ -20,9 +20,11 @@ _ORDERS = ("txyp", "xytp", "xypt")
 def by_names(names: Iterable[str]) -> dict[str, str] | None:
     """The name of each of x, y, t, p in a table; None if x, y or t is missing."""
     lower = {name.strip().lower(): name for name in names}
-    found = {}
+    found: dict[str, str] = {}
     for column, aliases in NAMES.items():
-        found |= {column: lower[alias] for alias in aliases[::-1] if alias in lower}
+        for alias in aliases:
+            if alias in lower:
+                found.setdefault(column, lower[alias])
     return found if {"x", "y", "t"} <= set(found) else None
 
 

@@ -59,8 +59,10 @@ class DatRecording(Table):
                 wrapped = wraps + np.cumsum(steps < -_TICKS // 2) - np.cumsum(steps > _TICKS // 2)
                 if len(words):
                     wraps, last = int(wrapped[-1]), int(ticks[-1])
-                yield *_address(words[:, 1], self._old), (ticks + wrapped * _TICKS) * 1000, (
-                    words[:, 1] >> (17 if self._old else 28) & 1
+                yield (
+                    *_address(words[:, 1], self._old),
+                    (ticks + wrapped * _TICKS) * 1000,
+                    (words[:, 1] >> (17 if self._old else 28) & 1),
                 )
 
 

@@ -35,7 +35,7 @@ class _Source(NamedTuple):
             found = [rows[self.names[name]] if name in self.names else None for name in "xytp"]
         else:
             found = [None if column is None else column[part] for column in self.data]
-        n = len(found[2])
+        n = max(len(column) for column in found if column is not None)
         return [np.ones(n) if column is None else np.asarray(column) for column in found]
 
 
@@ -105,6 +105,8 @@ class HdfRecording(Table):
         times = [t for _, _, t, _ in stretches]
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         self._unit = unit_of(times, (self.width, self.height), usual, self.path)
+        if self._unit != usual:
+            self.notice(f"its times are taken as {self._unit}")
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
         self.duration = float(last - first) * 1e-9
 

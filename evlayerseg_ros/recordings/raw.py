@@ -15,6 +15,7 @@ from evlayerseg_ros.recordings import sensors
 from evlayerseg_ros.recordings.readers import Recording
 
 _VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3", "2": "evt2", "3": "evt3"}
+_WORD_BYTES = {"evt2": 4, "evt21": 8, "evt3": 2}
 _BLOCK = 1 << 20  # bytes at a time
 # The largest sensor that the words of each encoding can tell of (px).
 _LARGEST = (2048, 2048)
@@ -62,10 +63,11 @@ class RawRecording(Recording):
             raise InputError(f"{self.path} holds no events: expected {self.kind}.")
 
     def _decoded(self, decoder: Decoder) -> Iterator[Events]:
+        word = _WORD_BYTES[self._encoding]
         with self.path.open("rb") as file:
             file.seek(self._start)
             while block := file.read(_BLOCK):
-                yield decoder.decode(block[: len(block) // 8 * 8] or block[: len(block) // 2 * 2])
+                yield decoder.decode(block[: len(block) // word * word])
 
 
 def read_raw(path: Path) -> tuple[str, np.ndarray]:
@@ -83,7 +85,7 @@ def read_raw(path: Path) -> tuple[str, np.ndarray]:
 
 def read_header(path: Path) -> tuple[str, int]:
     """The lines that begin with %, without it, and the byte where the data begin."""
-    lines = []
+    lines: list[str] = []
     with path.open("rb") as file:
         while file.peek(1)[:1] == b"%":
             begun = file.tell()
@@ -116,5 +118,7 @@ def _size_of(header: str) -> tuple[int, int] | None:
     found = re.search(r"^geometry (\d+)x(\d+)", header, re.MULTILINE)
     if found:
         return int(found[1]), int(found[2])
-    width, height = (re.search(rf"\b{name}[=: ]+(\d+)", header, re.I) for name in ("width", "height"))
+    width, height = (
+        re.search(rf"\b{name}[=: ]+(\d+)", header, re.I) for name in ("width", "height")
+    )
     return (int(width[1]), int(height[1])) if width and height else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,11 @@ class Recording(ABC):
         begun = self.note[:-1] if self.note else str(self.path)
         self.note = f"{begun}{', and' if self.note else ':'} {what}."
 
+    def tell(self) -> None:
+        """Prints what was assumed, once, for the person at the terminal."""
+        if self.note:
+            print(f"evlayerseg: {self.note}", file=sys.stderr)
+
     def only_camera(self, topic: str | None, there: tuple[str, ...] = ()) -> None:
         """Refuses the choice of a stream in a file that holds one."""
         if topic not in (None, "", *there):
@@ -127,6 +133,7 @@ class Recording(ABC):
 
     def close(self) -> None:
         """Let go of the file; to be called when done, which `with` does."""
+        return None
 
 
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

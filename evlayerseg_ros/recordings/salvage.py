@@ -145,7 +145,8 @@ def _record(
             (schema,) = struct.unpack_from("<H", body, 2)
             channels[number] = topic, schemas.get(schema, "")
         elif code == 0x05 and number in channels and len(body) >= 22:
-            yield Raw(*channels[number], body[22:])
+            topic, kind = channels[number]
+            yield Raw(topic, kind, body[22:])
     except (struct.error, UnicodeDecodeError):
         yield broken("a record of it is damaged")
 
@@ -161,7 +162,9 @@ def _text(body: bytes, at: int) -> tuple[str, int]:
 def _scan_db3(path: Path) -> Iterator[Raw]:
     try:
         base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-        topics = {k: (name, kind) for k, name, kind in base.execute("SELECT id, name, type FROM topics")}
+        topics = {
+            k: (name, kind) for k, name, kind in base.execute("SELECT id, name, type FROM topics")
+        }
     except sqlite3.Error:
         yield broken("its table of topics cannot be read")
         return

@@ -11,7 +11,7 @@ from evlayerseg_ros.events.types import MAX_TIME
 
 UNITS = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
 # Events a second and pixel that recordings have on the average: a quiet room, and a wild ride.
-_SLOWEST, _FASTEST = 3e-3, 150.0
+_SLOWEST, _FASTEST = 3e-3, 100.0
 # No sensor's clock ticks more slowly than this (ns).
 _TICK = 200_000
 # Fewer events than this say nothing about the unit.

@@ -18,7 +18,7 @@ class AedatRecording(Table):
 
     Args:
         path: the file.
-        topic: the number of the stream, where there are several.
+        topic: the number or the source of the stream, where there are several.
         size: (width, height) in px, None for what the stream says.
     """
 
@@ -30,13 +30,19 @@ class AedatRecording(Table):
         super().__init__(path, size)
         try:
             _aedat4_description(path)
-            tracks = [t for t in self._decoder().tracks() if t.data_type == "events"]
+            decoder = self._decoder()
+            tracks = [t for t in decoder.tracks() if t.data_type == "events"]
+            sources = _sources(decoder.description())
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # faery may panic
             raise self._told(error) from error
         there = {str(track.id): track for track in tracks}
-        listed = ", ".join(f"{k} ({t.dimensions[0]}x{t.dimensions[1]})" for k, t in there.items())
+        listed = ", ".join(
+            f"{k} ({sources.get(k, '')}{', ' if k in sources else ''}{'x'.join(map(str, t.dimensions))})"
+            for k, t in there.items()
+        )
+        topic = next((k for k in there if topic and sources.get(k) == topic), topic)
         if not there:
             raise InputError(f"{path} has no stream of events: expected {self.kind} with one.")
         if topic is None and len(there) > 1:
@@ -55,6 +61,19 @@ class AedatRecording(Table):
         for track, events in self._decoder():
             if track.id == self._id:
                 yield _of(events)
+
+
+def _sources(nodes: list[Any]) -> dict[str, str]:
+    """The source of each stream by its number, as the file's description names it."""
+    found = {}
+    for node in nodes:
+        for child in node.nodes:
+            if node.name == "info" or child.name == "info":
+                source = child.attributes.get("source")
+                if source is not None and source.value:
+                    found[node.name] = str(source.value)
+        found |= _sources(node.nodes)
+    return found
 
 
 class EsRecording(Table):
