@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -109,27 +111,46 @@ def why_no_start(error: BaseException, args: list[str]) -> str:
         return sentence
     text = str(error)
     low = text.lower()
+    after = dict(pairwise(args))
+    rules = " ".join([arg for arg in args if ":=" in arg] or args[1:])
+    if "Reason: " in text:  # a parameter that the node refuses, in its own words
+        return f"{text.split('Reason: ')[1].split('.: ')[0].rstrip('.')}."
     if "ROS_DOMAIN_ID" in text or "domain id" in low:
         said = os.environ.get("ROS_DOMAIN_ID", "")
         return f"ROS_DOMAIN_ID is {said!r}: expected a whole number from 0 to 232."
     if "logging" in low:
         return "ROS can write no log: set ROS_LOG_DIR to a folder that can be written."
-    after = dict(pairwise(args))
     if "--params-file" in after and ("params" in low or "parameter" in low or "yaml" in low):
         return (
             f"The parameters in {after['--params-file']} cannot be read: expected a YAML file as "
             "config/segment.yaml."
         )
-    if ":=" in low or "override" in low or "remap" in low or "parse" in low or "unknown" in low:
-        rules = [arg for arg in args if ":=" in arg]
+    if "//" in rules:
+        return f"A name in {rules!r} is none for ROS: expected words between single /."
+    if any(word in low for word in (":=", "pars", "override", "remap", "unknown", "argument", "[")):
         return (
-            f"The ROS arguments {' '.join(rules or args[1:])!r} are not understood: expected "
-            "--ros-args with -p NAME:=VALUE and -r FROM:=TO."
+            f"The ROS arguments {rules!r} are not understood: expected --ros-args with "
+            "-p NAME:=VALUE and -r FROM:=TO."
         )
-    if "topic" in low or "name" in low:
-        rules = [arg for arg in args if ":=" in arg]
-        return f"A name in {' '.join(rules)!r} is none for ROS: expected words between single /."
+    if "name" in low or "topic" in low:
+        return f"A name in {rules!r} is none for ROS: expected words between single /."
     return f"ROS cannot start the node: {_first(error)}."
+
+
+@contextlib.contextmanager
+def quiet_if_it_fails() -> Iterator[None]:
+    """Holds back what libraries write to stderr; it is lost if an error is raised."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        file.seek(0)
+        os.write(2, file.read())
 
 
 def _first(error: BaseException) -> str:

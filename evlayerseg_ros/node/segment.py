@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from evlayerseg_ros.surroundings import why_no_start
+from evlayerseg_ros.surroundings import quiet_if_it_fails, why_no_start
 
 if TYPE_CHECKING:
     from rclpy.executors import Executor
@@ -62,7 +62,8 @@ def main(args: list[str] | None = None) -> None:
 
         from evlayerseg_ros.node.segment_node import SegmentNode
 
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        with quiet_if_it_fails():
+            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = SegmentNode()
     except Exception as error:  # rclpy raises many kinds
         print(f"segment: {why_no_start(error, args or sys.argv)}", file=sys.stderr)

@@ -38,9 +38,9 @@ class AedatRecording(Table):
         except BaseException as error:  # faery may panic
             raise self._told(error) from error
         there = {str(track.id): track for track in tracks}
+        names = {k: f"{sources[k]}, " if k in sources else "" for k in there}
         listed = ", ".join(
-            f"{k} ({sources.get(k, '')}{', ' if k in sources else ''}{'x'.join(map(str, t.dimensions))})"
-            for k, t in there.items()
+            f"{k} ({names[k]}{t.dimensions[0]}x{t.dimensions[1]})" for k, t in there.items()
         )
         topic = next((k for k in there if topic and sources.get(k) == topic), topic)
         if not there:

@@ -68,10 +68,8 @@ def test_the_unit_of_time_is_recognised(tmp_path, unit, suffix, whole):
         t = np.rint(t).astype(np.int64)
     recording, windows, stats = run(write(tmp_path / f"some.{suffix}", e, t, VGA))
     assert stats.events == 20_000 and len(windows) == 16
-    usual = "s" if suffix == "txt" or t.dtype.kind == "f" else {"npz": "ns", "h5": "us"}[suffix]
-    assert (f"taken as {unit}" in recording.note) == (
-        unit != usual or (suffix, unit) == ("npz", "s")
-    )
+    documented = {"npz": "ns", "txt": "s", "h5": "s" if t.dtype.kind == "f" else "us"}[suffix]
+    assert (f"taken as {unit}" in recording.note) == (unit != documented)
 
 
 def test_times_of_no_unit_are_refused_in_a_sentence(tmp_path):
