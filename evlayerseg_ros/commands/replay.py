@@ -66,7 +66,8 @@ def replay(
     from evlayerseg_ros.segmentation.segmenter import Segmenter
 
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
-    with open_recording(recording, topic) as opened:
+    with open_recording(recording, topic, options.size_of(config)) as opened:
+        opened.tell()
         segmenter = Segmenter.from_config(config.segmenter)
         whole = not start and duration is None
         total = opened.total if whole else None

@@ -164,7 +164,12 @@ PARAMETERS: tuple[Spec, ...] = (
         "event_type",
         "event_camera_msgs/EventPacket",
         "Type of the messages on ~/events.",
-        choices=("event_camera_msgs/EventPacket", "dvs_msgs/EventArray"),
+        choices=(
+            "event_camera_msgs/EventPacket",
+            "dvs_msgs/EventArray",
+            "prophesee_event_msgs/EventArray",
+            "dv_ros_msgs/EventArray",
+        ),
         fixed=True,
     ),
     Spec(
