@@ -7,7 +7,6 @@ one vote, however many events it holds, so that a mover with strong edges does n
 
 from __future__ import annotations
 
-import cv2
 import numba
 import numpy as np
 
@@ -17,7 +16,7 @@ from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of
 
 PLACE = 16  # cells of a place that has one vote
 MOST = 40_000  # events that are looked at first
-CAP = 250  # and of these the most in one place
+CAP, CAP_KNOWN = 250, 150  # and of these the most in one place; fewer where the motion is known
 FEWEST = 25  # events with which a place can say something
 REACHES = ((20, 2.0), (4, 1.0))  # cells, step: shifts tried where nothing is known yet
 CLOSE = (2, 1.0)  # and where the motion of the window before is known
@@ -39,7 +38,7 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
     Returns:
         float64 [2, 3], px/s at `end`.
     """
-    some = _spread_evenly(events)
+    some = _spread_evenly(events, CAP_KNOWN if known else CAP)
     span = (end - int(some.t[0])) * 1e-9 if len(some) else 0.0
     if span <= 0:
         return motion
@@ -56,12 +55,12 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
     return motion
 
 
-def _spread_evenly(events: Events) -> Events:
+def _spread_evenly(events: Events, cap: int) -> Events:
     """Every n-th event of each place, so that no place has many."""
     some = subsample(events, MOST)
     side = events.width / ACROSS * PLACE
     rows, columns = int(events.height / side) + 1, int(events.width / side) + 1
-    return some[_thin(some.x, some.y, side, rows, columns)]
+    return some[_thin(some.x, some.y, side, rows, columns, cap)]
 
 
 def local_shifts(
@@ -85,25 +84,57 @@ def local_shifts(
     side = np.arange(-reach, reach + step / 2, step)
     tried = np.array([(a, b) for a in side for b in side], np.float32)
     gains, count = _gains(events.x, events.y, events.t, end, motion, cell, rows, span, tried)
-    at, shifts, weight = [], [], []
-    for row, column in np.argwhere(count >= FEWEST):
-        gain = gains[:, row, column].reshape(len(side), -1) / (count[row, column] + 5)
-        gain = cv2.GaussianBlur(gain, (0, 0), 0.8)
-        i, j = np.unravel_index(gain.argmax(), gain.shape)
-        at.append(((column + 0.5) * PLACE * cell, (row + 0.5) * PLACE * cell))
-        shifts.append((_peak(gain[:, j], int(i), side), _peak(gain[i], int(j), side)))
-        weight.append((gain.max() - np.median(gain)) / (gain.std() + 0.02))
-    return np.reshape(at, (-1, 2)), np.reshape(shifts, (-1, 2)), np.array(weight)
+    found = _peaks(gains.reshape(len(side), len(side), *count.shape), count)
+    at = (found[:, :2] + 0.5) * PLACE * cell
+    shifts = side[0] + found[:, 2:4] * step
+    return at, shifts, found[:, 4]
 
 
-def _peak(line: np.ndarray, i: int, side: np.ndarray) -> float:
-    """Where a line of gains is largest, between its samples (a parabola through three)."""
-    if not 0 < i < len(line) - 1:
-        return float(side[i])
-    before, here, after = line[i - 1 : i + 2]
+@numba.njit(nogil=True, cache=True)
+def _peaks(gains, count):  # type: ignore[no-untyped-def]
+    """float64 [places, 5]: column, row, index of the best shift in x and y, and how clear it is."""
+    n, _, rows, columns = gains.shape
+    out, found = np.empty((rows * columns, 5)), 0
+    smooth = np.empty((n, n))
+    for row in range(rows):
+        for column in range(columns):
+            if count[row, column] < FEWEST:
+                continue
+            scale = 1 / (count[row, column] + 5)
+            total, squares, best, a, b = 0.0, 0.0, -1.0, 0, 0
+            for i in range(n):
+                for j in range(n):
+                    value, weight = 0.0, 0.0
+                    for k in range(max(i - 1, 0), min(i + 2, n)):
+                        for m in range(max(j - 1, 0), min(j + 2, n)):
+                            share = (2.0 if k == i else 1.0) * (2.0 if m == j else 1.0)
+                            value += share * gains[k, m, row, column]
+                            weight += share
+                    value *= scale / weight
+                    smooth[i, j] = value
+                    total += value
+                    squares += value * value
+                    if value > best:
+                        best, a, b = value, i, j
+            mean = total / (n * n)
+            spread = np.sqrt(max(squares / (n * n) - mean * mean, 0.0))
+            out[found, 0], out[found, 1] = column, row
+            out[found, 2] = (
+                a + _between(smooth[a - 1, b], best, smooth[a + 1, b]) if 0 < a < n - 1 else a
+            )
+            out[found, 3] = (
+                b + _between(smooth[a, b - 1], best, smooth[a, b + 1]) if 0 < b < n - 1 else b
+            )
+            out[found, 4] = (best - mean) / (spread + 0.02)
+            found += 1
+    return out[:found]
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _between(before, here, after):  # type: ignore[no-untyped-def]
+    """Where the parabola through three samples is highest, beside the middle one."""
     curve = before - 2 * here + after
-    more = 0.5 * (before - after) / curve if curve < 0 else 0.0
-    return float(side[i] + more * (side[1] - side[0]))
+    return 0.5 * (before - after) / curve if curve < 0 else 0.0
 
 
 def _fit(
@@ -132,16 +163,16 @@ def _fit(
 
 
 @numba.njit(nogil=True, cache=True)
-def _thin(x, y, side, rows, columns):  # type: ignore[no-untyped-def]
-    """bool [N]: about CAP events of each place, evenly in time."""
+def _thin(x, y, side, rows, columns, cap):  # type: ignore[no-untyped-def]
+    """bool [N]: about `cap` events of each place, evenly in time."""
     count, seen = np.zeros(rows * columns, np.int64), np.zeros(rows * columns, np.int64)
     keep = np.ones(len(x), np.bool_)
     for i in range(len(x)):
         count[int(y[i] / side) * columns + int(x[i] / side)] += 1
     for i in range(len(x)):
         k = int(y[i] / side) * columns + int(x[i] / side)
-        if count[k] > CAP:
-            keep[i] = (seen[k] * CAP) // count[k] != ((seen[k] + 1) * CAP) // count[k]
+        if count[k] > cap:
+            keep[i] = (seen[k] * cap) // count[k] != ((seen[k] + 1) * cap) // count[k]
             seen[k] += 1
     return keep
 

@@ -18,7 +18,7 @@ from evlayerseg_ros.events.types import Events
 BLOCKS = 20  # across the sensor: places that hold supported events or not
 SUPPORT = 10_000_000  # ns: an event is supported by two neighbours that fired so shortly before it
 MEMORY = 100e6  # ns in which what was seen fades to 1/e
-NEWEST = 60_000  # events of a window that are looked at
+NEWEST, AT_REST = 60_000, 500_000  # events of a window that are looked at; more at rest
 DENSE = 0.03  # supported events per pixel in MEMORY from which on a place holds something
 PURE = 0.4  # and their share of all events there
 # A hull up to LOOSE times the places in it, and AROUND more (of the image), is compact; beyond
@@ -43,6 +43,8 @@ class CameraState:
     def forget(self) -> None:
         """Begin anew."""
         self._last = np.zeros((0, 0), np.int64)  # time of the last event of each pixel
+        self._newest = Events.empty(1, 1)
+        self._supported = np.zeros(0, bool)
         self._time: int | None = None
         self._belief = 0.0  # above zero: it rests
 
@@ -53,22 +55,30 @@ class CameraState:
             events: of the window, later than those before.
             end: ns, the window's end.
         """
-        if self.motion == "still":
-            return True
         shape = events.height + 2, events.width + 2
         if self._last.shape != shape:
             self._last = np.full(shape, -(1 << 62), np.int64)
             side = events.width / BLOCKS
             self._counts = np.zeros((2, int(np.ceil(events.height / side)), BLOCKS))
             self._time, self._belief = None, 0.0
-        newest = events[max(0, len(events) - NEWEST) :]
+        most = AT_REST if self.rests or self._time is None else NEWEST
+        newest = events[max(0, len(events) - most) :]
         if not len(newest):
-            return self._belief > 0
+            return self.rests
         began = self._time is None
         since = int(newest.t[0]) if began else max(int(newest.t[0]), self._time or 0)
         fade = 0.0 if began else np.exp(-(end - (self._time or 0)) / MEMORY)
         counted = np.zeros_like(self._counts)
-        _count_support(newest.x, newest.y, newest.t, self._last, events.width / BLOCKS, counted)
+        self._newest, self._supported = newest, np.zeros(len(newest), bool)
+        _count_support(
+            newest.x,
+            newest.y,
+            newest.t,
+            self._last,
+            events.width / BLOCKS,
+            counted,
+            self._supported,
+        )
         # Only a part of a dense window is looked at: as if it had been as dense throughout.
         whole = len(events) / len(newest)
         span = max(end - since, 1) * whole
@@ -79,7 +89,16 @@ class CameraState:
             np.clip(self._belief + weight * self._evidence(events.width), -SURE, SURE)
         )
         self._time = end
-        return self._belief > 0
+        return self.rests
+
+    @property
+    def rests(self) -> bool:
+        """Whether the camera rests, as far as is known."""
+        return self.motion == "still" or self._belief > 0
+
+    def supported_places(self) -> tuple[np.ndarray, np.ndarray]:
+        """x and y, uint16 [n] px, of the last window's events that others support."""
+        return self._newest.x[self._supported], self._newest.y[self._supported]
 
     def _evidence(self, width: int) -> float:
         """-3 to 1: how much what was seen lately speaks for rest."""
@@ -97,7 +116,7 @@ class CameraState:
 
 
 @numba.njit(nogil=True, cache=True)
-def _count_support(x, y, t, last, side, counts):  # type: ignore[no-untyped-def]
+def _count_support(x, y, t, last, side, counts, supported):  # type: ignore[no-untyped-def]
     """Adds all events, and those with two neighbours that fired just before, to their places."""
     for i in range(len(t)):
         row, column, since = y[i] + 1, x[i] + 1, t[i] - SUPPORT
@@ -113,3 +132,4 @@ def _count_support(x, y, t, last, side, counts):  # type: ignore[no-untyped-def]
         counts[0, j, k] += 1
         if near >= 2:
             counts[1, j, k] += 1
+            supported[i] = True

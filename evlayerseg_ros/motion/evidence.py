@@ -14,10 +14,11 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Events
+from evlayerseg_ros.motion.landing import logarithms
 from evlayerseg_ros.motion.warp import warp_point
 
 SPAN = 133_000_000  # ns of events that are looked at
-EVENTS = 30_000  # of these, at most
+EVENTS = 24_000  # of these, at most
 PLANE = 2  # cells per step of the planes
 BLOCK = 8  # and per step of the choice
 
@@ -99,6 +100,7 @@ def _land(x, y, t, end, motions, cell, rows, columns):  # type: ignore[no-untype
     many, n = len(motions), len(t)
     at, logs = np.empty((many, n, 2), np.float32), np.zeros((many, n), np.float32)
     where = np.empty(n, np.int32)
+    table = logarithms(n)
     for k in range(many):
         (a0, a1, a2), (b0, b1, b2) = motions[k, 0], motions[k, 1]
         count = np.zeros(rows * columns, np.int32)
@@ -114,7 +116,7 @@ def _land(x, y, t, end, motions, cell, rows, columns):  # type: ignore[no-untype
                 count[where[i]] += 1
         for i in range(n):
             if where[i] >= 0:
-                logs[k, i] = np.log(count[where[i]])
+                logs[k, i] = table[count[where[i]]]
     return at, logs
 
 
@@ -128,7 +130,8 @@ def _gather(at, logs, shape):  # type: ignore[no-untyped-def]
         for i in range(n):
             gain = logs[k, i] - logs[0, i]
             # A gain counts where the motion takes the event to, a loss where the background does.
-            u, v = (at[k, i] if gain > 0 else at[0, i]) / BLOCK
+            there = k if gain > 0 else 0
+            u, v = at[there, i, 0] / BLOCK, at[there, i, 1] / BLOCK
             if 0 <= u < columns and 0 <= v < rows:
                 raw[k, int(v), int(u)] += gain
     out = np.zeros_like(raw)

@@ -17,7 +17,7 @@ from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.motion.evidence import subsample
 from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of
 
-EVENTS = 6_000  # looked at
+EVENTS = 5_000  # looked at
 BLOCK = 8  # cells of the map in which votes gather
 REACH = 20  # cells over the span that is looked at: the farthest shift tried
 STEP = 2  # cells between shifts

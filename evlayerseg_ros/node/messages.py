@@ -1,4 +1,4 @@
-"""Plain outputs to rclpy messages, event messages to a PacketStream; large arrays in one copy."""
+"""Plain outputs to rclpy messages, event messages to packets; large arrays in one copy."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.dvs import parse_event_array
-from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.outputs import outputs
 
 # The message type of each topic.
@@ -40,7 +40,7 @@ def to_message(output: outputs.Output, stamp: int, frame_id: str, seq: int = 0) 
     """The message that carries an output.
 
     Args:
-        output: Image, Points or Packet of outputs/outputs.py.
+        output: Image or Points of outputs/outputs.py, or a Packet.
         stamp: ROS time in ns.
         frame_id: of the camera.
         seq: number of the packet; the others have none.
@@ -69,9 +69,9 @@ def to_message(output: outputs.Output, stamp: int, frame_id: str, seq: int = 0) 
     )
 
 
-def push_packet(stream: PacketStream, message: EventPacket) -> tuple[list[Window], str]:
-    """The windows that an EventPacket closes and its frame_id; InputError if it is unsound."""
-    windows = stream.push(
+def packet_of(message: EventPacket) -> Packet:
+    """An EventPacket as a Packet; its data shares the message's memory."""
+    return Packet(
         message.encoding,
         message.width,
         message.height,
@@ -80,14 +80,21 @@ def push_packet(stream: PacketStream, message: EventPacket) -> tuple[list[Window
         from_time(message.header.stamp),
         message.seq,
         message.is_bigendian,
+        message.header.frame_id,
     )
-    return windows, message.header.frame_id
 
 
-def push_event_array(stream: PacketStream, message: bytes) -> tuple[list[Window], str]:
-    """The same for a dvs_msgs/EventArray as it came over the wire: objects would be slow."""
-    events, stamp, frame_id = parse_event_array(message)
-    return stream.push_events(events, stamp), frame_id
+def packet_of_event_array(message: bytes, size: tuple[int, int] = (0, 0)) -> Packet:
+    """The same of an EventArray as it came over the wire: objects would be slow.
+
+    Args:
+        message: the serialized message.
+        size: (width, height) of the sensor in px, 0 for what the message says.
+    """
+    try:
+        return parse_event_array(message, size=size)
+    except InputError as error:
+        return Packet.unreadable(str(error))
 
 
 def to_bytes(data: np.ndarray | bytes) -> array:

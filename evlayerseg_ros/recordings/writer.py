@@ -13,7 +13,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.outputs.outputs import Image, Output, Packet, Points
+from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.outputs.outputs import Image, Output, Points
 
 _TYPES = {
     Image: "sensor_msgs/msg/Image",

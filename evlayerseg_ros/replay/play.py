@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import encode_mono
-from evlayerseg_ros.events.types import Events
-from evlayerseg_ros.recordings.readers import Packet, open_recording
+from evlayerseg_ros.events.types import Events, Packet
+from evlayerseg_ros.recordings.readers import open_recording
 
 # Decoded events go out in packets of this much sensor time, ns, as from a camera driver.
 SLICE = 4_000_000
-
-
-class Encoded(NamedTuple):
-    """What goes out: the fields of an EventPacket."""
-
-    encoding: str
-    width: int
-    height: int
-    time_base: int
-    data: np.ndarray | bytes
-    stamp: int
-    frame_id: str
 
 
 @dataclass
@@ -41,6 +28,7 @@ class Played:
         bytes: of events in them.
         seconds: wall time.
         late: longest delay behind the recording's own pace, s.
+        fault: what was wrong with the recording, "" if nothing was.
     """
 
     topic: str
@@ -48,11 +36,13 @@ class Played:
     bytes: int = 0
     seconds: float = 0.0
     late: float = 0.0
+    fault: str = ""
 
     def __str__(self) -> str:
         return (
             f"{self.packets} packets, {self.bytes * 1e-6:.2f} MB in {self.seconds:.2f} s "
             f"on {self.topic}, at most {self.late * 1e3:.0f} ms late"
+            f"{'; ' if self.fault else ''}{self.fault}"
         )
 
 
@@ -63,6 +53,7 @@ def play(
     loop: bool = False,
     recorded_topic: str | None = None,
     patience: float = 10.0,
+    size: tuple[int, int] | None = None,
     progress: Callable[[Played], object] = lambda played: None,
 ) -> Played:
     """Publishes a recording as EventPackets at its own pace.
@@ -75,6 +66,7 @@ def play(
         loop: begins again at the end, with numbers and times as recorded, until interrupted.
         recorded_topic: which topic of a bag, None if it has one.
         patience: s to wait for a subscriber.
+        size: (width, height) of the sensor in px, None for what the recording says.
         progress: called after each packet.
 
     Raises:
@@ -85,69 +77,59 @@ def play(
 
     if not rate > 0:
         raise InputError(f"The rate is {rate:g}: expected a number above 0.")
-    with open_recording(path, recorded_topic):
-        pass  # a wrong path is told before anybody waits
+    with open_recording(path, recorded_topic, size) as recording:
+        recording.tell()  # a wrong path is told before anybody waits
     with PacketPublisher(topic, patience) as publisher:
         played = Played(publisher.topic)
         begun = time.monotonic()
         try:
-            _play_once(path, recorded_topic, rate, publisher.publish, played, progress, begun)
-            while loop:
-                _play_once(path, recorded_topic, rate, publisher.publish, played, progress, begun)
+            again = True
+            while again:
+                with open_recording(path, recorded_topic, size) as recording:
+                    _play_once(recording, rate, publisher.publish, played, progress, begun)
+                again = loop
         except KeyboardInterrupt:
             pass  # that is how a loop ends
         return played
 
 
 def _play_once(
-    path: Path,
-    recorded_topic: str | None,
+    recording: Iterable[Packet],
     rate: float,
-    publish: Callable[..., None],
+    publish: Callable[[Packet], None],
     played: Played,
     progress: Callable[[Played], object],
     begun: float,
 ) -> None:
     """One pass through the recording, each packet at its time."""
     start, first, seq = time.monotonic(), None, 0
-    with open_recording(path, recorded_topic) as recording:
-        for packet in recording:
-            for out in encoded(packet):
-                first = out.stamp if first is None else first
-                _wait(start + (out.stamp - first) * 1e-9 / rate, played)
-                number = seq if packet.seq is None else packet.seq
-                publish(*out[:6], number, out.frame_id)
-                seq += 1
-                played.packets += 1
-                played.bytes += len(out.data)
-                played.seconds = time.monotonic() - begun
-                progress(played)
+    for packet in recording:
+        played.fault = packet.fault or played.fault
+        for out in encoded(packet):
+            first = out.stamp if first is None else first
+            _wait(start + (out.stamp - first) * 1e-9 / rate, played)
+            publish(out if out.seq is not None else replace(out, seq=seq))
+            seq += 1
+            played.packets += 1
+            played.bytes += len(out.data)
+            played.seconds = time.monotonic() - begun
+            progress(played)
 
 
-def encoded(packet: Packet) -> Iterator[Encoded]:
-    """A packet of a recording as EventPackets: as it is, or its events in encoding mono."""
+def encoded(packet: Packet) -> Iterator[Packet]:
+    """A packet of a recording as a camera would send it: as it is, or its events as "mono".
+
+    Nothing of a message that could not be read.
+    """
+    if packet.fault:
+        return
     if packet.events is None:
-        yield Encoded(
-            packet.encoding,
-            packet.width,
-            packet.height,
-            packet.time_base,
-            packet.data,
-            packet.stamp,
-            packet.frame_id,
-        )
+        yield packet
         return
     for part in slices(packet.events):
         base = int(part.t[0])
-        yield Encoded(
-            "mono",
-            part.width,
-            part.height,
-            base,
-            encode_mono(part, base),
-            base,
-            packet.frame_id,
-        )
+        data = encode_mono(part, base)
+        yield Packet("mono", part.width, part.height, base, data, base, frame_id=packet.frame_id)
 
 
 def slices(events: Events) -> Iterator[Events]:

@@ -16,13 +16,22 @@ class PostprocessConfig:
     Attributes:
         propose: motions are proposed by contrast, beside those of the window before.
         memory: the network is told its own mask of the window before.
+        still: before a camera at rest what is not noise moves, also where the network does not say so.
         merge: what the background's motion explains as well is background.
+        parallax: what moves along the background's motion is at rest at another depth, unless the
+            network is sure that it is not.
         split: parts of the mask that follow different motions are different objects.
+        join: parts close to each other that one motion explains are one object.
         outline: a mask's border moves to the outline that its events draw.
         sharper: times as sharp as along the background's motion that an object must be along its
             own; sharpness of true objects is 1.05 and more.
+        distinct: times as sharp as along a neighbour's motion that an object must be along its own
+            to be another object.
         one_motion: px over the window: motions closer than that are one.
         apart: px over the window: motions closer than that do not show in sharpness.
+        along: deg between an object's motion relative to the background's and the latter, below
+            which it may be parallax.
+        sure: score of the network, 0 to 1, from which on it is sure.
         smallest: share of the image of the smallest object; 0.0003 are 92 px at 640x480.
         fewest: events of the smallest object.
         objects: how many at most at once.
@@ -34,12 +43,18 @@ class PostprocessConfig:
 
     propose: bool = True
     memory: bool = True
+    still: bool = True
     merge: bool = True
+    parallax: bool = True
     split: bool = True
+    join: bool = True
     outline: bool = True
     sharper: float = 1.02
+    distinct: float = 1.06
     one_motion: float = 0.75
     apart: float = 1.5
+    along: float = 12.0
+    sure: float = 0.9
     smallest: float = 0.0003
     fewest: int = 12
     objects: int = 8

@@ -195,6 +195,8 @@ def _nearest(choice: np.ndarray, here: np.ndarray, chosen: list[int]) -> np.ndar
 def with_motions(found: Segmentation, config: PostprocessConfig) -> Segmentation:
     """Each object's motion made sharp, and objects that move alike or with the background merged.
 
+    Before a camera at rest nothing moves with the background.
+
     Args:
         found: objects with the motions that they start from.
         config: what counts as the same motion.
@@ -205,29 +207,65 @@ def with_motions(found: Segmentation, config: PostprocessConfig) -> Segmentation
     window = replace(found.window, events=subsample(found.window.events, config.events))
     part = replace(found, window=window)
     owners = part.event_labels
-    affine = found.affine.copy()
-    keep, scores = [0], {}
-    for label in range(1, len(affine)):
+    counts = np.bincount(owners, minlength=len(found.affine))
+    affine, scores = found.affine.copy(), {}
+    table, numbers = np.zeros(256, np.uint8), [0]
+    for label in sorted(range(1, len(affine)), key=lambda label: -counts[label]):
         mine = np.flatnonzero(owners == label)
         if len(mine) < config.fewest:
             continue
-        if len(mine) < FEWEST:
-            keep.append(label)
+        if len(mine) >= FEWEST:
+            affine[label] = maximise_contrast(window, mine, affine[label])
+            ratio = explains(window, mine, affine[label], affine[0], config)
+            if config.merge and not found.rests and ratio < config.sharper:
+                continue
+            if (
+                config.parallax
+                and not found.rests
+                and is_parallax(window, mine, affine, label, config)
+            ):
+                if found.scores.get(label, 1.0) < config.sure:
+                    continue
+        alike = [
+            other
+            for other in numbers[1:]
+            if config.join
+            and _touch(found.labels, label, other)
+            and explains(window, mine, affine[label], affine[other], config) < config.distinct
+        ]
+        if alike:
+            table[label] = table[alike[0]]
             continue
-        affine[label] = maximise_contrast(window, mine, affine[label])
-        ratio = explains(window, mine, affine[label], affine[0], config)
-        if config.merge and ratio < config.sharper:
-            continue
-        scores[label] = float(np.clip(ratio - 1, 0.05, 1))
-        keep.append(label)
-    numbers = np.zeros(256, np.uint8)
-    counts = np.bincount(owners, minlength=len(affine))
-    order = sorted(keep[1:], key=lambda label: -counts[label])
-    numbers[order] = np.arange(1, len(order) + 1)
-    scores = {int(numbers[label]): score for label, score in scores.items()}
+        table[label] = len(numbers)
+        scores[len(numbers)] = found.scores.get(label, 1.0)
+        numbers.append(label)
     return replace(
-        found, labels=cv2.LUT(found.labels, numbers), affine=affine[[0, *order]], scores=scores
+        found, labels=cv2.LUT(found.labels, table), affine=affine[numbers], scores=scores
     )
+
+
+def is_parallax(
+    window: Window, mine: np.ndarray, affine: np.ndarray, label: int, config: PostprocessConfig
+) -> bool:
+    """Whether a layer moves as something at rest at another depth may: along the background.
+
+    What rests moves along the epipolar lines; of a camera that slides past a background these are
+    the directions of the background's own motion.
+    """
+    x, y = window.events.x[mine].mean(), window.events.y[mine].mean()
+    ground, own = (motion @ np.array([x, y, 1]) for motion in (affine[0], affine[label]))
+    more = own - ground
+    both = np.hypot(*ground) * np.hypot(*more)
+    if np.hypot(*ground) * window.duration * 640 / window.events.width < config.apart:
+        return False
+    return abs(ground[0] * more[1] - ground[1] * more[0]) < np.sin(np.deg2rad(config.along)) * both
+
+
+def _touch(labels: np.ndarray, one: int, other: int) -> bool:
+    """Whether two labels come close to each other."""
+    step = max(1, labels.shape[1] // 160)
+    a, b = ((labels[::step, ::step] == k).view(np.uint8) for k in (one, other))
+    return bool((cv2.dilate(a, np.ones((5, 5), np.uint8)) & b).any())
 
 
 def explains(

@@ -50,6 +50,8 @@ class Segmentation:
         margin: px around a mask in which events still belong to it: those of an edge fall on both
             of its sides.
         scores: of each label how sure it is, 0 to 1; 1 where it is missing.
+        rests: whether the camera is known to rest. Then an event where an object is, is the
+            object's, also if its motion would not take it there: limbs swing.
     """
 
     window: Window
@@ -57,6 +59,7 @@ class Segmentation:
     affine: np.ndarray
     margin: int = 0
     scores: Mapping[int, float] = field(default_factory=dict)
+    rests: bool = False
 
     def thinned(self, events: int) -> Segmentation:
         """The same of every n-th event only, so that there are at most that many."""
@@ -72,6 +75,8 @@ class Segmentation:
             disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
             reach = cv2.dilate(self.labels, disc) if self.margin else self.labels
             _label_events(events.x, events.y, events.t, self.window.end, self.affine, reach, out)
+            if self.rests:
+                out = np.where(out, out, reach[events.y, events.x])
         return out
 
     @cached_property

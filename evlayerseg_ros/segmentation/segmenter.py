@@ -30,10 +30,14 @@ from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 EVENTS = 100_000  # of a window that are looked at, as many as training showed
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
-PHASES = 12  # windows in which all shifts of the grid are tried once
+SETTLED = 8  # windows after which the background's motion is looked for in every other one
+PHASES = 11  # searches in which all shifts of the grid are tried once
 MOST_MOTIONS = 5  # beside the background's that are told to the network
 EDGE = 2.0  # px of 640 around a mask in which events still are its own: those of its outline
-NEWEST = 0.6  # share of the newest window in the background's motion: cameras move smoothly
+NEWEST = 0.7  # share of the newest window in the background's motion: cameras move smoothly
+HELD = 4.0  # supported events in a place and around it that hold something, before a resting camera
+SURELY_NOT = -4.0  # score of the network below which it is believed nevertheless
+CLOSED = np.ones((3, 3), np.uint8)  # gaps of that many places are closed
 SAME = 1.0  # px over the window, of 640: motions closer than that are proposed once
 log = logging.getLogger(__name__)
 
@@ -169,18 +173,18 @@ class Segmenter:
         """float64 [2, 3] each, px/s: what things may move along; the background's motion first."""
         memory, tracks = self._memory, self._tracks
         end, cell = window.end, self.info.voxel.cell(window.events.width) * MASK_STEP
-        begins = memory.windows == 1
-        tried = shifts() if begins else shifts(memory.windows, PHASES)
-        ground = np.zeros((2, 3))
-        if not rests:
+        begins, settled = memory.windows == 1, memory.windows > SETTLED
+        ground = np.zeros((2, 3)) if rests else memory.background
+        # By turns once the background's motion has settled: each takes a good part of a window.
+        if not rests and (not settled or memory.windows % 2):
             away = outside(past, end, *tracks.labels_now(end, cell))
             new = background_motion(away, end, memory.background, not begins)
             ground = new if begins else (1 - NEWEST) * memory.background + NEWEST * new
+        if self.postprocess.propose and (not settled or rests or not memory.windows % 2):
+            tried = shifts() if begins else shifts(memory.windows, PHASES)
+            memory.proposed = keep_best(memory.proposed, propose(past, end, ground, tried))
         motions = [ground, *(track.motion for track in tracks.tracks)]
-        if self.postprocess.propose:
-            new = propose(past, end, ground, tried)
-            memory.proposed = keep_best(memory.proposed, new)
-            motions += [proposal.motion for proposal in memory.proposed]
+        motions += [proposal.motion for proposal in memory.proposed]
         return distinct(motions, window)[: 1 + MOST_MOTIONS]
 
     def _look(
@@ -200,15 +204,33 @@ class Segmenter:
         masks, affine = self._run()
         rows, columns = (int(np.ceil(side / step)) for side in (events.height, events.width))
         score = (masks[0, 1] - masks[0, 0])[:rows, :columns]
+        if rests and stages.still:
+            score = np.maximum(score, self._supported_score(score, step))
         start = motions[0] + cells_to_px(affine[0, 1].astype(np.float64), cell) / window.duration
         labels, affines = pieces((score > 0).astype(np.uint8), evidence, start, step, stages)
         full = upsample_labels(labels, score, step, events.height, events.width)
         margin = max(1, round(EDGE * events.width / 640))
-        found = with_motions(Segmentation(window, full, affines, margin), stages)
+        sure = 1 / (1 + np.exp(-score))
+        scores = {k: float(sure[labels == k].mean()) for k in range(1, len(affines))}
+        found = Segmentation(window, full, affines, margin, scores, rests)
+        found = with_motions(found, stages)
         coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
         found = renumbered(found, self._tracks.assign(found, coarse, step))
         self._memory.background = found.affine[0]
         return snap(found) if stages.outline and not rests else found
+
+    def _supported_score(self, score: np.ndarray, step: float) -> np.ndarray:
+        """float32 [h, w], above zero where a resting camera sees what is not noise.
+
+        There all events that support each other come from things that move, unless the network is
+        sure that they do not (lamps that flicker, patches of noise).
+        """
+        x, y = self._camera.supported_places()
+        count = np.zeros(score.shape, np.float32)
+        np.add.at(count, ((y / step).astype(int), (x / step).astype(int)), 1)
+        near = cv2.blur(count, (3, 3)) * 9
+        dense = cv2.morphologyEx((near >= HELD).astype(np.uint8), cv2.MORPH_CLOSE, CLOSED)
+        return np.where((dense > 0) & (score > SURELY_NOT), np.float32(0.1), np.float32(-1))
 
     def _single_look(self, window: Window) -> Segmentation:
         """One pass of a network that is told nothing (the paper's)."""

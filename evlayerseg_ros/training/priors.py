@@ -15,11 +15,13 @@ import numpy as np
 
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.motion.evidence import gather_evidence, motion_at
+from evlayerseg_ros.motion.proposals import propose, shifts
 from evlayerseg_ros.segmentation.network_input import Prior
 
 if TYPE_CHECKING:
     from evlayerseg_ros.training.samples import Sample
 
+PHASES = 8  # parts of the grid of shifts, of which a training window is searched with one
 RESTS = 0.4  # px of 640 over the window: less, and a camera counts as resting
 
 
@@ -57,7 +59,7 @@ def random_told(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> To
         ground = np.zeros((2, 3))
     motions = [ground]
     if rng.random() < 0.8:
-        motions += _proposals(sample, rng, centres, middle)
+        motions += _proposals(sample, rng, ground, centres)
     if len(motions) > 1 and rng.random() < 0.03:  # the object taken for the background
         motions[0], motions[1] = motions[1], motions[0]
         rests = False
@@ -82,17 +84,20 @@ def _centres(sample: Sample, cell: float, middle: np.ndarray) -> dict[int, np.nd
 
 
 def _proposals(
-    sample: Sample, rng: np.random.Generator, centres: dict[int, np.ndarray], middle: np.ndarray
+    sample: Sample, rng: np.random.Generator, ground: np.ndarray, centres: dict[int, np.ndarray]
 ) -> list[np.ndarray]:
-    """Motions as they are proposed: most of the movers', some of what rests elsewhere, and wrong."""
+    """Motions as they are proposed at run time: tracks' (most of the movers', inexact; now and then
+    of something at rest elsewhere), and what the search by contrast finds, right or wrong."""
     found = []
     for layer, centre in centres.items():
-        likely = 0.75 if sample.label_of[layer] else 0.4 if layer else 0.0
+        likely = 0.6 if sample.label_of[layer] else 0.25 if layer else 0.0
         if rng.random() < likely:
             found.append(sample.displacement[layer] + _error(rng, 8, centre))
-    for _ in range(int(rng.choice(3, p=[0.6, 0.28, 0.12]))):
-        found.append(sample.displacement[0] + _error(rng, 40, middle))
     rng.shuffle(found)
+    if rng.random() < 0.8:
+        duration, phase = sample.window.duration, int(rng.integers(PHASES))
+        searched = propose(sample.past, sample.window.end, ground / duration, shifts(phase, PHASES))
+        found += [proposal.motion * duration for proposal in searched]
     return found[:5]
 
 
@@ -124,7 +129,7 @@ def _mask(sample: Sample, rng: np.random.Generator) -> np.ndarray | None:
     by = int(rng.integers(-3, 5))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(by) + 1,) * 2)
     mask = cv2.erode(mask, disc) if by < 0 else cv2.dilate(mask, disc)
-    matrix = np.float32([[1, 0, rng.normal(0, 3)], [0, 1, rng.normal(0, 3)]])
+    matrix = np.array([[1, 0, rng.normal(0, 3)], [0, 1, rng.normal(0, 3)]])
     return cv2.warpAffine(mask.astype(np.float32), matrix, mask.shape[::-1])
 
 

@@ -24,6 +24,7 @@ def bench(*arguments):
     return result.output
 
 
+@pytest.mark.slow
 def test_figures_have_medians_and_numbers_of_runs(tmp_path):
     out = tmp_path / "out.json"
     text = bench("--quick", "--only", "voxel,decode", "--sizes", "346x260", "--json", out)
@@ -55,6 +56,7 @@ def untrained(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_refinement_is_measured_beside_the_plain_network(untrained, tmp_path):
     out = tmp_path / "out.json"
     given = (
@@ -67,13 +69,16 @@ def test_refinement_is_measured_beside_the_plain_network(untrained, tmp_path):
         "--rates",
         "0.5",
     )
-    bench("--quick", "--only", "voxel,inference,segmenter", *given, "--json", out)
+    bench("--quick", "--only", "voxel,inference,segmenter,pipeline", *given, "--json", out)
     figures = json.loads(out.read_text())
     for section in ("inference", "segmenter"):
         rows = figures[section]
         assert [row["refine"] for row in rows] == [True, False, False]
         assert [row["model"] for row in rows] == ["untrained", "untrained", "layernet-int8"]
         assert rows[0]["ratio"] == 1
+    (row,) = figures["pipeline"]
+    assert (row["model"], row["windows"]) == ("untrained", 8)
+    assert row["mev_s"] * row["median_ms"] == pytest.approx(0.5 * 33, rel=0.05)
     assert [row["how"] for row in figures["voxel"]][:2] == ["at rest", "along motions"]
 
 
@@ -156,6 +161,8 @@ def test_tables_have_every_column_of_every_row():
     assert lines[2:] == ["| x  | 1.5 |   |", "| yy |     |   |"]
 
 
+@pytest.mark.slow
+@pytest.mark.ros
 def test_end_to_end_hears_masks_of_the_real_node(tmp_path):
     pytest.importorskip("rclpy", reason="no ROS 2 here")
     out = tmp_path / "out.json"

@@ -1,0 +1,93 @@
+"""What a stream of packets has been through, in numbers and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass
+class StreamStats:
+    """What a stream has been through since it began; counters only grow.
+
+    Attributes:
+        packets: packets decoded.
+        events: events decoded.
+        windows: windows that came out.
+        lost_packets: packets missing between sequence numbers.
+        gaps: how often packets were missing.
+        doubled_packets: packets that came again byte for byte, or after younger ones; not used.
+        bad_packets: packets refused with an InputError.
+        time_jumps: how often the sensor's clock went back, or away from the header stamps.
+        pauses: how often no packet moved the sensor's clock for more than 2 s; no fault.
+        restarts: how often the publisher began anew, or the encoding or sensor size changed.
+        out_of_range: events outside the sensor; not used.
+        unsynced: events without time or address, at the start and after a loss; not used.
+        unknown_words: words of no known type; skipped.
+        time_errors: time words that did not fit, and events whose time went back.
+        stray_events: decoded events whose times fit none of their neighbours'; not used.
+        last_fault: a sentence on the last of these, "" if there was none.
+        last_error: the text of the last InputError, "" if there was none.
+    """
+
+    packets: int = 0
+    events: int = 0
+    windows: int = 0
+    lost_packets: int = 0
+    gaps: int = 0
+    doubled_packets: int = 0
+    bad_packets: int = 0
+    time_jumps: int = 0
+    pauses: int = 0
+    restarts: int = 0
+    out_of_range: int = 0
+    unsynced: int = 0
+    unknown_words: int = 0
+    time_errors: int = 0
+    stray_events: int = 0
+    last_fault: str = ""
+    last_error: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """The counters by name."""
+        return {name: n for name, n in asdict(self).items() if not isinstance(n, str)}
+
+    def in_words(self) -> str:
+        """What was wrong with the stream, "" if nothing was."""
+        counts = {
+            "bad packets": self.bad_packets,
+            "lost packets": self.lost_packets,
+            "doubled packets": self.doubled_packets,
+            "time jumps": self.time_jumps,
+            "restarts": self.restarts,
+            "events outside the sensor": self.out_of_range,
+            "events of stray times": self.stray_events,
+        }
+        told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        told = f"{told}: {self.last_fault}" if told and self.last_fault else told
+        large = left_out(vars(self))
+        return f"{told} {large}".strip() if large else told
+
+
+# Above this share of what came in, what is left out is no small matter any more.
+LARGE_SHARE = 0.1
+
+
+def left_out(counts: Mapping[str, Any]) -> str:
+    """A sentence if a large share of a stream was not used, "" else.
+
+    Args:
+        counts: what grew in some time, by the names of StreamStats.
+    """
+    unused = {
+        "packets": (counts["doubled_packets"] + counts["bad_packets"], counts["packets"]),
+        "events": (
+            counts["out_of_range"] + counts["stray_events"] + counts["unsynced"],
+            counts["events"],
+        ),
+    }
+    for what, (lost, used) in unused.items():
+        if lost > 1 and lost > LARGE_SHARE * (lost + used):
+            return f"{100 * lost / (lost + used):.0f} % of the {what} were left out."
+    return ""
