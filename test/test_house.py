@@ -15,8 +15,9 @@ ROOMS = (
     "recordings", "replay", "network", "simulation", "paper", "training", "evaluation", "bench",
     "node", "commands", "cli",
 )  # fmt: skip
-# replay/play.py gives packets to ROS, and bench/ measures the node: both import it where they run.
-ON_USE = {("replay", "node"), ("bench", "node")}
+# replay/play.py gives packets to ROS, bench/ measures the node, training/report.py judges by the
+# measures of evaluation. Each imports it where it runs.
+ON_USE = {("replay", "node"), ("bench", "node"), ("training", "evaluation")}
 # TODO: the Segmenter's own stage, moved with its room.
 KNOWN = {("motion/contrast.py", "segmentation")}
 # An old address of the Segmenter, for users' programs.

@@ -17,11 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.pipeline import PipelineConfig, windows_of
 from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.replay.replay import windows_of
 
 RUN = 12  # windows that follow each other: 0.4 s
 SHORTEST = 4  # windows of a recording
@@ -90,7 +88,7 @@ def windows_in(path: Path, first: int = 0, last: int | None = None) -> Iterator[
     Raises:
         InputError: the recording cannot be read, or not to its end.
     """
-    stream = PacketStream(WindowConfig())
+    stream = PipelineConfig().stream()
     with open_recording(path) as recording:
         windows = (window for window, _ in windows_of(recording, stream))
         yield from islice(windows, first, last)

@@ -20,7 +20,6 @@ import numpy as np
 from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation.metrics import flow_warp_loss, iou, squared_timestamp_ratio
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.outputs import pictures
 from evlayerseg_ros.replay.video import side_by_side
@@ -125,6 +124,9 @@ def measure(found: Segmentation, before: Segmentation | None) -> dict[str, float
     Returns:
         The measures of MEASURES; agreement is NaN where nothing moves in either window.
     """
+    # Of a later room: imported where the report is made, and by nothing that trains.
+    from evlayerseg_ros.evaluation.metrics import flow_warp_loss, iou, squared_timestamp_ratio
+
     events = found.window.events
     x, y = found.warp_events()
     agreement = math.nan
