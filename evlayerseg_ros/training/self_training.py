@@ -6,6 +6,7 @@ on what is known of the camera. Carried along the motions that were found, the a
 around and of both directions meet in each window. Something moves where half of the nearest say so,
 and nothing does where none of all says so. In between the teacher is silent, and so it is where
 events speak for a motion of their own and the network for none: it must not learn its own misses.
+Next to an object that was found the nearest answers alone tell, so that its outline is learnt.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ NEAR, FAR = (
 MOVES = (
     0.5  # share of the near votes from which on something moves: misses are commoner than ghosts
 )
+HALO, OUTSIDE = 4, 0.3  # cells around an object in which fewer of the near votes mean its outside
 FEWEST = 50  # events of a window
 EMPTY = 0.3  # share of the windows in which nothing moves that teach
 SAME = 0.25  # share of a part that lies in an object known already, of which it then is a part
@@ -178,10 +180,14 @@ class RunTeacher:
             near += votes if abs(j - k) <= NEAR else []
             for vote in votes:
                 anywhere |= vote.labels > 0
-        moving = np.mean([vote.labels > 0 for vote in near], 0) >= MOVES
-        labels, affine = _layers(near, moving)
+        share = np.mean([vote.labels > 0 for vote in near], 0)
+        labels, affine = _layers(near, share >= MOVES)
         found = Segmentation(window, labels, affine)
-        return Taught(found, (labels > 0) | ~(anywhere | _doubts(found, events)))
+        side = 1 + 2 * round(HALO * window.events.width / ACROSS)
+        halo = cv2.dilate(labels, np.ones((side, side), np.uint8)) > 0
+        doubts = _doubts(found, events)
+        rests = ~(anywhere | doubts) | (halo & (share < OUTSIDE) & ~doubts)
+        return Taught(found, (labels > 0) | rests)
 
 
 def _reversed(window: Window, last: int) -> Window:
