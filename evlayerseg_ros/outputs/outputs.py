@@ -30,6 +30,19 @@ LAYER_DTYPE = np.dtype(
 """One layer as a point: centroid, px; u = a_ux x + a_uy y + a_u0 and v likewise, px/s."""
 
 
+DETECTION_DTYPE = np.dtype(
+    [
+        ("id", "<u4"),
+        ("left", "<i4"),
+        ("top", "<i4"),
+        ("right", "<i4"),
+        ("bottom", "<i4"),
+        ("score", "<f4"),
+    ]
+)
+"""One moving object: its label in the mask; its box, px, right and bottom just outside; 0 to 1."""
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """A picture: `data` is contiguous, [H, W] (mono8), [H, W, 3] (rgb8) or [H, W, 2] (32FC2)."""
@@ -56,7 +69,17 @@ class Packet:
     height: int
 
 
-Output = Image | Points | Packet
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What moves by itself: `data` is [n] of DETECTION_DTYPE, by rising id."""
+
+    data: np.ndarray
+
+
+Output = Image | Points | Packet | Detections
+
+LABEL_NAMES = {0: "background", **{label: f"moving {label}" for label in range(1, 255)}}
+"""What the numbers in the mask are. 255, the largest, means unlabelled to vision_msgs: not used."""
 
 
 def mask(window: Window, segmentation: Segmentation) -> Image:
@@ -111,8 +134,23 @@ def moving_events(window: Window, segmentation: Segmentation) -> Packet:
     return Packet("mono", time_base, encode_mono(moving, time_base), moving.width, moving.height)
 
 
+def detections(window: Window, segmentation: Segmentation) -> Detections:
+    """A box, an id and a score for each moving object."""
+    rows = [(thing.id, *thing.box, thing.score) for thing in segmentation.objects]
+    return Detections(np.array(rows, DETECTION_DTYPE))
+
+
 OUTPUTS: dict[str, Callable[[Window, Segmentation], Output]] = {
     make.__name__: make
-    for make in (mask, mask_overlay, flow, flow_color, layers, sharpened_events, moving_events)
+    for make in (
+        mask,
+        mask_overlay,
+        flow,
+        flow_color,
+        layers,
+        sharpened_events,
+        moving_events,
+        detections,
+    )
 }
 """What makes each topic, by the topic's name."""
