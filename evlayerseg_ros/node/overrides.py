@@ -1,12 +1,46 @@
-"""Names of parameters that nobody has: rclpy takes them from files and says nothing."""
+"""Parameters as people write them: names that nobody has, and 20 where 20.0 is expected."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 # What ROS itself takes and no node declares beforehand.
 _OF_ROS = ("qos_overrides.", "use_sim_time", "start_type_description_service")
+
+
+def given(node: Node) -> dict[str, Parameter]:
+    """What files and the command line say, by name, the node's to change before it declares."""
+    overrides: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})
+    return overrides
+
+
+def take_whole_numbers(node: Node, floats: Iterable[str]) -> None:
+    """Takes whole numbers for these parameters, which are floating-point numbers.
+
+    To be called before they are declared: ROS refuses an integer for a double.
+    """
+    floats = set(floats)
+    overrides = given(node)
+    for name in floats & overrides.keys():
+        overrides[name] = _as_float(overrides[name])
+
+    def convert(parameters: list[Any]) -> list[Any]:
+        return [_as_float(p) if p.name in floats else p for p in parameters]
+
+    # Humble has no such callback: there `ros2 param set` needs the point.
+    if hasattr(node, "add_pre_set_parameters_callback"):
+        node.add_pre_set_parameters_callback(convert)
+
+
+def _as_float(parameter: Parameter) -> Parameter:
+    if parameter.type_ != Parameter.Type.INTEGER:
+        return parameter
+    return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
 
 
 def wrong_names(given: Iterable[str], known: Iterable[str]) -> tuple[list[str], list[str]]:

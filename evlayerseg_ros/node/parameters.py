@@ -17,6 +17,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.node.overrides import take_whole_numbers
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 
 
@@ -208,6 +209,7 @@ BY_NAME = {spec.name: spec for spec in PARAMETERS}
 
 def declare(node: Node) -> None:
     """Declares the table; a wrong override raises rclpy's exception, which names it and why."""
+    take_whole_numbers(node, (spec.name for spec in PARAMETERS if isinstance(spec.default, float)))
     node.add_on_set_parameters_callback(lambda parameters: check(node, parameters))
     for spec in PARAMETERS:
         node.declare_parameter(spec.name, spec.default, spec.descriptor())

@@ -67,6 +67,7 @@ def main(args: list[str] | None = None) -> None:
         print(f"segment: {error}", file=sys.stderr)
         rclpy.shutdown()
         sys.exit(2)
+    refuse_wrong_names(node)
     spin(node, lambda: stopping)
     node.finish()
     node.destroy_node()
@@ -77,6 +78,18 @@ def main(args: list[str] | None = None) -> None:
     context.destroy()
     gc.collect()
     leave()
+
+
+def refuse_wrong_names(node: SegmentNode) -> None:
+    """Ends this process with status 2 if a parameter was given whose name is misspelt."""
+    from evlayerseg_ros.node import overrides, parameters
+
+    errors, cautions = overrides.wrong_names(overrides.given(node), parameters.BY_NAME)
+    for caution in cautions:
+        node.get_logger().warning(caution)
+    if errors:
+        print(f"segment: {' '.join(errors)}", file=sys.stderr, flush=True)
+        os._exit(2)
 
 
 def leave() -> NoReturn:

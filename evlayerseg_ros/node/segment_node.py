@@ -18,6 +18,7 @@ from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.node import graph, parameters
+from evlayerseg_ros.node.companions import Companions
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
 from evlayerseg_ros.node.messages import TOPIC_TYPES, push_event_array, push_packet, to_message
 from evlayerseg_ros.node.warm_up import warm_up
@@ -51,6 +52,7 @@ class SegmentNode(LifecycleNode):
         self._worker: Worker | None = None
         self._window_config = parameters.window_config(self)
         self._outputs: dict[str, Any] = {}
+        self._companions: Companions | None = None
         self._subscription: Any = None
         self._moving_seq = 0
         self._heard = 0.0  # when the last packet came, time.monotonic()
@@ -143,6 +145,7 @@ class SegmentNode(LifecycleNode):
             self._outputs[name] = self.create_lifecycle_publisher(
                 TOPIC_TYPES[name], f"~/{name}", output_qos
             )
+        self._companions = Companions(self, output_qos)
         self._state = "inactive"
         if caution := self._caution():
             self.get_logger().warning(caution)
@@ -193,6 +196,9 @@ class SegmentNode(LifecycleNode):
         for publisher in self._outputs.values():
             self.destroy_lifecycle_publisher(publisher)
         self._outputs = {}
+        if self._companions is not None:
+            self._companions.close()
+            self._companions = None
         self._segmenter = None
         self._state = state
 
@@ -242,6 +248,8 @@ class SegmentNode(LifecycleNode):
                 )
                 self._moving_seq += name == "moving_events"
                 self._outputs[name].publish(message)
+        if self._companions is not None:
+            self._companions.publish(window.stamp, frame_id)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None

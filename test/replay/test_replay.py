@@ -75,7 +75,8 @@ def test_bag_holds_every_window_with_its_stamp(recording, segmenter, tmp_path) -
     assert summary.windows == len(expected) == 6
     assert summary.events == 6000
     topics = read(bag)
-    assert set(topics) == {f"/event_camera/evlayerseg/{name}" for name in OUTPUTS}
+    names = (*OUTPUTS, "label_info")
+    assert set(topics) == {f"/event_camera/evlayerseg/{name}" for name in names}
     for (window, segmentation), (t, image) in zip(
         expected, topics["/event_camera/evlayerseg/mask"], strict=True
     ):
