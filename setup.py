@@ -11,7 +11,7 @@ NAME = "evlayerseg_ros"
 SHARE = f"share/{NAME}"
 
 # `ros2 run evlayerseg_ros NAME` on a robot; `evlayerseg NAME` says the same anywhere.
-COMMANDS = ["replay", "play", "evaluate", "simulate", "train", "export", "bench"]
+COMMANDS = ["demo", "replay", "play", "evaluate", "simulate", "train", "export", "bench"]
 
 # ROS 2 as wheels, for machines where no ROS is sourced; and what builds interfaces/ there.
 ROS_WHEELS = [

@@ -11,6 +11,7 @@ import click
 
 from evlayerseg_ros import __version__
 from evlayerseg_ros.commands.bench import bench
+from evlayerseg_ros.commands.demo import demo
 from evlayerseg_ros.commands.evaluate import evaluate
 from evlayerseg_ros.commands.live import play, segment
 from evlayerseg_ros.commands.replay import replay
@@ -41,7 +42,7 @@ def main() -> None:
     """Motion segmentation of event cameras: which pixels move on their own, and how."""
 
 
-for _command in (segment, play, replay, evaluate, simulate, train, export, bench):
+for _command in (segment, demo, play, replay, evaluate, simulate, train, export, bench):
     main.add_command(_command)
 
 
@@ -51,6 +52,7 @@ def run_command(name: str) -> None:
 
 
 # Console scripts, one a command.
+demo_main = partial(run_command, "demo")
 play_main = partial(run_command, "play")
 replay_main = partial(run_command, "replay")
 evaluate_main = partial(run_command, "evaluate")

@@ -137,7 +137,8 @@ def test_a_folder_becomes_a_bag_with_metadata(recording, segmenter, tmp_path) ->
     with open_recording(recording) as opened:
         replay(opened, segmenter, WindowConfig(), bag=folder)
     assert (folder / "metadata.yaml").exists()
-    assert {topic.rsplit("/")[-1] for topic in read(folder)} == {"mask", "layers", "mask_overlay"}
+    names = {topic.rsplit("/")[-1] for topic in read(folder)}
+    assert names == {"mask", "label_info", "layers", "mask_overlay"}
 
 
 def test_start_and_duration_take_a_part(recordings) -> None:
