@@ -1,4 +1,4 @@
-# make demo | test | fuzz | soak | lint | venv | clean. Each makes what it needs; PYTHON= names another Python.
+# make demo | test | test-fast | fuzz | soak | lint | venv | clean. Each makes what it needs; PYTHON= names another Python.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test fuzz soak lint format venv setup dev clean
+.PHONY: demo test test-fast fuzz soak lint format venv setup dev clean
 
 venv setup: $(VENV)/.made-run
 dev: $(VENV)/.made-dev
@@ -28,6 +28,10 @@ demo: $(VENV)/.made-run
 
 test: lint
 	$(BIN)/python -m pytest
+
+# What one runs after each change: below a minute.
+test-fast: $(VENV)/.made-dev
+	$(BIN)/python -m pytest -q -m "not slow and not ros"
 
 # What topics, files and models may bring, for longer than the tests do.
 fuzz: $(VENV)/.made-dev

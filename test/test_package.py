@@ -7,13 +7,23 @@ import importlib
 import json
 import xml.etree.ElementTree as ElementTree
 
+import click
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 from conftest import ROOT
 
+from evlayerseg_ros.cli import main
+from evlayerseg_ros.commands.evaluate import evaluate
+from evlayerseg_ros.commands.options import PIPELINE_OPTIONS, pipeline_config
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.evaluation.run import Job
 from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.node import parameter_table
 from evlayerseg_ros.outputs import outputs
+from evlayerseg_ros.pipeline import PipelineConfig
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
@@ -33,38 +43,90 @@ LAUNCH_ARGUMENTS = (
 )
 
 
-def _flat(tree: dict, prefix: str = "") -> dict:
-    flat = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
+def test_the_config_file_and_the_page_of_parameters_are_those_of_the_table():
+    """After a change: python -m evlayerseg_ros.node.parameter_table --yaml, --markdown."""
+    assert (ROOT / "config/segment.yaml").read_text() == parameter_table.yaml()
+    assert parameter_table.markdown() in (ROOT / "docs/parameters.md").read_text()
 
 
-def test_the_config_file_has_each_parameter_with_its_default():
-    parameters = pytest.importorskip("evlayerseg_ros.node.parameters", reason="no ROS 2 here")
+def test_the_config_file_reads_as_the_declared_defaults():
+    def flat(tree: dict, prefix: str = "") -> dict:
+        found = {}
+        for name, value in tree.items():
+            inner = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
+            found |= inner if inner is not None else {prefix + name: value}
+        return found
+
     tree = yaml.safe_load((ROOT / "config/segment.yaml").read_text())
-    written = _flat(tree["/**"]["ros__parameters"])
-    declared = {spec.name: spec.default for spec in parameters.PARAMETERS}
+    written = flat(tree["/**"]["ros__parameters"])
+    declared = {spec.name: spec.default for spec in parameter_table.PARAMETERS}
     assert written == declared
     assert {n: type(v) for n, v in written.items()} == {n: type(v) for n, v in declared.items()}
 
 
-def test_the_config_file_explains_each_parameter_as_the_node_does():
-    parameters = pytest.importorskip("evlayerseg_ros.node.parameters", reason="no ROS 2 here")
-    text = (ROOT / "config/segment.yaml").read_text()
-    for spec in parameters.PARAMETERS:
-        assert spec.description in text
+def test_node_replay_evaluate_and_bench_have_one_set_of_defaults(monkeypatch, tmp_path):
+    """The node's: what is not said in a command is as in PipelineConfig()."""
+    given = {}
+    recording = tmp_path / "some.npz"
+    columns = {name: np.arange(2, dtype=np.int64) for name in "xytp"}
+    np.savez(recording, **columns, size=[64, 48])
+
+    def pipeline(config, *rest):
+        given["replay"] = config
+        raise InputError("seen")
+
+    def scored(jobs, *rest):
+        given["evaluate"] = jobs[0].config
+        raise InputError("seen")
+
+    def settings(config, *rest):
+        given["bench"] = config
+        raise InputError("seen")
+
+    monkeypatch.setattr("evlayerseg_ros.pipeline.Pipeline", pipeline)
+    monkeypatch.setattr("evlayerseg_ros.evaluation.run.run", scored)
+    monkeypatch.setattr("evlayerseg_ros.bench.settings.Settings", settings)
+    for command in (["replay", str(recording)], ["evaluate", str(recording)], ["bench"]):
+        assert CliRunner().invoke(main, command).exit_code == 2
+    assert given == dict.fromkeys(("replay", "evaluate", "bench"), PipelineConfig())
+    assert Job("name", recording).config == PipelineConfig()
 
 
-def test_the_readme_has_the_table_of_parameters():
+def test_the_help_of_options_names_the_real_defaults():
+    helps = {o.name: o.help for o in evaluate.params if isinstance(o, click.Option)}
+    window = WindowConfig()
+    for name, default in (
+        ("window_ms", window.duration_ms),
+        ("stride_ms", window.stride_ms),
+        ("max_age_ms", window.max_age_ms),
+    ):
+        assert helps[name].endswith(f"[default: {default:g}]"), name
+
+
+def test_options_change_what_they_name():
+    def config(*arguments: str) -> PipelineConfig:
+        said = evaluate.make_context("evaluate", ["some.npz", *arguments]).params
+        return pipeline_config(**{name: said[name] for name in PIPELINE_OPTIONS})
+
+    still = config("--camera-motion", "still", "--refine", "--no-track", "--size", "320x240")
+    assert (still.segmenter.camera_motion, still.segmenter.refine) == ("still", True)
+    assert not still.segmenter.track
+    assert (still.width, still.height) == (320, 240)
+    assert config("--window-events", "20000").window == WindowConfig(mode="count", events=20000)
+    assert config("--window-ms", "10").window == WindowConfig(duration_ms=10.0)
+    assert config() == PipelineConfig()
+    with pytest.raises(click.BadParameter, match="WIDTHxHEIGHT"):
+        config("--size", "320")
+
+
+def test_the_nodes_parameters_say_the_same_defaults():
     parameters = pytest.importorskip("evlayerseg_ros.node.parameters", reason="no ROS 2 here")
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("no README yet")
-    assert parameters.markdown() in readme.read_text()
+
+    class Undeclared:
+        def has_parameter(self, name: str) -> bool:
+            return False
+
+    assert parameters.pipeline_config(Undeclared()) == PipelineConfig()
 
 
 def test_package_and_setup_tell_the_same_name_version_and_licence():

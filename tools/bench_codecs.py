@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evlayerseg_ros.bench import stages
+from evlayerseg_ros.bench import decoding
 from evlayerseg_ros.bench.measure import Row, busy, machine, measure_in_turn, ratio, summary, table
+from evlayerseg_ros.bench.settings import Settings
 from evlayerseg_ros.events.codecs import Decoder
 
 SECONDS = 2.0
@@ -74,7 +75,7 @@ def build(include: Path, folder: Path) -> ctypes.CDLL:
     return loaded
 
 
-def theirs(library: ctypes.CDLL, packets: stages.Packets) -> Callable[[], int]:
+def theirs(library: ctypes.CDLL, packets: decoding.Packets) -> Callable[[], int]:
     """Decodes all packets of a camera in C++; returns how many events there were."""
     data = np.concatenate([part for part, _ in packets.data]).view(np.uint8)
     sizes = np.array([part.nbytes for part, _ in packets.data], np.int64)
@@ -93,15 +94,15 @@ def theirs(library: ctypes.CDLL, packets: stages.Packets) -> Callable[[], int]:
     return decode
 
 
-def joined(packets: stages.Packets) -> stages.Packets:
+def joined(packets: decoding.Packets) -> decoding.Packets:
     """The same bytes as one packet, which EVT 3.0 does not tell from several."""
     return packets._replace(data=[(np.concatenate([data for data, _ in packets.data]), 0)])
 
 
-def rows(settings: stages.Settings, library: ctypes.CDLL) -> list[Row]:
+def rows(settings: Settings, library: ctypes.CDLL) -> list[Row]:
     """Both decoders on each stream of EVT 3.0."""
     found = []
-    streams = stages.recorded(settings) if settings.recordings else stages.synthetic()
+    streams = decoding.recorded(settings) if settings.recordings else decoding.synthetic()
     for packets in streams:
         if packets.encoding != "evt3":
             continue
@@ -127,7 +128,7 @@ def main() -> int:
     options = parser.parse_args()
     about = machine()
     print(about["cpu"], f"load {about['load']}", busy(about), sep="\n")
-    settings = stages.Settings(seconds=SECONDS)
+    settings = Settings(seconds=SECONDS)
     with tempfile.TemporaryDirectory() as folder:
         library = build(options.include, Path(folder))
         found = [] if options.recordings else rows(settings, library)

@@ -1,6 +1,6 @@
 """Frames of videos that `evlayerseg replay --video` wrote, side by side as a picture for the docs.
 
-.venv/bin/evlayerseg replay RECORDING --no-refine --window-ms 100 --video cars.mp4
+.venv/bin/evlayerseg replay RECORDING --window-ms 100 --video cars.mp4
 .venv/bin/python tools/gallery.py docs/cars.webp cars.mp4:5 cars.mp4:20
 """
 

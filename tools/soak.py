@@ -30,6 +30,7 @@ from evlayerseg_ros.bench.measure import busy, machine
 from evlayerseg_ros.bench.scenes import PACKET_NS
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
 
 NODE = "/soak/evlayerseg"
@@ -89,9 +90,10 @@ def shoot(connection: Connection, size: tuple[int, int], mev_s: float, seconds: 
             seq = 0 if fault == "restarted" else seq + 1
             published[k] = time.monotonic_ns()
             for _ in range({"lost": 0, "doubled": 2}.get(fault, 1)):
-                publisher.publish("evt3", *size, 0, data, int(stamp), seq, "soak")
+                packet = Packet("evt3", *size, 0, data, int(stamp), seq)
+                publisher.publish(packet)
                 with contextlib.suppress(InputError):
-                    expected += len(offline.push("evt3", *size, 0, data, int(stamp), seq))
+                    expected += len(offline.push(packet))
         expected += len(offline.flush())
     events = sum(counts[k % len(words)] for k in range(n))
     connection.send(Shot(stamps, published, events, expected, faults))

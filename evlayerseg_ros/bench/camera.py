@@ -12,6 +12,7 @@ import numpy as np
 from evlayerseg_ros.bench import scenes
 from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.scenes import PACKET_NS
+from evlayerseg_ros.events.types import Packet
 
 # Packets that are made beforehand and sent again and again, with their times moved on.
 LOOP = 64
@@ -76,7 +77,7 @@ def shoot(
             if seq == skipped:
                 connection.send(int(stamps[seq]))
             published[seq] = time.monotonic_ns()
-            publisher.publish("evt3", *size, 0, data, int(stamps[seq]), seq, "bench")
+            publisher.publish(Packet("evt3", *size, 0, data, int(stamps[seq]), seq))
     sent = [seq % LOOP for seq in range(count)]
     events, size_bytes = sum(counts[k] for k in sent), sum(words[k].nbytes for k in sent)
     connection.send(Shot(stamps, published, events, size_bytes, late))

@@ -21,7 +21,8 @@ import numpy as np
 
 from evlayerseg_ros.bench import camera, scenes
 from evlayerseg_ros.bench.measure import Row, measure, summary
-from evlayerseg_ros.bench.stages import Settings, boxed, size_name
+from evlayerseg_ros.bench.settings import Settings, size_name
+from evlayerseg_ros.bench.stages import boxed
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 
@@ -212,12 +213,12 @@ def _camera(*about: object) -> Iterator[tuple[BaseProcess, Connection]]:
 @contextmanager
 def _node(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """The executable `segment`; what it said is shown if it fails."""
-    namespace = NODE.rsplit("/", 1)[0]
+    namespace, config = NODE.rsplit("/", 1)[0], settings.config.segmenter
     values = {
-        "model": settings.model,
-        "provider": settings.provider,
-        "threads": settings.threads,
-        "refine": str(settings.refine).lower(),
+        "model": config.model,
+        "provider": config.provider,
+        "threads": config.threads,
+        "refine": str(config.refine).lower(),
     }
     arguments = [f"-p {name}:={value}".split(" ", 1) for name, value in values.items()]
     with TemporaryFile() as said:

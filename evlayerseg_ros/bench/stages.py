@@ -2,145 +2,31 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from evlayerseg_ros.bench import scenes
+from evlayerseg_ros.bench.decoding import decode
 from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.measure import Row, measure, measure_in_turn, ratio, summary
-from evlayerseg_ros.errors import InferenceError, InputError
-from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
-from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.bench.scenes import PACKET_NS
+from evlayerseg_ros.bench.settings import Settings, size_name
+from evlayerseg_ros.errors import InferenceError
+from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.outputs.outputs import OUTPUTS, Output
-from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.recordings.vendor import read_raw
+from evlayerseg_ros.pipeline import Pipeline, Segmented
+from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.model_file import PROVIDERS
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
-RAW_BLOCK = 1 << 16  # bytes of a RAW file that are decoded at once, about a packet
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to measure.
-
-    Attributes:
-        model, provider, threads, refine: as Segmenter.load takes them; provider "auto" measures
-            each there is; refine is for the node, the network alone is measured both ways.
-        paper: ONNX file of another network to compare with, or None.
-        recordings: whose packets to decode; synthetic ones if there are none.
-        rates: million events per second.
-        sizes: of sensors, px.
-        seconds: for each figure.
-    """
-
-    model: str = "default"
-    provider: str = "auto"
-    threads: int = 0
-    refine: bool = False
-    paper: Path | None = None
-    recordings: tuple[Path, ...] = ()
-    rates: tuple[float, ...] = (1.0, 5.0, 20.0, 50.0)
-    sizes: tuple[tuple[int, int], ...] = ((346, 260), (640, 480), (1280, 720))
-    seconds: float = 2.0
-
-
-class Packets(NamedTuple):
-    """Packets of one camera: (data, time base)."""
-
-    name: str
-    encoding: str
-    width: int
-    height: int
-    data: list[tuple[np.ndarray, int]]
-
-    def decode(self, decoder: Decoder) -> int:
-        """All of them from the beginning, as the node does; how many events."""
-        decoder.reset()
-        return sum(len(decoder.decode(data, base)) for data, base in self.data)
-
-
-def size_name(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
-# -- decoding
-
-
-def decode(settings: Settings) -> Iterator[Row]:
-    """Decoding, one thread, packet by packet; and faery's reader of the same EVT 3.0 as a file."""
-    for packets in recorded(settings) if settings.recordings else synthetic():
-        decoder = Decoder(packets.encoding, packets.width, packets.height)
-        with tempfile.TemporaryDirectory() as folder:
-            actions: dict[str, Callable[[], int]]
-            actions = {"evlayerseg": partial(packets.decode, decoder)}
-            if packets.encoding == "evt3" and (read := _faery_reader()):
-                path = Path(folder) / "same.raw"
-                header = f"% evt 3.0\n% geometry {packets.width}x{packets.height}\n% end\n"
-                path.write_bytes(header.encode() + b"".join(d.tobytes() for d, _ in packets.data))
-                actions["faery"] = partial(read, path)
-            counts = [action() for action in actions.values()]
-            times = measure_in_turn(list(actions.values()), settings.seconds)
-        size = sum(len(data) for data, _ in packets.data)
-        for by, events, each in zip(actions, counts, times, strict=True):
-            yield {
-                "stream": packets.name,
-                "encoding": packets.encoding,
-                "by": by,
-                "packets": len(packets.data),
-                "events": events,
-                "bytes_per_event": size / events if events else None,
-                **summary(each, events),
-                **ratio(each, times[0]),
-            }
-
-
-def synthetic() -> Iterator[Packets]:
-    """Streams of 5 and 50 Mev/s in every encoding."""
-    width, height = 640, 480
-    for rate in (5.0, 50.0):
-        scene = list(scenes.packets(width, height, rate, round(100 / rate)))
-        for encoding in ENCODINGS:
-            data = [(encode(encoding, e, int(e.t[0])), int(e.t[0])) for e in scene]
-            yield Packets(f"synthetic {rate:g} Mev/s", encoding, width, height, data)
-
-
-def recorded(settings: Settings) -> Iterator[Packets]:
-    """The packets of the recordings that are to be measured."""
-    for path in settings.recordings:
-        with open_recording(path) as recording:
-            size = recording.width, recording.height
-            if path.suffix.lower() == ".raw":
-                encoding, raw = read_raw(path)
-                blocks = np.split(raw, range(RAW_BLOCK, len(raw), RAW_BLOCK))
-                yield Packets(path.name, encoding, *size, [(block, 0) for block in blocks])
-                continue
-            packets = list(recording)
-        encodings = {packet.encoding for packet in packets}
-        if encodings - set(ENCODINGS) or len(encodings) != 1:
-            raise InputError(
-                f"{path} holds no encoded packets: expected a bag of EventPackets, or RAW."
-            )
-        data = [(packet.data, packet.time_base) for packet in packets]
-        yield Packets(path.name, encodings.pop(), *size, data)
-
-
-def _faery_reader() -> Callable[[Path], int] | None:
-    try:
-        import faery
-    except ImportError:
-        return None
-    return lambda path: sum(map(len, faery.events_stream_from_file(path)))
-
+PIPELINE_PACKETS = 64  # of 4 ms each: eight windows
 
 # -- voxel grid
 
@@ -149,7 +35,7 @@ _Fills = dict[str, Callable[[], np.ndarray]]
 
 def voxel(settings: Settings) -> Iterator[Row]:
     """Windows of 33 ms to voxel grids: the model's, and at full resolution beside tonic's."""
-    spec = Segmenter.load(settings.model, "cpu").info.voxel
+    spec = _load(settings.config.segmenter, "cpu").info.voxel
     motions = np.zeros((spec.layers, 2, 3))
     motions[:, 0, 2] = 50 + 50 * np.arange(spec.layers)  # px/s to the right
     for size in settings.sizes:
@@ -235,26 +121,26 @@ def _segmented(settings: Settings, size: tuple[int, int], window: Window) -> Ite
             }
 
 
-@dataclass
-class _Way:
-    """A Segmenter that refines its answer or does not."""
+class _Way(NamedTuple):
+    """A Segmenter, and whether it is to take a second look."""
 
     segmenter: Segmenter
     refine: bool
 
     def segment(self, window: Window) -> Segmentation:
-        self.segmenter.refine, self.segmenter.track = self.refine, True  # as the node does
+        self.segmenter.refine = self.refine
         return self.segmenter(window)
 
 
 def _ways(settings: Settings, provider: str, window: Window) -> Iterator[_Way]:
     """The model in every way that it has and that is asked for, then the one beside it."""
-    ours = _load(settings.model, provider, settings.threads)
+    config = settings.config.segmenter
+    ours = _load(config, provider)
     if ours.info.voxel.layers:
         yield _Way(ours, True)
     yield _Way(ours, False)
     if settings.paper:
-        other = _Way(_load(settings.paper, provider, settings.threads), False)
+        other = _Way(_load(replace(config, model=str(settings.paper)), provider), False)
         with suppress(InferenceError):  # the paper's takes one size of sensor only
             other.segment(window)
             yield other
@@ -265,16 +151,45 @@ def _providers(settings: Settings) -> Iterator[str]:
     import onnxruntime
 
     there = onnxruntime.get_available_providers()
-    for name in PROVIDERS if settings.provider == "auto" else [settings.provider]:
+    config = settings.config.segmenter
+    for name in PROVIDERS if config.provider == "auto" else [config.provider]:
         # One may be built in, but without a device or its libraries.
-        built_in = PROVIDERS[name] in there
-        if built_in and _load(settings.model, name, settings.threads).provider == name:
+        if PROVIDERS[name] in there and _load(config, name).provider == name:
             yield name
 
 
 @cache
-def _load(model: str | Path, provider: str, threads: int) -> Segmenter:
-    return Segmenter.load(model, provider, threads=threads)
+def _load(config: SegmenterConfig, provider: str) -> Segmenter:
+    return Segmenter.from_config(replace(config, provider=provider))
+
+
+# -- pipeline
+
+
+def pipeline(settings: Settings) -> Iterator[Row]:
+    """Packets of EVT 3.0 to segmentations, as `replay` does: a window's share of the time."""
+    provider = next(_providers(settings), "cpu")
+    segment = _load(settings.config.segmenter, provider)
+    for size in settings.sizes:
+        for rate in settings.rates:
+            packets = [
+                Packet("evt3", *size, 0, encode("evt3", events), int(events.t[0]), seq)
+                for seq, events in enumerate(scenes.packets(*size, rate, PIPELINE_PACKETS))
+            ]
+
+            def run(packets: list[Packet] = packets) -> list[Segmented]:
+                return list(Pipeline(settings.config, segment).run(packets))
+
+            windows = len(run())
+            times = measure(run, settings.seconds) / windows
+            events = round(rate * 1e-3 * PACKET_NS * PIPELINE_PACKETS / windows)
+            yield {
+                "model": segment.info.name,
+                "provider": provider,
+                "sensor": size_name(size),
+                "windows": windows,
+                **summary(times, events),
+            }
 
 
 # -- outputs
@@ -310,6 +225,6 @@ def boxed(window: Window) -> Segmentation:
 
 
 STAGES: dict[str, Callable[[Settings], Iterator[Row]]] = {
-    stage.__name__: stage for stage in (decode, voxel, inference, segmenter, outputs)
+    stage.__name__: stage for stage in (decode, voxel, inference, segmenter, pipeline, outputs)
 }
 """What measures each section, by its name."""

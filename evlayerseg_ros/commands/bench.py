@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from evlayerseg_ros.commands import options
 
-SECTIONS = ("decode", "voxel", "inference", "segmenter", "outputs", "messages", "end_to_end")
+if TYPE_CHECKING:
+    from evlayerseg_ros.pipeline import PipelineConfig
+
+SECTIONS = (
+    "decode",
+    "voxel",
+    "inference",
+    "segmenter",
+    "pipeline",
+    "outputs",
+    "messages",
+    "end_to_end",
+)
 
 
 def _rates(context: click.Context, parameter: click.Parameter, text: str) -> tuple[float, ...]:
@@ -78,8 +90,7 @@ def _sections(context: click.Context, parameter: click.Parameter, text: str) -> 
     callback=_sizes,
     help="Of sensors, px.",
 )
-@options.model_options
-@options.refine_option(False)
+@options.with_config(*options.MODEL)
 @click.pass_context
 def bench(
     context: click.Context,
@@ -90,10 +101,7 @@ def bench(
     paper: Path | None,
     rates: tuple[float, ...],
     sizes: tuple[tuple[int, int], ...],
-    model: str,
-    provider: str,
-    threads: int,
-    refine: bool,
+    config: PipelineConfig,
 ) -> None:
     """Measure every step of the pipeline, and the real node over DDS, on this machine.
 
@@ -104,14 +112,13 @@ def bench(
 
     from evlayerseg_ros.bench.end_to_end import end_to_end, messages
     from evlayerseg_ros.bench.measure import busy, machine, table
-    from evlayerseg_ros.bench.stages import STAGES, Settings
+    from evlayerseg_ros.bench.settings import Settings
+    from evlayerseg_ros.bench.stages import STAGES
 
     if quick and context.get_parameter_source("rates") is ParameterSource.DEFAULT:
         rates = (5.0,)
     seconds = 0.3 if quick else 2.0
-    settings = Settings(
-        model, provider, threads, refine, paper, recordings, rates, sizes, seconds
-    )  # fmt: skip
+    settings = Settings(config, paper, recordings, rates, sizes, seconds)
     about = machine()
     for name, value in about.items():
         click.echo(f"{name:9} {_flat(value)}")

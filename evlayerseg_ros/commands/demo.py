@@ -26,10 +26,17 @@ def demo(recording: Path | None, out: Path) -> None:
     its own. The node's first start after an installation compiles, which takes half a minute.
     """
     need_ros()
-    from evlayerseg_ros.replay.demo import run, simulated
+    from evlayerseg_ros.replay.demo import run
 
     with TemporaryDirectory() as folder:
         if recording is None:
             click.echo("simulating a moving object before a moving background")
-            recording = simulated(Path(folder))
+            recording = _simulated(Path(folder))
         click.echo(run(recording, out, click.echo))
+
+
+def _simulated(folder: Path) -> Path:
+    """A recording of a moving object before a moving background."""
+    from evlayerseg_ros.simulation.presets import write_preset
+
+    return write_preset("demo", folder, seed=3)[0]

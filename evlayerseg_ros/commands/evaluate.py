@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ import click
 from evlayerseg_ros.commands import options
 
 if TYPE_CHECKING:
-    from evlayerseg_ros.evaluation.evaluate import SequenceScores
+    from evlayerseg_ros.evaluation.scores import SequenceScores
+    from evlayerseg_ros.events.window import WindowConfig
+    from evlayerseg_ros.pipeline import PipelineConfig
 
 
 @click.command()
@@ -27,22 +30,14 @@ if TYPE_CHECKING:
 @click.option("--masks-topic", help="Topic of the label images, where a bag holds several.")
 @click.option(
     "--protocol",
-    type=click.Choice(["ours", "paper"]),
-    default="ours",
+    type=click.Choice(["node", "paper"]),
+    default="node",
     show_default=True,
-    help="'paper' also prints the metric of EV-LayerSegNet's authors, to the letter.",
+    help="'node': the windows of the robot, each mask compared with the window that it falls into. "
+    "'paper': a window of 50000 events (--window-events) opens at each mask, and the metric of "
+    "EV-LayerSegNet's authors is printed too, to the letter.",
 )
-@click.option(
-    "--window-events",
-    type=click.IntRange(min=1),
-    help="Windows of this many events; 50000 unless --window-ms is given.",
-)
-@click.option(
-    "--window-ms", type=click.FloatRange(min=0, min_open=True), help="Windows of this time."
-)
-@options.model_options
-@options.refine_option(True)
-@options.track_option
+@options.all_of_pipeline
 @click.option("--compare", metavar="MODEL", help="Scores another model too, side by side.")
 @click.option("--topic", help="Topic of the events, where a recording holds several.")
 @click.option(
@@ -57,27 +52,52 @@ if TYPE_CHECKING:
 @click.option("--json", "json_path", type=options.PATH, help="Writes the scores as JSON.")
 @click.option("--csv", "csv_path", type=options.PATH, help="Writes the scores as CSV.")
 @click.option("--report", type=options.PATH, help="Writes a page with pictures, DIR/index.html.")
+@click.pass_context
 def evaluate(
+    context: click.Context,
     recordings: tuple[Path, ...],
-    model: str,
+    config: PipelineConfig,
     compare: str | None,
+    protocol: str,
+    jobs: int,
+    cluster: str | None,
     json_path: Path | None,
     csv_path: Path | None,
     report: Path | None,
-    **settings: Any,
+    **where: Any,
 ) -> None:
     """Score a model on RECORDINGS with ground truth: IoU, detection rate, flow error, sharpness.
 
-    A window of events starts at each mask's time; the mask found is carried to that time along the
-    layers' motions and compared over the pixels that saw an event. A recording in which no mask is
-    followed by a full window is left out with a warning.
+    RECORDINGS are files, or folders of them. Without options, what the node does is scored: its
+    windows, tracked, one look. The labels found are warped to each mask's time and compared over
+    the pixels that saw an event. A recording that cannot be read is named and left out; the exit
+    status is 2 then.
     """
+    from evlayerseg_ros.errors import InputError
     from evlayerseg_ros.evaluation import results
     from evlayerseg_ros.evaluation.report import write_page
 
-    models = [model] if compare is None else [model, compare]
-    scored, told = _score(recordings, models, **settings)
-    data = results.as_data(scored[0], told, scored[1] if compare else None)
+    if protocol == "paper":
+        if context.params["window_ms"]:
+            raise click.UsageError("--protocol paper takes windows of a number of events.")
+        config = replace(config, window=replace(config.window, mode="count"))
+    configs = [config]
+    if compare is not None:
+        configs.append(replace(config, segmenter=replace(config.segmenter, model=compare)))
+    scored = _score(recordings, configs, protocol == "paper", jobs, cluster, **where)
+    faults = _leave_out(scored)
+    first = scored[0]
+    if not any(sequence.times for sequence in first):
+        raise InputError(faults[0] if faults else f"{recordings[0]}: {first[0].warning}")
+    told: dict[str, Any] = {
+        "window": _window(config.window, protocol),
+        "model": first[0].model,
+        "provider": first[0].provider,
+        "protocol": protocol,
+    }
+    if faults:
+        told["left_out"] = faults
+    data = results.as_data(first, told, scored[1] if compare else None)
     click.echo(results.table(data))
     for warning in data["warnings"]:
         click.echo(f"evlayerseg: warning: {warning}", err=True)
@@ -87,66 +107,68 @@ def evaluate(
         results.write_csv(csv_path, data)
     if report:
         click.echo(f"wrote {write_page(report, scored, data)}")
+    for fault in faults:
+        click.echo(f"evlayerseg: left out: {fault}", err=True)
+    if faults:
+        context.exit(2)
 
 
 def _score(
     recordings: tuple[Path, ...],
-    models: list[str],
-    masks: Path | None,
-    masks_topic: str | None,
-    protocol: str,
-    window_events: int | None,
-    window_ms: float | None,
-    provider: str,
-    threads: int,
-    refine: bool,
-    track: bool,
-    topic: str | None,
+    configs: list[PipelineConfig],
+    paper: bool,
     jobs: int,
     cluster: str | None,
-) -> tuple[list[list[SequenceScores]], dict[str, Any]]:
-    """The sequences by each model, and how they were scored."""
+    **where: Any,
+) -> list[list[SequenceScores]]:
+    """The sequences by each configuration, in the same order."""
     from tqdm import tqdm
 
-    from evlayerseg_ros.errors import InputError
     from evlayerseg_ros.evaluation import run
-    from evlayerseg_ros.evaluation.windows import Length
 
-    options.one_length(window_events, window_ms)
-    if window_ms and protocol == "paper":
-        raise click.UsageError("--protocol paper takes windows of a number of events.")
-    length = Length(0, round(window_ms * 1e6)) if window_ms else Length(window_events or 50_000)
-    workers = min(jobs or len(os.sched_getaffinity(0)), len(recordings) * len(models))
-    if not threads and workers > 1:
-        threads = run.threads_each(workers)
+    paths = [path for given in recordings for path in run.recordings_in(given)]
+    workers = min(jobs or len(os.sched_getaffinity(0)), len(paths) * len(configs))
+    if workers > 1:
+        configs = [_sharing(config, run.threads_each(workers)) for config in configs]
     todo = [
-        run.Job(
-            name, path, masks, length, model, provider, threads, protocol == "paper", topic,
-            masks_topic, refine, track,
-        )
-        for model in models
-        for name, path in _names(recordings).items()
-    ]  # fmt: skip
+        run.Job(name, path, config=config, paper=paper, **where)
+        for config in configs
+        for name, path in _names(paths).items()
+    ]
     with tqdm(unit="window", desc="evaluate", disable=None) as bar:
         found = run.run(todo, workers, cluster, bar.update)
-    half = len(recordings)
-    scored = [found[:half], found[half:]][: len(models)]
-    if not any(sequence.times for sequence in scored[0]):
-        raise InputError(f"{recordings[0]}: {scored[0][0].warning}")
-    if len(models) > 1 and scored[0][0].model == scored[1][0].model:
-        for name, sequences in zip(models, scored, strict=True):
+    scored = [found[i : i + len(paths)] for i in range(0, len(found), len(paths))]
+    if len({sequences[0].model for sequences in scored}) < len(scored):
+        for config, sequences in zip(configs, scored, strict=True):
             for sequence in sequences:
-                sequence.model = name
-    told = {
-        "window": str(length),
-        "model": scored[0][0].model,
-        "provider": scored[0][0].provider,
-        "protocol": protocol,
-    }
-    return scored, told
+                sequence.model = config.segmenter.model
+    return scored
 
 
-def _names(recordings: tuple[Path, ...]) -> dict[str, Path]:
+def _sharing(config: PipelineConfig, threads: int) -> PipelineConfig:
+    """The same with so many threads unless it says a number itself."""
+    threads = config.segmenter.threads or threads
+    return replace(config, segmenter=replace(config.segmenter, threads=threads))
+
+
+def _leave_out(scored: list[list[SequenceScores]]) -> list[str]:
+    """Takes out the sequences that failed, and says why each did."""
+    bad = {s.name: s.fault for sequences in scored for s in sequences if s.fault}
+    if len(bad) < len(scored[0]):
+        for sequences in scored:
+            sequences[:] = [s for s in sequences if s.name not in bad]
+    return list(bad.values())
+
+
+def _window(window: WindowConfig, protocol: str) -> str:
+    """The windows in words."""
+    length = f"{window.events} events" if window.mode == "count" else f"{window.duration_ms:g} ms"
+    if protocol == "paper":
+        return f"{length} from each mask"
+    return f"{length} every {window.stride_ms:g} ms" if window.stride_ms else length
+
+
+def _names(recordings: list[Path]) -> dict[str, Path]:
     """Each recording by its sequence's name, or by its path where names repeat."""
     stems = [_name(path) for path in recordings]
     return {

@@ -3,120 +3,192 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, SegmenterConfig
+
 if TYPE_CHECKING:
-    from evlayerseg_ros.events.window import WindowConfig
-    from evlayerseg_ros.segmentation.segmenter import Segmenter
+    from evlayerseg_ros.pipeline import PipelineConfig
 
 Command = Callable[..., Any]
 
 PATH = click.Path(path_type=Path)
 
 
-def model_options(command: Command) -> Command:
-    """--model, --provider and --threads: what `load_segmenter` takes."""
-    for option in (
-        click.option(
-            "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 chooses."
-        ),
-        click.option(
-            "--provider",
-            type=click.Choice(["auto", "cpu", "openvino", "cuda", "tensorrt"]),
-            default="auto",
-            show_default=True,
-            help="What runs the network.",
-        ),
-        click.option(
-            "--model",
-            default="default",
-            show_default=True,
-            help="A model that comes with the package, by name, or an ONNX file.",
-        ),
-    ):
-        command = option(command)
-    return command
+def _size(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise click.BadParameter("expected WIDTHxHEIGHT in px, such as 640x480.")
+    return int(width), int(height)
 
 
-def refine_option(default: bool) -> Callable[[Command], Command]:
-    """--refine, on or off if not said."""
-    return click.option(
+_SEGMENTER = SegmenterConfig()
+
+
+def _help(text: str, default: object) -> str:
+    return f"{text}  [default: {default}]"
+
+
+# What is not said stays None: the defaults are those of PipelineConfig, which are the node's. A
+# test compares those of windows, whose room needs numpy, which --help does not wait for.
+MODEL = (
+    click.option(
+        "--model",
+        help=_help(
+            "A model that comes with the package, by name, or an ONNX file.", _SEGMENTER.model
+        ),
+    ),
+    click.option(
+        "--provider",
+        type=click.Choice(["auto", "cpu", "openvino", "cuda", "tensorrt"]),
+        help=_help("What runs the network.", _SEGMENTER.provider),
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=0),
+        help=_help("CPU threads; 0 chooses.", _SEGMENTER.threads),
+    ),
+    click.option(
         "--refine/--no-refine",
-        default=default,
-        show_default=True,
-        help="Run the network again on events deblurred by its first answer: better, and twice "
-        "the time. The node's default is off.",
-    )
-
-
-def track_option(command: Command) -> Command:
-    """--track, on if not said."""
-    return click.option(
+        default=None,
+        help=_help(
+            "A second look: run the network again on events deblurred by its first answer, for "
+            "twice the time.",
+            "refine" if _SEGMENTER.refine else "no-refine",
+        ),
+    ),
+)
+ANSWER = (
+    click.option(
         "--track/--no-track",
-        default=True,
-        show_default=True,
-        help="Begin with the motions found in the window before, as the node does.",
-    )(command)
-
-
-def load_segmenter(model: str, provider: str, threads: int, refine: bool, track: bool) -> Segmenter:
-    """The Segmenter that `model_options` ask for."""
-    from evlayerseg_ros.segmentation.segmenter import Segmenter
-
-    return Segmenter.load(model, provider=provider, threads=threads, refine=refine, track=track)
-
-
-def window_options(command: Command) -> Command:
-    """--window-events, --window-ms, --stride-ms, --max-age-ms: what `window_config` takes."""
-    for option in (
-        click.option(
-            "--max-age-ms",
-            type=click.FloatRange(min=0, min_open=True),
-            help="A window of a number of events closes after this time at the latest.",
+        default=None,
+        help=_help(
+            "Begin with the motions found in the window before.",
+            "track" if _SEGMENTER.track else "no-track",
         ),
-        click.option(
-            "--stride-ms",
-            type=click.FloatRange(min=0),
-            help="Time from window to window; 0: each begins where the last one ended.",
+    ),
+    click.option(
+        "--camera-motion",
+        type=click.Choice(CAMERA_MOTIONS),
+        help=_help(
+            "How the camera's own motion is known: fitted to the events, it rests, or its turn "
+            "comes from a gyro.",
+            _SEGMENTER.camera_motion,
         ),
-        click.option(
-            "--window-ms",
-            type=click.FloatRange(min=0, min_open=True),
-            help="Windows of a fixed time.",
+    ),
+)
+WINDOW = (
+    click.option(
+        "--window-events", type=click.IntRange(min=1), help="Windows of a number of events."
+    ),
+    click.option(
+        "--window-ms",
+        type=click.FloatRange(min=0, min_open=True),
+        help=_help("Windows of a time.", 33),
+    ),
+    click.option(
+        "--stride-ms",
+        type=click.FloatRange(min=0),
+        help=_help(
+            "Time from window to window; 0: each begins where the last one ended.",
+            0,
         ),
-        click.option(
-            "--window-events", type=click.IntRange(min=1), help="Windows of a number of events."
+    ),
+    click.option(
+        "--max-age-ms",
+        type=click.FloatRange(min=0, min_open=True),
+        help=_help(
+            "A window of a number of events closes after this time at the latest; a scene without "
+            "events for so long is quiet.",
+            100,
         ),
-    ):
-        command = option(command)
-    return command
+    ),
+    click.option(
+        "--size",
+        callback=_size,
+        metavar="WIDTHxHEIGHT",
+        help="Of the sensor, where the recording does not say it, px.",
+    ),
+)
 
 
-def window_config(
-    window_events: int | None,
-    window_ms: float | None,
-    stride_ms: float | None,
-    max_age_ms: float | None,
-) -> WindowConfig:
-    """The windows that `window_options` ask for; what is not said stays as in the node."""
+def with_config(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Give a command these options of MODEL, ANSWER and WINDOW, as one argument `config`.
+
+    Without any said, `config` is PipelineConfig(), in every command.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def call(*args: Any, **said: Any) -> Any:
+            mine = {name: said.pop(name) for name in PIPELINE_OPTIONS if name in said}
+            return command(*args, config=pipeline_config(**mine), **said)
+
+        decorated: Command = call
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+all_of_pipeline = with_config(*MODEL, *ANSWER, *WINDOW)
+
+PIPELINE_OPTIONS = (
+    "model", "provider", "threads", "refine", "track", "camera_motion",
+    "window_events", "window_ms", "stride_ms", "max_age_ms", "size",
+)  # fmt: skip
+
+
+def pipeline_config(
+    window_events: int | None = None,
+    window_ms: float | None = None,
+    stride_ms: float | None = None,
+    max_age_ms: float | None = None,
+    size: tuple[int, int] | None = None,
+    **segmenter: Any,
+) -> PipelineConfig:
+    """The pipeline that options ask for; what is None stays as in the node.
+
+    Args:
+        window_events, window_ms, stride_ms, max_age_ms: see WindowConfig.
+        size: of the sensor, px.
+        segmenter: fields of SegmenterConfig.
+
+    Raises:
+        click.UsageError: a window of a number of events and of a time at once.
+        InputError: a window that makes no sense.
+    """
     from evlayerseg_ros.events.window import WindowConfig
+    from evlayerseg_ros.pipeline import PipelineConfig
 
-    one_length(window_events, window_ms)
-    said: dict[str, Any] = {
-        "mode": "count" if window_events else "time" if window_ms else None,
+    if window_events and window_ms:
+        raise click.UsageError("Give --window-events or --window-ms, not both.")
+    window = {
+        "mode": "count" if window_events else None,
         "events": window_events,
         "duration_ms": window_ms,
         "stride_ms": stride_ms,
         "max_age_ms": max_age_ms,
     }
-    config = WindowConfig(**{name: value for name, value in said.items() if value is not None})
-    return config.validate()
+    width, height = size or (0, 0)
+    return replace(
+        PipelineConfig(),
+        window=replace(WindowConfig(), **_said(window)).validate(),
+        segmenter=replace(_SEGMENTER, **_said(segmenter)),
+        width=width,
+        height=height,
+    )
 
 
-def one_length(window_events: int | None, window_ms: float | None) -> None:
-    """Refuses a window of a number of events and of a time at once."""
-    if window_events and window_ms:
-        raise click.UsageError("Give --window-events or --window-ms, not both.")
+def _said(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

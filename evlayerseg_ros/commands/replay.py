@@ -13,8 +13,9 @@ from evlayerseg_ros.commands import options
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from evlayerseg_ros.events.types import Packet
     from evlayerseg_ros.events.window import WindowConfig
-    from evlayerseg_ros.recordings.readers import Packet
+    from evlayerseg_ros.pipeline import PipelineConfig
 
 
 @click.command()
@@ -39,10 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to take; else all."
 )
-@options.window_options
-@options.model_options
-@options.refine_option(True)
-@options.track_option
+@options.all_of_pipeline
 def replay(
     recording: Path,
     output: Path | None,
@@ -51,17 +49,9 @@ def replay(
     topic: str | None,
     start: float,
     duration: float | None,
-    window_events: int | None,
-    window_ms: float | None,
-    stride_ms: float | None,
-    max_age_ms: float | None,
-    model: str,
-    provider: str,
-    threads: int,
-    refine: bool,
-    track: bool,
+    config: PipelineConfig,
 ) -> None:
-    """Segment RECORDING offline: the node's pipeline, deterministic, as fast as it goes.
+    """Segment RECORDING offline as the node does: deterministic, as fast as it goes.
 
     RECORDING is a rosbag2 or ROS 1 bag, Prophesee RAW or DAT, AEDAT4, ES, HDF5, npz or text.
     Without -o and --video it only measures.
@@ -69,26 +59,26 @@ def replay(
     from tqdm import tqdm
 
     from evlayerseg_ros.outputs.outputs import OUTPUTS
+    from evlayerseg_ros.pipeline import Pipeline
     from evlayerseg_ros.recordings.readers import open_recording
     from evlayerseg_ros.replay.replay import part_of
     from evlayerseg_ros.replay.replay import replay as run
+    from evlayerseg_ros.segmentation.segmenter import Segmenter
 
-    config = options.window_config(window_events, window_ms, stride_ms, max_age_ms)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
     with open_recording(recording, topic) as opened:
-        segmenter = options.load_segmenter(model, provider, threads, refine, track)
+        segmenter = Segmenter.from_config(config.segmenter)
         whole = not start and duration is None
         total = opened.total if whole else None
         # disable=None: no bar where stderr is no terminal.
         with tqdm(unit="packet", desc=recording.name, total=total, disable=None) as bar:
             summary = run(
                 part_of(_counted(opened, bar), start, duration),
-                segmenter,
-                config,
+                Pipeline(config, segmenter),
                 bag=output,
                 video=video,
                 topics=names,
-                fps=_frames_a_second(config),
+                fps=_frames_a_second(config.window),
                 progress=lambda events, seconds: bar.set_postfix_str(
                     f"{events * 1e-6 / seconds:.2f} Mev/s", refresh=False
                 ),

@@ -1,273 +1,253 @@
-"""Scores a model on recordings with ground truth: the same Segmenter that runs on the robot."""
+"""Scores a pipeline on a recording with ground truth: what runs on the robot, unless asked else."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import flow, metrics
+from evlayerseg_ros.evaluation.scores import Score, SequenceScores, nan_mean
 from evlayerseg_ros.evaluation.truth import Truth
-from evlayerseg_ros.evaluation.windows import (
-    Length,
-    Segment,
-    covers,
-    fitted,
-    windows_at,
-    windows_through,
-)
-from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.paper import metric as paper
+from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, Segment, Segmented
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-
-MEASURES = (
-    "iou",
-    "dr",
-    "precision",
-    "recall",
-    "object_iou",
-    "event_iou",
-    "event_accuracy",
-    "false_alarms",
-    "flow_error",
-    "flow_error_background",
-    "flow_error_object",
-    "fwl",
-    "rsat",
-)
-FACTS = ("object_share", "object_shift")
-"""What a window is scored by; NaN where the ground truth does not tell.
-
-iou, dr, precision, recall: of the moving pixels among those that saw an event, at the mask's time
-(dr: 0 or 1); NaN where the mask is empty. object_iou: mean over the objects, where there are
-several. event_iou, event_accuracy: of the events as moving or background. false_alarms: share of
-the pixels that saw an event which are called moving, where nothing moves; else NaN. flow_error:
-px/s, mean over events. flow_error_background, flow_error_object: px over the window, see flow.py.
-fwl, rsat: deblurring ratios (above 1, below 1 is sharper).
-
-FACTS are not about the method but about what it was given. object_share: of the pixels that saw
-an event, those that move. object_shift: px over the window, of what moves against the background.
-"""
-
 
 _NAN = float("nan")
 
 
-@dataclass(frozen=True, eq=False)
-class Score:
-    """One mask's window: its ground truth's time in ns, its measures and how to draw it again.
-
-    Attributes:
-        t: ns, of the mask.
-        measures: by name, FACTS among them.
-        window: what was segmented.
-        predicted: uint8 [H, W], labels found, carried to the mask's time.
-        truth: uint8 [H, W], the mask's labels; None without ground truth.
-        seconds: from events to segmentation.
-    """
-
-    t: int
-    measures: dict[str, float]
-    window: Window
-    predicted: np.ndarray
-    truth: np.ndarray | None
-    seconds: float = 0.0
-
-    @property
-    def standing(self) -> float:
-        """How good it is, to find the best and the worst; NaN where that is not known.
-
-        Its IoU; where nothing moves the share without false alarms; without truth its sharpness.
-        """
-        if self.truth is None:
-            return self.measures["fwl"]
-        iou = self.measures.get("iou", _NAN)
-        return 1 - self.measures.get("false_alarms", _NAN) if np.isnan(iou) else iou
-
-
-@dataclass(eq=False)
-class SequenceScores:
-    """The measures of one sequence, [windows] each, and its best and worst windows.
-
-    Attributes:
-        name: of the sequence.
-        model: name of what was scored.
-        provider: what ran it.
-        skipped: masks without a window.
-        warning: a sentence on what could not be scored, "" if all could.
-        times: of the masks, ns.
-        seconds: that each window took from events to segmentation.
-        measures: by name, NaN where unknown.
-        standings: how good each window is (Score.standing).
-    """
-
-    name: str
-    model: str = ""
-    provider: str = ""
-    skipped: int = 0
-    warning: str = ""
-    times: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    measures: dict[str, list[float]] = field(default_factory=dict)
-    standings: list[float] = field(default_factory=list)
-    best: Score | None = None
-    worst: Score | None = None
-
-    def add(self, score: Score) -> None:
-        """Counts a window."""
-        for name in dict.fromkeys((*MEASURES, *FACTS, *self.measures, *score.measures)):
-            values = self.measures.setdefault(name, [float("nan")] * len(self.times))
-            values.append(score.measures.get(name, float("nan")))
-        self.times.append(score.t)
-        self.seconds.append(score.seconds)
-        self.standings.append(score.standing)
-        if np.isnan(score.standing):
-            return
-        if self.best is None or score.standing > self.best.standing:
-            self.best = score
-        if self.worst is None or score.standing < self.worst.standing:
-            self.worst = score
-
-    def mean(self) -> dict[str, float]:
-        """The mean of each measure over the windows where it is known, else NaN."""
-        names = dict.fromkeys((*MEASURES, *FACTS, *self.measures))
-        return {name: nan_mean(self.measures.get(name, ())) for name in names}
-
-
-def nan_mean(values: Iterable[float]) -> float:
-    """Mean of what is not NaN; NaN of nothing."""
-    known = [v for v in values if not np.isnan(v)]
-    return float(np.mean(known)) if known else _NAN
-
-
 def evaluate_sequence(
     name: str,
-    chunks: Iterable[Events],
+    packets: Iterable[Packet],
     truth: Truth | None,
-    segment: Segment,
-    length: Length,
-    progress: Callable[[], object] = lambda: None,
+    config: PipelineConfig,
+    segment: Segment | None = None,
     layers: paper.Layers | None = None,
+    progress: Callable[[], object] = lambda: None,
 ) -> SequenceScores:
-    """Scores one sequence: a window of events starts at each mask's time, as in the paper.
+    """Scores one sequence.
 
-    Masks that no full window follows are left out and counted; `warning` says so where none is
-    left, and where there is no ground truth: then windows are back to back and only their sharpness
-    is measured.
+    The pipeline's own windows are scored, as on the robot. Each mask is compared with the labels of
+    the window that it falls into, warped to the mask's time. With `layers`, it is done as in the
+    paper: a window of events opens at each mask's time, and the authors' metric joins ours.
+
+    Masks without a window are counted as skipped; `warning` says so where no window is scored, and
+    where there is no ground truth: then only sharpness is measured.
 
     Args:
         name: of the sequence.
-        chunks: its events, in order.
-        truth: its ground truth, None without.
-        segment: what is scored, a Segmenter.
-        length: of the windows.
+        packets: the recording.
+        truth: its ground truth, times in sensor time; None without.
+        config: of the pipeline; of mode "count" with `layers`.
+        segment: what is scored; None loads the model that config names.
+        layers: for the paper's protocol, how its network's layers are read; used for `segment`.
         progress: called after each window.
-        layers: if given, windows are scored by the paper's metric too (measures paper_..), and
-            `segment` is not called: this gives the layers in the network's own order.
 
     Raises:
-        InputError: masks do not fit the sensor.
+        InputError: the recording is unsound, or masks do not fit the sensor.
     """
     scores = SequenceScores(name)
-    if truth is None:
-        return _sharpness(scores, chunks, segment, length, progress)
-    if layers is None:
-        for i, first, window in windows_at(chunks, truth.t, length):
-            segmentation, seconds = _timed(segment, fitted(window, truth.mask(i)))
-            scores.add(_score(truth, i, first, segmentation, seconds))
-            progress()
-    else:
-        for score in _scores_of_both(chunks, truth, layers, length):
-            scores.add(score)
-            progress()
-    scores.skipped = len(truth.t) - len(scores.times)
-    if not scores.times:
-        scores.warning = (
-            f"{name} is not scored: none of its {len(truth.t)} masks "
-            f"({truth.t[0] * 1e-9:.3f}..{truth.t[-1] * 1e-9:.3f} s) is followed by {length} "
-            "in the recording."
-        )
-    return scores
-
-
-def _sharpness(
-    scores: SequenceScores,
-    chunks: Iterable[Events],
-    segment: Segment,
-    length: Length,
-    progress: Callable[[], object],
-) -> SequenceScores:
-    """What can be said of a sequence without ground truth."""
-    for window in windows_through(chunks, length):
-        segmentation, seconds = _timed(segment, window)
-        measures = _deblurring(segmentation)
-        scores.add(Score(window.end, measures, window, segmentation.labels, None, seconds))
+    starts = None
+    if layers is not None and truth is not None:
+        segment, starts = layers.segment, paper.starts(truth.t)
+    config, packets = _on_sensor_of_masks(config, packets, truth)
+    pipeline = Pipeline(config, segment, starts)
+    used = 0
+    for found, masks in _scored(pipeline, packets, truth, layers):
+        scores.add(found)
+        used += masks
         progress()
-    scores.warning = (
-        f"{scores.name} has no masks (--masks): only its sharpness is measured."
-        if scores.times
-        else f"{scores.name} is not scored: it has no masks (--masks) and does not hold {length}."
-    )
+    scores.skipped = 0 if truth is None else len(truth.t) - used
+    scores.stream = pipeline.stats.counts()
+    scores.stream_faults = pipeline.stats.in_words()
+    scores.warning = _warning(scores, truth, config, starts is not None)
     return scores
 
 
-def _scores_of_both(
-    chunks: Iterable[Events], truth: Truth, layers: paper.Layers, length: Length
+def _on_sensor_of_masks(
+    config: PipelineConfig, packets: Iterable[Packet], truth: Truth | None
+) -> tuple[PipelineConfig, Iterable[Packet]]:
+    """The sensor's size from the masks, for files that do not say it: it is at least what they say.
+
+    The pipeline's config and the packets, all of them.
+    """
+    rest = iter(packets)
+    first = next(rest, None)
+    if first is None or truth is None or config.width or config.height:
+        return config, rest if first is None else chain([first], rest)
+    height, width = truth.mask(0).shape
+    if width >= first.width and height >= first.height:
+        config = replace(config, width=width, height=height)
+    return config, chain([first], rest)
+
+
+def _scored(
+    pipeline: Pipeline,
+    packets: Iterable[Packet],
+    truth: Truth | None,
+    layers: paper.Layers | None,
+) -> Iterator[tuple[Score, int]]:
+    """The score of each window that can be scored, and how many masks it has."""
+    if truth is None:
+        for answer in pipeline.run(packets):
+            if len(answer.segmentation.window.events):
+                yield _sharpness(answer), 0
+    elif layers is None:
+        for answer, masks in masks_of(pipeline.run(packets), truth.t):
+            if masks or truth.event_labels is not None:
+                yield _score(truth, masks, answer), len(masks)
+    else:
+        for score in _from_masks(pipeline, packets, truth, layers):
+            yield score, 1
+
+
+def masks_of(answers: Iterable[Segmented], t: np.ndarray) -> Iterator[tuple[Segmented, range]]:
+    """Each window that holds events, with the masks that belong to it.
+
+    A mask belongs to the first window that it falls into. One between two windows belongs to the
+    nearer, if it is no further away than that window lasts.
+
+    Args:
+        answers: in the order of their windows.
+        t: int64 [M], sensor times of the masks in ns, rising.
+
+    Yields:
+        (answer, which masks)
+    """
+    held: Segmented | None = None
+    mine = range(0)
+
+    def reach(window: Window) -> int:
+        return window.end - window.start
+
+    for answer in answers:
+        window = answer.segmentation.window
+        if not len(window.events):
+            continue
+        earliest = window.start - reach(window)
+        if held is not None:
+            before = held.segmentation.window
+            middle = (before.end + window.start) // 2
+            latest = min(middle, before.end + reach(before))
+            mine = range(mine.start, max(mine.stop, _count(t, latest)))
+            yield held, mine
+            earliest = max(earliest, middle)
+        first = max(mine.stop, int(np.searchsorted(t, earliest)))
+        held, mine = answer, range(first, max(first, _count(t, window.end)))
+    if held is not None:
+        before = held.segmentation.window
+        yield held, range(mine.start, max(mine.stop, _count(t, before.end + reach(before))))
+
+
+def _count(t: np.ndarray, until: int) -> int:
+    """How many of the rising times t are not after `until`."""
+    return int(np.searchsorted(t, until, side="right"))
+
+
+def _from_masks(
+    pipeline: Pipeline, packets: Iterable[Packet], truth: Truth, layers: paper.Layers
 ) -> Iterator[Score]:
-    """Each window scored by ours and by the paper's metric."""
+    """Each mask's window by our measures and by the paper's metric."""
     metric: paper.PaperMetric | None = None
-    stream = _FirstTime(chunks)
-    for i, first, window in windows_at(stream, paper.starts(truth.t), length, gaps=True):
-        t, mask = int(truth.t[i]), truth.mask(i)
-        metric = metric or paper.PaperMetric(layers, stream.first)
-        raw, seconds = _timed(layers.segment, fitted(window, mask))
-        score = _score(truth, i, first, layers.ours(raw), seconds)
-        if not covers(window, t):
+    for i, answer in enumerate(pipeline.run(packets)):
+        raw, t, mask = answer.segmentation, int(truth.t[i]), truth.mask(i)
+        began = pipeline.stream.began
+        assert began is not None
+        metric = metric or paper.PaperMetric(layers, began)
+        ours = answer._replace(segmentation=layers.ours(raw))
+        score = _score(truth, range(i, i + 1), ours)
+        if not _covers(raw.window, t):
             score.measures.clear()
         if i < len(truth.t) - 1:
-            score.measures.update(metric.score(raw.window, raw, t, mask > 0))
+            found, wanted = metric.compared(raw, t, mask > 0)
+            score.measures["paper_iou"] = metrics.iou(found, wanted)
+            score.measures["paper_dr"] = float(metrics.detected(found, wanted))
         yield score
 
 
-class _FirstTime:
-    """A stream of events that remembers the time of its first one."""
-
-    def __init__(self, chunks: Iterable[Events]) -> None:
-        self._chunks = chunks
-        self.first = 0
-
-    def __iter__(self) -> Iterator[Events]:
-        begun = False
-        for chunk in self._chunks:
-            if not begun and len(chunk):
-                self.first, begun = int(chunk.t[0]), True
-            yield chunk
+def _covers(window: Window, start: int) -> bool:
+    """Whether the window holds events from about `start` (ns) on, not only some time later."""
+    first = int(window.events.t[0])
+    return first - start <= window.end - first
 
 
-def _timed(segment: Segment, window: Window) -> tuple[Segmentation, float]:
-    """A window's segmentation and the seconds that it took."""
-    begun = time.perf_counter()
-    segmentation = segment(window)
-    return segmentation, time.perf_counter() - begun
+def _warning(
+    scores: SequenceScores, truth: Truth | None, config: PipelineConfig, from_masks: bool
+) -> str:
+    if truth is None and scores.times:
+        return f"{scores.name} has no masks (--masks): only its sharpness is measured."
+    if truth is None:
+        return f"{scores.name} is not scored: it has no masks (--masks) and no window of events."
+    if scores.times:
+        return ""
+    missing = (
+        f"is followed by {config.window.events} events" if from_masks else "falls into a window"
+    )
+    return (
+        f"{scores.name} is not scored: none of its {len(truth.t)} masks "
+        f"({truth.t[0] * 1e-9:.3f}..{truth.t[-1] * 1e-9:.3f} s) {missing} in the recording."
+    )
 
 
-def _score(truth: Truth, i: int, first: int, segmentation: Segmentation, seconds: float) -> Score:
-    window, mask, t = segmentation.window, truth.mask(i), int(truth.t[i])
-    events = window.events
-    seen = metrics.seen_pixels(events)
-    predicted = segmentation.labels_at(t)
-    measures = _deblurring(segmentation)
-    measures.update(_of_events(truth, first, segmentation))
-    found, wanted = predicted[seen], mask[seen]
-    if mask.any():
-        measures.update(_of_pixels(found, wanted))
-        measures["object_share"] = float(np.mean(wanted > 0)) if len(wanted) else _NAN
-    elif np.isnan(measures.get("event_iou", _NAN)) and len(found):
-        measures["false_alarms"] = float(np.mean(found > 0))
-    return Score(t, measures, window, predicted, mask, seconds)
+def _sharpness(answer: Segmented) -> Score:
+    """What can be said of a window without ground truth."""
+    segmentation = answer.segmentation
+    measures, window = _deblurring(segmentation), segmentation.window
+    return Score(
+        window.end, measures, window, segmentation.labels, None, answer.seconds, measures["fwl"]
+    )
+
+
+def _score(truth: Truth, masks: range, answer: Segmented) -> Score:
+    """A window's score by the masks that belong to it and by the labels of its events."""
+    segmentation = answer.segmentation
+    window = segmentation.window
+    measures = {**_deblurring(segmentation), **_of_events(truth, segmentation)}
+    moves = not np.isnan(measures.get("event_iou", _NAN))
+    t, predicted, mask = window.end, segmentation.labels, None
+    seen = window.events.seen()
+    each = []
+    for i in masks:
+        t, mask = int(truth.t[i]), truth.mask(i)
+        _check_size(window, mask)
+        predicted = segmentation.labels_at(t)
+        each.append(_of_mask(predicted[seen], mask[seen], bool(mask.any()), moves))
+    names = dict.fromkeys(name for measured in each for name in measured)
+    measures |= {name: nan_mean(m.get(name, _NAN) for m in each) for name in names}
+    iou = measures.get("iou", _NAN)
+    standing = 1 - measures.get("false_alarms", _NAN) if np.isnan(iou) else iou
+    return Score(t, measures, window, predicted, mask, answer.seconds, standing)
+
+
+def _check_size(window: Window, mask: np.ndarray) -> None:
+    height, width = mask.shape
+    if (width, height) != (window.events.width, window.events.height):
+        raise InputError(
+            f"The masks are {width}x{height} but the sensor of the recording is "
+            f"{window.events.width}x{window.events.height}."
+        )
+
+
+def _of_mask(
+    found: np.ndarray, wanted: np.ndarray, anything: bool, moves: bool
+) -> dict[str, float]:
+    """The measures of one mask.
+
+    Args:
+        found, wanted: uint8 [n], labels found and true at the pixels that saw an event.
+        anything: whether the mask shows anything that moves.
+        moves: whether an event is known to be of something that moves.
+    """
+    if anything:
+        share = float(np.mean(wanted > 0)) if len(wanted) else _NAN
+        return {**_of_pixels(found, wanted), "object_share": share}
+    if moves or not len(found):
+        return {}
+    return {"false_alarms": float(np.mean(found > 0))}
 
 
 def _of_pixels(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
@@ -283,7 +263,7 @@ def _of_pixels(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
 
 
 def _deblurring(segmentation: Segmentation) -> dict[str, float]:
-    """How much sharper the events are once carried along the motion found."""
+    """How much sharper the events are once warped along the motion found."""
     x, y = segmentation.warp_events()
     return {
         "fwl": metrics.flow_warp_loss(segmentation.window.events, x, y),
@@ -291,11 +271,11 @@ def _deblurring(segmentation: Segmentation) -> dict[str, float]:
     }
 
 
-def _of_events(truth: Truth, first: int, segmentation: Segmentation) -> dict[str, float]:
+def _of_events(truth: Truth, segmentation: Segmentation) -> dict[str, float]:
     """What can be measured where the truth knows each event's layer, else nothing."""
     if truth.event_labels is None:
         return {}
-    events = segmentation.window.events
+    events, first = segmentation.window.events, segmentation.window.first
     labels = truth.event_labels[first : first + len(events)]
     if len(labels) != len(events):
         raise InputError(
@@ -305,8 +285,8 @@ def _of_events(truth: Truth, first: int, segmentation: Segmentation) -> dict[str
     iou, accuracy = metrics.event_scores(segmentation.event_labels, labels)
     measures = {"event_iou": iou if labels.any() else _NAN, "event_accuracy": accuracy}
     if truth.affine is not None:
-        # The motion found holds at the window's end, so each event's is taken where it was
-        # carried to.
+        # The motion found holds at the window's end, so each event's is taken where it was warped
+        # to.
         motions = truth.affine_at(events.t)[np.arange(len(events)), labels]
         true = metrics.affine_velocity(motions, events.x, events.y)
         affine = segmentation.affine[segmentation.event_labels]

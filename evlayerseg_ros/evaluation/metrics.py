@@ -72,13 +72,6 @@ def object_iou(predicted: np.ndarray, truth: np.ndarray) -> float:
     return max(best.values()) / len(objects)
 
 
-def seen_pixels(events: Events) -> np.ndarray:
-    """bool [H, W], true where at least one event happened."""
-    seen = np.zeros((events.height, events.width), bool)
-    seen[events.y, events.x] = True
-    return seen
-
-
 def event_scores(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """IoU and accuracy of events as moving or background.
 

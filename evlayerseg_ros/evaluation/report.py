@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from evlayerseg_ros.evaluation import charts, metrics
-from evlayerseg_ros.evaluation.evaluate import Score, SequenceScores, nan_mean
+from evlayerseg_ros.evaluation import charts
 from evlayerseg_ros.evaluation.results import known_measures, rows, write
+from evlayerseg_ros.evaluation.scores import Score, SequenceScores, nan_mean
 from evlayerseg_ros.outputs import pictures
 
 _TEMPLATE = Path(__file__).with_name("page.html")
@@ -282,7 +282,7 @@ def _panel(score: Score, mask: np.ndarray) -> np.ndarray:
 
 def _difference(score: Score, truth: np.ndarray) -> np.ndarray:
     """Right and wrong pixels in colours, where an event was seen: uint8 [H, W, 3] RGB."""
-    seen = metrics.seen_pixels(score.window.events)
+    seen = score.window.events.seen()
     found, true = score.predicted > 0, truth > 0
     picture = np.full((*seen.shape, 3), 24, np.uint8)
     picture[seen & ~found & ~true] = (120, 120, 120)

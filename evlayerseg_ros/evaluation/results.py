@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation.evaluate import FACTS, MEASURES, SequenceScores, nan_mean
+from evlayerseg_ros.evaluation.scores import FACTS, MEASURES, SequenceScores, nan_mean
 
 _DRAWS = 10_000
 Interval = list[float] | None
@@ -32,14 +32,15 @@ def as_data(
         other: the same sequences by the model to compare with, in the same order.
 
     Returns:
-        `sequences` by name (means over windows), their `mean`, its `ci95`, their `median`, the
-        `warnings` about sequences that could not be scored (in full), and the settings; with
-        `other`, the same of it under `compare`, and there `difference`: the other's measures minus
-        the first's, with `difference_ci95`. A measure that the ground truth does not tell is None.
-        Intervals hold 95 % of the means of sequences drawn anew with replacement; None for fewer
-        than two sequences.
+        `sequences` by name (means over windows, and in `stream` what their packets went through),
+        their `mean`, its `ci95`, their `median`, the `warnings` about sequences that could not be
+        scored in full or whose packets were faulty, and the settings; with `other`, the same of it
+        under `compare`, and there `difference`: the other's measures minus the first's, with
+        `difference_ci95`. A measure that the ground truth does not tell is None. Intervals hold
+        95 % of the means of sequences drawn anew with replacement; None for fewer than two.
     """
     warnings = [s.warning for s in sequences if s.warning]
+    warnings += [f"{s.name}: {s.stream_faults}" for s in sequences if s.stream_faults]
     data = {**_summary(sequences), "warnings": warnings, **settings}
     if other is not None:
         gaps = {
@@ -66,6 +67,7 @@ def _summary(sequences: list[SequenceScores]) -> dict[str, Any]:
                 **{name: _known(value) for name, value in means[s.name].items()},
                 "windows": len(s.times),
                 "skipped": s.skipped,
+                "stream": s.stream,
             }
             for s in sequences
         },
@@ -176,7 +178,7 @@ def write_csv(path: Path, data: dict[str, Any]) -> None:
     text = io.StringIO()
     measures = list(data["mean"])
     columns = ["sequence", "model", "windows", "skipped", *measures]
-    out = csv.DictWriter(text, columns, lineterminator="\n")
+    out = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     out.writeheader()
     for result in (data, *([data["compare"]] if "compare" in data else [])):
         model = result.get("model", "")

@@ -4,51 +4,55 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation.evaluate import SequenceScores, evaluate_sequence
-from evlayerseg_ros.evaluation.truth import load_truth
-from evlayerseg_ros.evaluation.windows import Length, events_of
-from evlayerseg_ros.paper import metric as paper
+from evlayerseg_ros.evaluation.evaluate import evaluate_sequence
+from evlayerseg_ros.evaluation.scores import SequenceScores
+from evlayerseg_ros.evaluation.truth import Truth, load_truth
+from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.paper.metric import Layers
+from evlayerseg_ros.pipeline import PipelineConfig, windows_of
 from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.segmenter import Segmenter
+
+_SUFFIXES = (
+    ".mcap", ".db3", ".bag", ".raw", ".dat", ".aedat4", ".aedat", ".es", ".npz", ".h5", ".hdf5"
+)  # fmt: skip
+_EXAMPLES = "events.mcap, events.raw or sequence.npz"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One recording to be scored by one model.
+    """One recording to be scored by one pipeline.
 
     Attributes:
         name: of the sequence.
         recording: its path.
         masks: where its ground truth is; None: inside the recording, or there is none.
-        length: of the windows.
-        model, provider, threads: as for Segmenter.load.
-        paper: whether to score by the paper's metric too.
+        config: of the pipeline; the node's by default.
+        paper: whether by the paper's protocol: a window of events opens at each mask's time.
         topic: of a bag's events, where there are several.
         masks_topic: of a bag's label images, where there are several.
-        refine, track: as for Segmenter.load.
     """
 
     name: str
     recording: Path
-    masks: Path | None
-    length: Length
-    model: str = "default"
-    provider: str = "auto"
-    threads: int = 0
+    masks: Path | None = None
+    config: PipelineConfig = field(default_factory=PipelineConfig)
     paper: bool = False
     topic: str | None = None
     masks_topic: str | None = None
-    refine: bool = True
-    track: bool = True
 
 
 def run(
@@ -59,6 +63,8 @@ def run(
 ) -> list[SequenceScores]:
     """The scores of each job, in their order; the same however many workers there are.
 
+    A recording that cannot be scored has its reason in `fault` and leaves the others alone.
+
     Args:
         jobs: what to score.
         workers: processes; 1 works in this one.
@@ -66,7 +72,7 @@ def run(
         progress: called with the number of windows just scored.
 
     Raises:
-        InputError: as evaluate_sequence; or Dask is not installed.
+        InputError: Dask is not installed, or no scheduler answers.
     """
     if workers <= 1 and cluster is None:
         return [score(job, lambda: progress(1)) for job in jobs]
@@ -83,32 +89,72 @@ def threads_each(workers: int) -> int:
     return max(1, len(os.sched_getaffinity(0)) // max(workers, 1))
 
 
-def score(job: Job, progress: Callable[[], object] = lambda: None) -> SequenceScores:
-    """Scores one recording.
+def recordings_in(path: Path) -> list[Path]:
+    """The recordings of a folder, by name, or the path itself where it is one.
+
+    Text files are not taken for recordings, except a folder's events.txt.
 
     Raises:
-        InputError: as evaluate_sequence.
+        InputError: a folder that holds none.
     """
-    segmenter, layers = _model(job.model, job.provider, job.threads, job.paper)
-    segmenter.refine, segmenter.track = job.refine, job.track
-    segmenter.forget()
+    parts = ("metadata.yaml", "dataset_info.npz", "events.txt", "events.h5")
+    if not path.is_dir() or any((path / part).exists() for part in parts):
+        return [path]
+    found = [
+        child
+        for child in sorted(path.iterdir())
+        if child.suffix.lower() in _SUFFIXES
+        or (child.is_dir() and any((child / part).exists() for part in parts))
+    ]
+    if not found:
+        raise InputError(f"{path} holds no recordings: expected files such as {_EXAMPLES}.")
+    return found
+
+
+def score(job: Job, progress: Callable[[], object] = lambda: None) -> SequenceScores:
+    """Scores one recording; what is wrong with it is in the result's `fault`."""
+    try:
+        return _score(job, progress)
+    except InputError as error:
+        return SequenceScores(job.name, fault=str(error))
+
+
+def _score(job: Job, progress: Callable[[], object]) -> SequenceScores:
     truth = load_truth(job.masks, job.recording, job.masks_topic)
     if truth is None and job.paper:
-        raise InputError(f"{job.recording} has no masks, which the paper's metric needs.")
+        raise InputError(f"{job.recording} has no masks, which the paper's protocol needs.")
+    segmenter = _model(job.config.segmenter)
+    layers = Layers.of(segmenter) if job.paper else None
     with open_recording(job.recording, job.topic) as opened:
-        chunks = events_of(opened, ros_time=truth is not None and truth.ros_time)
-        found = evaluate_sequence(job.name, chunks, truth, segmenter, job.length, progress, layers)
+        if truth is not None and truth.ros_time:
+            truth = on_sensor_clock(truth, opened, job.config)
+        found = evaluate_sequence(job.name, opened, truth, job.config, segmenter, layers, progress)
     found.model, found.provider = segmenter.info.name, segmenter.provider
     return found
 
 
+def on_sensor_clock(truth: Truth, packets: Iterable[Packet], config: PipelineConfig) -> Truth:
+    """Ground truth in ROS time with the sensor's times instead, as the node maps them.
+
+    Args:
+        truth: with times in ROS time.
+        packets: the recording, which is read once for its clock.
+        config: of the pipeline.
+    """
+    stream = replace(config, window=WindowConfig()).stream()
+    ends = [(window.stamp, window.end) for window, _ in windows_of(packets, stream)]
+    if not ends:
+        return replace(truth, ros_time=False)
+    stamps, times = np.array(ends, np.int64).T
+    lags = stamps - times
+    shift = np.rint(np.interp(truth.t, stamps, lags - lags[0])).astype(np.int64) + lags[0]
+    return replace(truth, t=truth.t - shift, ros_time=False)
+
+
 @lru_cache(maxsize=2)
-def _model(
-    model: str, provider: str, threads: int, by_paper: bool
-) -> tuple[Segmenter, paper.Layers | None]:
+def _model(config: SegmenterConfig) -> Segmenter:
     """A model, loaded once in each worker."""
-    segmenter = Segmenter.load(model, provider=provider, threads=threads)
-    return segmenter, paper.Layers.of(segmenter) if by_paper else None
+    return Segmenter.from_config(config)
 
 
 @contextmanager

@@ -1,5 +1,5 @@
-"""What an event is; packets to events (codecs), windows, voxel grids. numpy and numba only."""
+"""Events and packets; packets to events (codecs), windows, voxel grids. numpy and numba only."""
 
-from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.types import Events, Packet, Window
 
-__all__ = ["Events", "Window"]
+__all__ = ["Events", "Packet", "Window"]

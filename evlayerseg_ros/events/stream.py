@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.clock import SensorClock
 from evlayerseg_ros.events.codecs import Decoder
-from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.events.window import RawWindow, WindowConfig, Windower
+from evlayerseg_ros.events.stats import StreamStats
+from evlayerseg_ros.events.timeline import Timeline
+from evlayerseg_ros.events.types import Events, Packet, Window
+from evlayerseg_ros.events.window import WindowConfig, Windower, WindowerAt
 
-# A pause in sensor time (ns) that is not answered by empty windows when it is over.
-PAUSE = 2_000_000_000
 # Messages of decoded events may overlap a little (ns); their events keep the order of arrival.
 OVERLAP = 65_000_000
 # Packets that arrive after younger ones: at most so many numbers and so much time (ns) late.
@@ -28,61 +25,11 @@ RESTART = 1_000_000
 
 
 @dataclass
-class StreamStats:
-    """What a stream has been through since it began; counters only grow.
-
-    Attributes:
-        packets: packets decoded.
-        events: events decoded.
-        windows: windows that came out.
-        lost_packets: packets missing between sequence numbers.
-        gaps: how often packets were missing.
-        doubled_packets: packets that came again, or after younger ones; not used.
-        bad_packets: packets refused with an InputError.
-        time_jumps: how often the sensor's clock went back, or away from the header stamps.
-        pauses: how often no packet moved the sensor's clock for more than 2 s; no fault.
-        restarts: how often the publisher began anew, or the encoding or sensor size changed.
-        out_of_range: events outside the sensor; not used.
-        unsynced: events without time or address, at the start and after a loss; not used.
-        unknown_words: words of no known type; skipped.
-        time_errors: time words that did not fit, and events whose time went back.
-        last_fault: a sentence on the last of these, "" if there was none.
-        last_error: the text of the last InputError, "" if there was none.
-    """
-
-    packets: int = 0
-    events: int = 0
-    windows: int = 0
-    lost_packets: int = 0
-    gaps: int = 0
-    doubled_packets: int = 0
-    bad_packets: int = 0
-    time_jumps: int = 0
-    pauses: int = 0
-    restarts: int = 0
-    out_of_range: int = 0
-    unsynced: int = 0
-    unknown_words: int = 0
-    time_errors: int = 0
-    last_fault: str = ""
-    last_error: str = ""
-
-
-class _Packet(NamedTuple):
-    """What is needed of an EventPacket that the decoder in use can decode."""
-
-    data: np.ndarray | bytes
-    time_base: int
-    stamp: int  # ns
-
-
-@dataclass
 class _Last:
     """The packet before this one."""
 
     seq: int | None = None
     stamp: int | None = None
-    span: int = 0  # sensor time that it covered, ns
     counted: tuple[int, int, int, int] = field(default=(0, 0, 0, 0))  # decoder counters
 
 
@@ -104,82 +51,66 @@ class PacketStream:
     Args:
         config: the window rule.
         width, height: sensor size in px; 0 takes what each packet says.
+        starts: int64 [M], sensor times in ns, rising: windows that open at these instants instead
+            of one after the other (see WindowerAt).
+
+    Raises:
+        InputError: a wrong value in config.
     """
 
-    def __init__(self, config: WindowConfig, width: int = 0, height: int = 0) -> None:
-        self._windower = Windower(config)
+    def __init__(
+        self,
+        config: WindowConfig,
+        width: int = 0,
+        height: int = 0,
+        starts: np.ndarray | None = None,
+    ) -> None:
+        self.stats = StreamStats()
+        windower = Windower(config) if starts is None else WindowerAt(config, starts)
+        self._timeline = Timeline(windower, self.stats)
         self._max_age = round(config.max_age_ms * 1e6)
         self._width, self._height = width, height
-        self.stats = StreamStats()
-        self._clock = SensorClock()
         self._decoder: Decoder | None = None
         self._last = _Last()
         self._used: deque[int | None] = deque(maxlen=LATE_PACKETS)  # numbers of the last packets
-        self._behind: list[tuple[int, _Packet]] = []  # came again or late, and wait
-        self._now: int | None = None
+        self._behind: list[tuple[int, Packet]] = []  # came again or late, and wait
         self._size: tuple[int, int] | None = None
 
     @property
     def silence_ns(self) -> int:
         """How long (ns) no packet may come before flush() should close the open window."""
-        return 2 * self._max_age + self._last.span
+        return 2 * self._max_age + self._timeline.span
 
-    def push(
-        self,
-        encoding: str,
-        width: int,
-        height: int,
-        time_base: int,
-        data: np.ndarray | bytes,
-        stamp: int,
-        seq: int | None = None,
-        big_endian: bool = False,
-    ) -> list[Window]:
-        """Take one EventPacket and return the windows that it closes.
+    @property
+    def began(self) -> int | None:
+        """Sensor time of the very first event, ns; None before it."""
+        return self._timeline.began
+
+    def push(self, packet: Packet) -> list[Window]:
+        """Take one packet and return the windows that it closes.
+
+        Decoded events (dvs_msgs/EventArray, vendor files) whose times are within 1 s of the stamp
+        are in ROS time already; others are mapped like sensor time.
 
         Args:
-            encoding, width, height, time_base, data (uint8 [n]), seq: the message's fields.
-            stamp: its header stamp in ns.
-            seq: None if the source does not count its packets.
-            big_endian: the message's is_bigendian, which no known camera sets.
+            packet: later than those before, apart from the faults named above.
 
         Raises:
             InputError: the packet cannot be decoded; counted, and the next packet is welcome.
         """
+        if packet.events is not None:
+            return self._push_events(packet.events, packet.stamp)
+        seq = packet.seq
         try:
-            if big_endian:
-                raise InputError(
-                    f"A {encoding} packet with is_bigendian set: expected little-endian words."
-                )
-            decoder = self._decoder_for(encoding, width, height)
-            decoder.check(data, time_base)
+            decoder = self._decoder_of(packet)
         except InputError as error:
-            self._refuse(error, seq, stamp)
+            self._refuse(error, seq, packet.stamp)
             raise
         windows = self._change_to(decoder)
-        packet = _Packet(data, time_base, stamp)
-        if seq is not None and self._comes_behind(seq, stamp):
+        if seq is not None and self._comes_behind(seq, packet.stamp):
             return windows + self._hold(seq, packet)
         self._leave_out()
-        return windows + self._use(seq, packet)
-
-    def push_events(self, events: Events, stamp: int | None = None) -> list[Window]:
-        """Take decoded events (dvs_msgs/EventArray, vendor files); returns the windows they close.
-
-        Args:
-            events: in order, later than those before.
-            stamp: header stamp in ns. Event times within 1 s of it are ROS time already; others
-                are mapped like sensor time. None: event times are all there is, and stay.
-        """
-        windows = self._resize((events.width, events.height))
-        if len(events) and self._now is not None and 0 < self._now - events.t[0] <= OVERLAP:
-            events = replace(events, t=np.maximum(events.t, self._now))
-        self.stats.packets += 1
-        self.stats.events += len(events)
-        exact = None
-        if stamp is None or (len(events) and abs(int(events.t[0]) - stamp) <= 1_000_000_000):
-            exact = 0
-        return windows + self._take(events, None, stamp, exact)
+        return windows + self._use(packet)
 
     def skip(self) -> None:
         """The caller leaves out packets: the decoder goes on as after a loss, which is not counted.
@@ -194,17 +125,16 @@ class PacketStream:
     def flush(self) -> list[Window]:
         """Close the open window with what it has: the stream stalled or ended."""
         self._leave_out()
-        return self._stamped(self._windower.flush())
+        return self._timeline.flush()
 
     def reset(self) -> None:
         """Forget buffered events, decoder and clock; the counters stay."""
-        self._windower.reset()
-        self._clock.reset()
+        self._timeline.reset()
         self._decoder = None
         self._last = _Last()
         self._used.clear()
         self._behind.clear()
-        self._now = self._size = None
+        self._size = None
 
     # -- faults of the packet sequence
 
@@ -216,13 +146,20 @@ class PacketStream:
         if seq is not None and self._last.seq is not None and seq > self._last.seq:
             self._last.seq, self._last.stamp = seq, stamp
 
-    def _decoder_for(self, encoding: str, width: int, height: int) -> Decoder:
-        """The decoder in use if it fits, else a new one."""
-        kind = (encoding, self._width or width, self._height or height)
+    def _decoder_of(self, packet: Packet) -> Decoder:
+        """The decoder in use if it fits the packet, else a new one; InputError if none does."""
+        if packet.fault:
+            raise InputError(packet.fault)
+        if packet.big_endian:
+            raise InputError(
+                f"A {packet.encoding} packet with is_bigendian set: expected little-endian words."
+            )
+        kind = (packet.encoding, self._width or packet.width, self._height or packet.height)
         decoder = self._decoder
-        if decoder and (decoder.encoding, decoder.width, decoder.height) == kind:
-            return decoder
-        return Decoder(*kind)
+        if not decoder or (decoder.encoding, decoder.width, decoder.height) != kind:
+            decoder = Decoder(*kind)
+        decoder.check(packet.data, packet.time_base)
+        return decoder
 
     def _change_to(self, decoder: Decoder) -> list[Window]:
         windows: list[Window] = []
@@ -260,7 +197,7 @@ class PacketStream:
         again = seq == last.seq and stamp == last.stamp
         return again or (last.seq - seq < LATE_PACKETS and 0 < last.stamp - stamp < LATE_TIME)
 
-    def _hold(self, seq: int, packet: _Packet) -> list[Window]:
+    def _hold(self, seq: int, packet: Packet) -> list[Window]:
         """Keep a packet that comes behind until it is known whether a publisher begins again."""
         held = self._behind
         if held and not (held[-1][0] < seq and held[-1][1].stamp <= packet.stamp):
@@ -270,8 +207,8 @@ class PacketStream:
             return []
         again = held.copy()
         windows = self._begin_again(again[0][0])
-        for number, packet in again:
-            windows += self._use(number, packet)
+        for _, packet in again:
+            windows += self._use(packet)
         return windows
 
     def _leave_out(self) -> None:
@@ -306,18 +243,38 @@ class PacketStream:
             self._decoder = Decoder(decoder.encoding, decoder.width, decoder.height)
         return windows
 
-    def _use(self, seq: int | None, packet: _Packet) -> list[Window]:
+    def _use(self, packet: Packet) -> list[Window]:
         """Decode a packet and return the windows that it closes."""
-        windows = self._follow(seq)
-        data, time_base, stamp = packet
-        self._last.seq, self._last.stamp, self._last.span = seq, stamp, 0
-        self._used.append(seq)
+        windows = self._follow(packet.seq)
+        stamp, time_base = packet.stamp, packet.time_base
+        self._last.seq, self._last.stamp = packet.seq, stamp
+        self._used.append(packet.seq)
         decoder = self._decoder
         assert decoder is not None
-        events = decoder.decode(data, time_base)
+        events = decoder.decode(packet.data, time_base)
         self._count(events)
         exact = stamp - time_base if decoder.encoding == "mono" else None
-        return windows + self._take(events, decoder.now, stamp, exact)
+        return windows + self._timeline.push(events, decoder.now, stamp, exact)
+
+    def _push_events(self, events: Events, stamp: int) -> list[Window]:
+        events = self._on_sensor(events)
+        windows = self._resize((events.width, events.height))
+        now = self._timeline.now
+        if len(events) and now is not None and 0 < now - events.t[0] <= OVERLAP:
+            events = replace(events, t=np.maximum(events.t, now))
+        self.stats.packets += 1
+        self.stats.events += len(events)
+        in_ros_time = len(events) and abs(int(events.t[0]) - stamp) <= 1_000_000_000
+        return windows + self._timeline.push(events, None, stamp, 0 if in_ros_time else None)
+
+    def _on_sensor(self, events: Events) -> Events:
+        """Decoded events on a sensor of the size asked for; those outside are counted."""
+        width, height = self._width or events.width, self._height or events.height
+        if width < events.width or height < events.height:
+            inside = (events.x < width) & (events.y < height)
+            self.stats.out_of_range += len(events) - int(np.count_nonzero(inside))
+            events = events[inside]
+        return replace(events, width=width, height=height)
 
     def _count(self, events: Events) -> None:
         """Add what the decoder counted in this packet."""
@@ -332,58 +289,3 @@ class PacketStream:
         stats.unsynced += new[1]
         stats.unknown_words += new[2]
         stats.time_errors += new[3]
-
-    # -- time
-
-    def _take(
-        self, events: Events, now: int | None, stamp: int | None, exact: int | None
-    ) -> list[Window]:
-        """Windows of new events; exact is the offset to ROS time if it is known exactly."""
-        windows: list[Window] = []
-        for part in _split_at_pauses(events):
-            first, last = int(part.t[0]), int(part.t[-1])
-            windows += self._mind_the_clock(first, stamp if exact is None else None)
-            if exact is not None:
-                self._clock.fix(first, exact)
-            elif stamp is not None:
-                self._clock.observe(first, stamp)
-            self._last.span += last - first
-            self._now = last
-            windows += self._stamped(self._windower.push(part))
-        if now is not None and (self._now is None or now > self._now):
-            windows += self._mind_the_clock(now, None)
-            self._now = now
-            windows += self._stamped(self._windower.push(events[:0], now))
-        return windows
-
-    def _mind_the_clock(self, time: int, stamp: int | None) -> list[Window]:
-        """Begin anew if the clock did not just go on to `time`, the first of a packet."""
-        if self._now is None:
-            return []
-        step = time - self._now
-        jumped = step < 0 or (stamp is not None and self._clock.disagrees(time, stamp))
-        if not jumped and step <= PAUSE:
-            return []
-        windows = self.flush()
-        self._windower.reset()
-        if jumped:
-            self.stats.time_jumps += 1
-            self.stats.last_fault = f"The sensor's clock jumped by {step * 1e-9:.3f} s."
-            self._clock.reset()
-        else:
-            self.stats.pauses += 1
-        return windows
-
-    def _stamped(self, raw: list[RawWindow]) -> list[Window]:
-        self.stats.windows += len(raw)
-        return [Window(w.events, w.start, w.end, self._clock.to_ros(w.end)) for w in raw]
-
-
-def _split_at_pauses(events: Events) -> list[Events]:
-    """The events cut where their time jumps by more than PAUSE; nothing if there are none."""
-    if len(events) == 0:
-        return []
-    if events.t[-1] - events.t[0] <= PAUSE:
-        return [events]
-    cuts = [0, *(np.flatnonzero(np.diff(events.t) > PAUSE) + 1).tolist(), len(events)]
-    return [events[a:b] for a, b in pairwise(cuts)]

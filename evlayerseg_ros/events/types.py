@@ -1,4 +1,4 @@
-"""What an event is, and what a window of events is."""
+"""What an event is, a packet of events, and a window of events."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from evlayerseg_ros.errors import InputError
 MAX_SIDE = 4096
 # Times (ns) further from zero are corrupt, and would overflow where they are subtracted.
 MAX_TIME = 1 << 62
+_NO_DATA = np.empty(0, np.uint8)
 
 
 def check_size(width: int, height: int) -> None:
@@ -48,6 +49,12 @@ class Events:
         return Events(
             self.x[part], self.y[part], self.t[part], self.p[part], self.width, self.height
         )
+
+    def seen(self) -> np.ndarray:
+        """bool [height, width]: the pixels where at least one event happened."""
+        seen = np.zeros((self.height, self.width), bool)
+        seen[self.y, self.x] = True
+        return seen
 
     @classmethod
     def empty(cls, width: int, height: int) -> Events:
@@ -127,6 +134,55 @@ class Events:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Packet:
+    """One message of a camera, or the next events of a file: what a PacketStream takes.
+
+    Attributes:
+        encoding: as in event_camera_msgs/EventPacket; "events" where `events` holds them decoded.
+        width, height: sensor size in px.
+        time_base: ns, the sensor time that the times of some encodings count from.
+        data: uint8 [n], the encoded events; empty for "events".
+        stamp: ns, the header stamp; of files, the time of the first event.
+        seq: the message's number; None if the source does not count.
+        big_endian: the message's is_bigendian, which no known camera sets.
+        frame_id: the header's frame_id, "" for files.
+        topic: where it came from, "" for files.
+        events: the decoded events if encoding is "events", else None.
+        fault: a sentence on why the message could not be read at all, "" if it could. A stream
+            refuses and counts it like a packet that it cannot decode.
+    """
+
+    encoding: str
+    width: int
+    height: int
+    time_base: int
+    data: np.ndarray | bytes
+    stamp: int
+    seq: int | None = None
+    big_endian: bool = False
+    frame_id: str = ""
+    topic: str = ""
+    events: Events | None = None
+    fault: str = ""
+
+    @classmethod
+    def of_events(
+        cls, events: Events, stamp: int | None = None, topic: str = "", frame_id: str = ""
+    ) -> Packet:
+        """A packet of decoded events, at least one unless `stamp` (ns) is given."""
+        stamp = int(events.t[0]) if stamp is None else stamp
+        size = (events.width, events.height)
+        return cls(
+            "events", *size, 0, _NO_DATA, stamp, frame_id=frame_id, topic=topic, events=events
+        )
+
+    @classmethod
+    def unreadable(cls, fault: str, topic: str = "") -> Packet:
+        """What stands for a message that could not be read; `fault` says why."""
+        return cls("", 0, 0, 0, _NO_DATA, 0, topic=topic, fault=fault)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """The events that are segmented together.
 
@@ -136,12 +192,14 @@ class Window:
         end: int, sensor time in ns of its last event, the instant that the mask shows
             (of its nominal end if it holds no event).
         stamp: int, `end` as ROS time in ns, the stamp of every output of this window.
+        first: number of its first event since the stream began.
     """
 
     events: Events
     start: int
     end: int
     stamp: int
+    first: int = 0
 
     @property
     def duration(self) -> float:

@@ -7,15 +7,13 @@ or when they arrive.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.types import Events
+from evlayerseg_ros.events.buffer import EventBuffer, cut_at_gaps
+from evlayerseg_ros.events.types import Events, Window
 
 MODES = ("time", "count")
 
@@ -74,64 +72,8 @@ class WindowConfig:
         return self
 
 
-class RawWindow(NamedTuple):
-    """A window in sensor time: events, start and end in ns (see Window for what they mean)."""
-
-    events: Events
-    start: int
-    end: int
-
-
-class _Buffer:
-    """Events in the order of their times, addressed by their number since the stream began."""
-
-    def __init__(self) -> None:
-        self.first = self.last = 0  # numbers of the first event kept and of the one to come
-        self._parts: list[Events] = []
-        self._offsets: list[int] = []
-        self._ends: list[int] = []
-
-    def append(self, events: Events) -> None:
-        self._parts.append(events)
-        self._offsets.append(self.last)
-        self._ends.append(int(events.t[-1]))
-        self.last += len(events)
-
-    def find(self, time: int) -> int:
-        """Number of the first event kept that is not before `time`."""
-        part = bisect_left(self._ends, time)
-        if part == len(self._parts):
-            return self.last
-        inside = int(np.searchsorted(self._parts[part].t, time))
-        return max(self.first, self._offsets[part] + inside)
-
-    def time(self, number: int) -> int:
-        """Time of an event that is kept."""
-        part = bisect_left(self._offsets, number + 1) - 1
-        return int(self._parts[part].t[number - self._offsets[part]])
-
-    def take(self, begin: int, end: int) -> Events:
-        """Events begin to end - 1, at least one; a view where they lie in one part."""
-        parts = []
-        for k in range(bisect_left(self._offsets, begin + 1) - 1, len(self._parts)):
-            offset = self._offsets[k]
-            if offset >= end:
-                break
-            parts.append(self._parts[k][max(begin - offset, 0) : end - offset])
-        return Events.concatenate(parts)
-
-    def drop(self, number: int) -> None:
-        """Keep only events from `number` on."""
-        self.first = max(self.first, min(number, self.last))
-        done = bisect_left(self._offsets, self.first + 1) - 1
-        if self.first == self.last:
-            done = len(self._parts)
-        if done > 0:
-            del self._parts[:done], self._offsets[:done], self._ends[:done]
-
-
 class Windower:
-    """Cuts a stream of events into windows.
+    """Cuts a stream of events into windows; their stamps are sensor time here.
 
     Args:
         config: the window rule.
@@ -147,30 +89,35 @@ class Windower:
         self._stride = round(config.stride_ms * 1e6)
         self._max_age = round(config.max_age_ms * 1e6)
         self._size = (0, 0)
+        self._buffer = EventBuffer()
         self.reset()
 
     def reset(self) -> None:
-        """Forget all events; the next event opens the first window."""
+        """Forget all events, but not how many they were; the next event opens the first window."""
         self._last: int | None = None  # time of the last event
         self._answered = 0  # in a quiet scene: time up to which windows came out
         self._clear()
 
+    def pause(self) -> None:
+        """Begin anew after `flush`: the sensor's clock went on while no packet came."""
+        self.reset()
+
     def _clear(self) -> None:
-        self._buffer = _Buffer()
+        self._buffer = EventBuffer(self._buffer.last)
         self._begun = False
         self._origin = 0  # time at which the grid of windows begins
         self._step = 0  # windows of the grid that were passed
-        self._shown = 0  # number of the first event that no window showed yet
+        self._shown = self._buffer.last  # number of the first event that no window showed yet
 
-    def push(self, events: Events, now: int | None = None) -> list[RawWindow]:
+    def push(self, events: Events, now: int | None = None) -> list[Window]:
         """Take events and return the windows that they, or the clock, close.
 
         Args:
             events: not earlier than those before, of one sensor; may be empty.
             now: the sensor's clock in ns if it is ahead of the last event.
         """
-        windows: list[RawWindow] = []
-        for part in self._between_pauses(events):
+        windows: list[Window] = []
+        for part in cut_at_gaps(events, self._max_age):
             first = int(part.t[0])
             if self._last is not None and first - self._last >= self._max_age:
                 self._quiet(windows, first)
@@ -187,32 +134,24 @@ class Windower:
                 self._advance(windows, now)
         return windows
 
-    def flush(self) -> list[RawWindow]:
+    def flush(self) -> list[Window]:
         """Close what is open with what it has: the stream stalled or ended.
 
         After a stall of max_age or more, the windows are the same as without the call.
         """
-        windows: list[RawWindow] = []
+        windows: list[Window] = []
         self._close(windows)
         return windows
 
-    def _between_pauses(self, events: Events) -> list[Events]:
-        """The events cut where none came for max_age."""
-        if len(events) == 0:
-            return []
-        if events.t[-1] - events.t[0] < self._max_age:
-            return [events]
-        pauses = np.flatnonzero(np.diff(events.t) >= self._max_age) + 1
-        return [events[a:b] for a, b in pairwise([0, *pauses.tolist(), len(events)])]
-
-    def _quiet(self, windows: list[RawWindow], now: int) -> None:
+    def _quiet(self, windows: list[Window], now: int) -> None:
         """No event came for max_age, and it is `now`."""
         self._close(windows)
         while now >= self._answered + self._max_age:
             start, self._answered = self._answered, self._answered + self._max_age
-            windows.append(RawWindow(Events.empty(*self._size), start, self._answered))
+            end, number = self._answered, self._buffer.last
+            windows.append(_window(Events.empty(*self._size), start, end, number))
 
-    def _close(self, windows: list[RawWindow]) -> None:
+    def _close(self, windows: list[Window]) -> None:
         """The windows that come if no event follows within max_age; the next begins a new grid."""
         if not self._begun or self._last is None:
             return
@@ -225,7 +164,7 @@ class Windower:
         self._answered = self._last
         self._clear()
 
-    def _advance(self, windows: list[RawWindow], now: int) -> None:
+    def _advance(self, windows: list[Window], now: int) -> None:
         """The windows that are complete at `now`."""
         if not self._begun:
             return
@@ -248,7 +187,7 @@ class Windower:
             begin = max(buffer.last - self.config.events, buffer.find(oldest))
         return begin, buffer.time(begin)
 
-    def _by_time(self, windows: list[RawWindow], now: int) -> None:
+    def _by_time(self, windows: list[Window], now: int) -> None:
         stride = self._stride or self._duration
         while True:
             start = self._origin + self._step * stride
@@ -265,7 +204,7 @@ class Windower:
             self._step += 1
             self._buffer.drop(self._buffer.find(start + stride))
 
-    def _by_count(self, windows: list[RawWindow], now: int) -> None:
+    def _by_count(self, windows: list[Window], now: int) -> None:
         buffer = self._buffer
         while self._shown < buffer.last:
             begin = self._shown
@@ -279,7 +218,7 @@ class Windower:
             self._emit(windows, begin, stop, start)
             buffer.drop(stop)
 
-    def _by_stride(self, windows: list[RawWindow], now: int) -> None:
+    def _by_stride(self, windows: list[Window], now: int) -> None:
         buffer = self._buffer
         while True:
             end = self._origin + (self._step + 1) * self._stride
@@ -301,7 +240,57 @@ class Windower:
             self._step += 1
             buffer.drop(begin)
 
-    def _emit(self, windows: list[RawWindow], begin: int, stop: int, start: int) -> None:
+    def _emit(self, windows: list[Window], begin: int, stop: int, start: int) -> None:
         events = self._buffer.take(begin, stop)
-        windows.append(RawWindow(events, start, int(events.t[-1])))
+        windows.append(_window(events, start, int(events.t[-1]), begin))
         self._shown = max(self._shown, stop)
+
+
+class WindowerAt(Windower):
+    """Cuts windows that open at given instants and hold `config.events` events; they may overlap.
+
+    Each begins with the first event that is not before its instant, however long after. The k-th
+    window belongs to the k-th instant; those that the stream's end cuts short do not come.
+
+    Args:
+        config: the window rule, of mode "count".
+        starts: int64 [M], sensor times in ns, rising.
+
+    Raises:
+        InputError: windows of a time, or a wrong value in config.
+    """
+
+    def __init__(self, config: WindowConfig, starts: np.ndarray) -> None:
+        if config.mode != "count":
+            raise InputError("Windows that open at given instants hold a number of events.")
+        super().__init__(config)
+        self._starts, self._next = starts, 0
+
+    def push(self, events: Events, now: int | None = None) -> list[Window]:
+        """Take events and return the windows that they fill; `now` tells nothing here."""
+        windows: list[Window] = []
+        buffer = self._buffer
+        if len(events):
+            buffer.append(events)
+        begin = buffer.last
+        while self._next < len(self._starts):
+            begin = buffer.find(int(self._starts[self._next]))
+            stop = begin + self.config.events
+            if stop > buffer.last:
+                break
+            self._emit(windows, begin, stop, buffer.time(begin))
+            self._next += 1
+            begin = buffer.last
+        buffer.drop(begin)
+        return windows
+
+    def flush(self) -> list[Window]:
+        """What is not full does not come."""
+        return []
+
+    def pause(self) -> None:
+        """A window goes on where the sensor's clock paused."""
+
+
+def _window(events: Events, start: int, end: int, first: int) -> Window:
+    return Window(events, start, end, end, first)

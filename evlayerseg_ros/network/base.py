@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -21,8 +21,14 @@ class Network(nn.Module):
         voxel: how events become its input.
     """
 
+    variants: ClassVar[dict[str, type[Network]]] = {}  # every network imported so far, by name
+
     variant: str
     background: str
     any_size: bool
     settings: dict[str, Any]
     voxel: VoxelSpec
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        Network.variants[cls.variant] = cls

@@ -27,14 +27,12 @@ from torch import nn
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.network.base import Network
 from evlayerseg_ros.network.layernet import LayerNet, StandardConv, fold
-from evlayerseg_ros.paper.network import PaperNet
 from evlayerseg_ros.segmentation.model_file import METADATA_KEY, ModelInfo
 
 OPSET = 17
 TOLERANCE = 1e-3  # relative to the largest output
 PERCENTILE = 99.99  # of activations that 8 bits span
 HEADS = ("/mask_head/Conv", "/motion_head.1/Conv")  # the convolutions that give the answers
-VARIANTS: dict[str, type[Network]] = {net.variant: net for net in (LayerNet, PaperNet)}
 
 
 class _Runtime(nn.Module):
@@ -52,12 +50,14 @@ class _Runtime(nn.Module):
 def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
     """The network of a checkpoint with its averaged weights, and everything else in the file.
 
+    A checkpoint of the paper's network is known once evlayerseg_ros.paper.network is imported.
+
     Raises:
         InputError: it does not exist or is no checkpoint of this package.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        network = VARIANTS[state["variant"]](**state["settings"])
+        network = Network.variants[state["variant"]](**state["settings"])
         network.load_state_dict(state["average"])
     except FileNotFoundError as error:
         raise InputError(f"Checkpoint {path} does not exist.") from error
@@ -104,7 +104,7 @@ def export(network: Network, out: Path, name: str, regime: str, training: dict[s
     answers.
 
     Args:
-        network: LayerNet or PaperNet; changed in place (folded).
+        network: any Network; changed in place (folded).
         out: the file to write.
         name, regime, training: see ModelInfo.
 

@@ -1,4 +1,4 @@
-"""Plain outputs to rclpy messages, event messages to a PacketStream; large arrays in one copy."""
+"""Plain outputs to rclpy messages, event messages to packets; large arrays in one copy."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from event_camera_msgs.msg import EventPacket
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.dvs import parse_event_array
-from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.outputs import messages, outputs
 
 
@@ -63,9 +63,9 @@ def to_message(output: outputs.Output, stamp: int, frame_id: str, seq: int = 0) 
     return messages.fill(MAKE, output, stamp, frame_id, seq)
 
 
-def push_packet(stream: PacketStream, message: EventPacket) -> tuple[list[Window], str]:
-    """The windows that an EventPacket closes and its frame_id; InputError if it is unsound."""
-    windows = stream.push(
+def packet_of(message: EventPacket) -> Packet:
+    """An EventPacket as a Packet; its data shares the message's memory."""
+    return Packet(
         message.encoding,
         message.width,
         message.height,
@@ -74,14 +74,17 @@ def push_packet(stream: PacketStream, message: EventPacket) -> tuple[list[Window
         from_time(message.header.stamp),
         message.seq,
         message.is_bigendian,
+        message.header.frame_id,
     )
-    return windows, message.header.frame_id
 
 
-def push_event_array(stream: PacketStream, message: bytes) -> tuple[list[Window], str]:
-    """The same for a dvs_msgs/EventArray as it came over the wire: objects would be slow."""
-    events, stamp, frame_id = parse_event_array(message)
-    return stream.push_events(events, stamp), frame_id
+def packet_of_event_array(message: bytes) -> Packet:
+    """The same of a dvs_msgs/EventArray as it came over the wire: objects would be slow."""
+    try:
+        events, stamp, frame_id = parse_event_array(message)
+    except InputError as error:
+        return Packet.unreadable(str(error))
+    return Packet.of_events(events, stamp, frame_id=frame_id)
 
 
 def to_bytes(data: np.ndarray | bytes) -> array:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 from event_camera_msgs.msg import EventPacket
 from rclpy.duration import Duration
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.node.graph import subscribed_topics
 from evlayerseg_ros.node.messages import to_bytes, to_time
 from evlayerseg_ros.node.own import OwnNode
@@ -56,28 +56,19 @@ class PacketPublisher(OwnNode):
             self.close()
             raise
 
-    def publish(
-        self,
-        encoding: str,
-        width: int,
-        height: int,
-        time_base: int,
-        data: np.ndarray | bytes,
-        stamp: int,
-        seq: int,
-        frame_id: str,
-    ) -> None:
-        """Publishes one packet; stamp in ns, data as encoded bytes."""
+    def publish(self, packet: Packet) -> None:
+        """Publishes one packet of encoded events; seq None becomes 0."""
         message = EventPacket(
-            height=height,
-            width=width,
-            seq=seq,
-            time_base=time_base,
-            encoding=encoding,
-            events=to_bytes(data),
+            height=packet.height,
+            width=packet.width,
+            seq=packet.seq or 0,
+            time_base=packet.time_base,
+            encoding=packet.encoding,
+            is_bigendian=packet.big_endian,
+            events=to_bytes(packet.data),
         )
-        message.header.stamp = to_time(stamp)
-        message.header.frame_id = frame_id
+        message.header.stamp = to_time(packet.stamp)
+        message.header.frame_id = packet.frame_id
         self._publisher.publish(message)
 
     def close(self) -> None:

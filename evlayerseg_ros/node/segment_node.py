@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
 from evlayerseg_ros.errors import InferenceError, InputError
-from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.node import graph, parameters
 from evlayerseg_ros.node.companions import Companions
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
-from evlayerseg_ros.node.messages import TOPIC_TYPES, push_event_array, push_packet, to_message
+from evlayerseg_ros.node.lifecycle import GuardedLifecycle
+from evlayerseg_ros.node.messages import TOPIC_TYPES, packet_of, packet_of_event_array, to_message
 from evlayerseg_ros.node.warm_up import warm_up
 from evlayerseg_ros.node.worker import Worker
 from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.pipeline import Pipeline
 from evlayerseg_ros.segmentation.segmenter import Segmentation, Segmenter
 
-SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-ERROR = TransitionCallbackReturn.ERROR
 # Seconds without a packet after which the node says why nothing comes in.
 QUIET = 3.0
 
 
-class SegmentNode(LifecycleNode):
+class SegmentNode(GuardedLifecycle):
     """Topics, parameters and services as the README lists them.
 
     configure loads the model, activate subscribes and starts the worker; everything between a
@@ -42,15 +38,12 @@ class SegmentNode(LifecycleNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("evlayerseg", **kwargs)
         parameters.declare(self)
-        self._state = "unconfigured"
-        self.configuring = False  # for as long as a model loads, which may take seconds
-        self._setup_fault = self._input_fault = self._frame_id = ""
-        self._fatal = ""  # why the network's failure has to stop the node
+        self._input_fault = self._frame_id = ""
         self._fell_back = ""  # why the network runs on the CPU now
         self._monitor = Monitor()
         self._segmenter: Segmenter | None = None
+        self._pipeline: Pipeline | None = None
         self._worker: Worker | None = None
-        self._window_config = parameters.window_config(self)
         self._outputs: dict[str, Any] = {}
         self._companions: Companions | None = None
         self._subscription: Any = None
@@ -58,87 +51,18 @@ class SegmentNode(LifecycleNode):
         self._heard = 0.0  # when the last packet came, time.monotonic()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "~/reset", self._on_reset)
-        # A steady clock: diagnostics go on where simulated time stands still.
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         group = MutuallyExclusiveCallbackGroup()
         self._timer = self.create_timer(1.0, self._tick, callback_group=group, clock=self._steady)
-        self._starter: Any = None
         if parameters.value(self, "autostart"):
-            self._starter = self.create_timer(0.0, self._autostart, clock=self._steady)
+            self._start_by_itself()
 
     # -- lifecycle
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Loads the model and makes the publishers; a wrong model leaves the node unconfigured."""
-        self.configuring = True
-        try:
-            return self._guarded("configure", self._configure)
-        finally:
-            self.configuring = False
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribes and starts to work."""
-        super().on_activate(state)
-        return self._guarded("activate", self._activate)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops to work; the model stays."""
-        self._stop()
-        if self._fatal:
-            self._setup_fault, self._fatal = self._fatal, ""
-            return ERROR
-        self._state = "inactive"
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Gives everything back."""
-        self._release("unconfigured")
-        return SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Gives everything back, for good."""
-        self._release("finalized")
-        return SUCCESS
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Gives everything back; the node can be configured again."""
-        self._release("unconfigured")
-        return SUCCESS
-
-    def finish(self) -> None:
-        """The lifecycle's last transition, if it has not been made yet."""
-        if self._state != "finalized":
-            self.trigger_shutdown()
-
-    def _autostart(self) -> None:
-        if self._starter is None:  # the timer may have been due more than once
-            return
-        self.destroy_timer(self._starter)
-        self._starter = None
-        if self._state == "unconfigured" and self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
-
-    def _guarded(self, what: str, action: Callable[[], None]) -> TransitionCallbackReturn:
-        """Does it; what fails is said in one sentence and leaves the state as it was."""
-        try:
-            action()
-        except InputError as error:
-            self._setup_fault = str(error)
-        except Exception as error:
-            self._setup_fault = f"Cannot {what}: {type(error).__name__}: {error}"
-        else:
-            self._setup_fault = ""
-            return SUCCESS
-        self.get_logger().error(self._setup_fault)
-        self._release("unconfigured") if what == "configure" else self._stop()
-        return FAILURE
-
     def _configure(self) -> None:
-        get = partial(parameters.value, self)
-        self._segmenter = Segmenter.load(
-            get("model"), get("provider"), get("precision"), get("threads")
-        )
-        warm_up(self._segmenter, get("sensor.width"), get("sensor.height"))
+        """Loads the model and makes the publishers."""
+        config = parameters.pipeline_config(self)
+        self._segmenter = Segmenter.from_config(config.segmenter)
+        warm_up(self._segmenter, config.width, config.height)
         self._fell_back = ""
         output_qos = parameters.qos(self, "output")
         for name in OUTPUTS:
@@ -151,15 +75,18 @@ class SegmentNode(LifecycleNode):
             self.get_logger().warning(caution)
 
     def _activate(self) -> None:
+        """Subscribes and starts the worker."""
         assert self._segmenter is not None
         dvs = parameters.value(self, "event_type") == "dvs_msgs/EventArray"
         kind = _event_array_type() if dvs else EventPacket
         self._monitor.forget()
-        self._window_config = parameters.window_config(self)
+        self._pipeline = Pipeline(parameters.pipeline_config(self), self._segmenter)
+        self._pipeline.forget()
         self._worker = Worker(
-            self._stream(),
-            push=push_event_array if dvs else push_packet,
+            self._pipeline.stream,
+            read=packet_of_event_array if dvs else packet_of,
             segment=self._segment,
+            forget=self._forget,
             wanted=self._wanted,
             publish=self._publish,
             measure=self._monitor.latency,
@@ -167,7 +94,6 @@ class SegmentNode(LifecycleNode):
             max_windows=parameters.value(self, "max_backlog_windows"),
             max_wait=parameters.value(self, "max_wait_ms") * 1e-3,
         )
-        self._segmenter.forget()
         self._worker.start()
         self._heard = time.monotonic()
         self._subscription = self.create_subscription(
@@ -176,12 +102,8 @@ class SegmentNode(LifecycleNode):
         self._state = "active"
         self.get_logger().info(
             f"Listening to {self._subscription.topic_name}, model {self._segmenter.info.name} on "
-            f"{self._segmenter.provider}, windows by {self._window_config.mode}."
+            f"{self._segmenter.provider}, windows by {self._pipeline.config.window.mode}."
         )
-
-    def _stream(self) -> PacketStream:
-        size = (parameters.value(self, f"sensor.{side}") for side in ("width", "height"))
-        return PacketStream(self._window_config, *size)
 
     def _stop(self) -> None:
         if self._subscription is not None:
@@ -199,7 +121,7 @@ class SegmentNode(LifecycleNode):
         if self._companions is not None:
             self._companions.close()
             self._companions = None
-        self._segmenter = None
+        self._segmenter = self._pipeline = None
         self._state = state
 
     # -- data
@@ -213,22 +135,27 @@ class SegmentNode(LifecycleNode):
 
     def _segment(self, window: Window) -> Segmentation:
         """On a thread of the worker. What to do when the network fails is a parameter."""
-        assert self._segmenter is not None
+        assert self._segmenter is not None and self._pipeline is not None
         self._segmenter.refine = parameters.value(self, "refine")
         self._segmenter.track = parameters.value(self, "track")
         try:
-            return self._segmenter(window)
+            return self._pipeline.segment(window)
         except InferenceError as error:
-            get = partial(parameters.value, self)
-            if get("on_inference_error") == "error":
+            if parameters.value(self, "on_inference_error") == "error":
                 self._fatal = str(error)  # the next tick stops the node, on the executor's thread
                 raise
             if self._segmenter.provider == "cpu":
                 raise
-            self._segmenter = Segmenter.load(get("model"), "cpu", get("precision"), get("threads"))
+            config = replace(self._pipeline.config.segmenter, provider="cpu")
+            self._pipeline.segment = self._segmenter = Segmenter.from_config(config)
             self._fell_back = f"{error} The network runs on the CPU from now on."
             self._report(self._fell_back)
             return self._segment(window)
+
+    def _forget(self) -> None:
+        """On the same thread: the next window does not follow the last one."""
+        if self._pipeline is not None:
+            self._pipeline.forget()
 
     def _listened_to(self, name: str) -> bool:
         publisher = self._outputs[name]
@@ -255,8 +182,6 @@ class SegmentNode(LifecycleNode):
         response.success = self._worker is not None
         if self._worker is not None:
             self._worker.reset()
-            if self._segmenter is not None:
-                self._segmenter.forget()
             response.message = "Buffered events, decoder state and motions are forgotten."
         else:
             response.message = f"Nothing to forget: the node is {self._state}."
@@ -301,10 +226,11 @@ class SegmentNode(LifecycleNode):
     def _follow_parameters(self, worker: Worker) -> None:
         worker.max_windows = parameters.value(self, "max_backlog_windows")
         worker.max_wait = parameters.value(self, "max_wait_ms") * 1e-3
-        config = parameters.window_config(self)
-        if config != self._window_config:
-            self._window_config = config
-            worker.reset(self._stream())
+        window = parameters.window_config(self)
+        if self._pipeline is not None and window != self._pipeline.config.window:
+            config = replace(self._pipeline.config, window=window)
+            self._pipeline = Pipeline(config, self._segmenter)
+            worker.reset(self._pipeline.stream)
             self._monitor.forget()
 
     def _notice_silence(self) -> None:

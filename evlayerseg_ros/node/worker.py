@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.types import Packet, Window
 
 if TYPE_CHECKING:
     from evlayerseg_ros.segmentation.segmenter import Segmentation
@@ -63,8 +63,9 @@ class Worker:
 
     Args:
         stream: decodes packets and cuts windows.
-        push: gives one message to the stream; returns the windows it closes and its frame_id.
-        segment: the Segmenter.
+        read: makes a Packet of one message.
+        segment: the Segmenter, on a thread of its own.
+        forget: makes the Segmenter forget the windows before, on that same thread.
         wanted: whether anybody listens at all.
         publish: takes each window, its segmentation and frame_id.
         measure: takes each result's latency in s, from the arrival of the packet that closed the
@@ -78,8 +79,9 @@ class Worker:
     def __init__(
         self,
         stream: PacketStream,
-        push: Callable[[PacketStream, Any], tuple[list[Window], str]],
+        read: Callable[[Any], Packet],
         segment: Callable[[Window], Segmentation],
+        forget: Callable[[], None],
         wanted: Callable[[], bool],
         publish: Callable[[Window, Segmentation, str], None],
         measure: Callable[[float], None],
@@ -91,7 +93,8 @@ class Worker:
         self.stream = stream
         self.counters = Counters()
         self.max_windows, self.max_wait = max_windows, max_wait
-        self._push, self._segment, self._wanted = push, segment, wanted
+        self._read, self._segment, self._wanted = read, segment, wanted
+        self._forget_motions = forget
         self._publish, self._measure, self._report = publish, measure, report
         self._clock = clock
         self._queue: deque[_Incoming] = deque()
@@ -103,7 +106,8 @@ class Worker:
         self._window_came = threading.Condition(self._lock)
         self._stopping = False
         self._next_stream: PacketStream | None = None
-        self._resetting = False
+        self._resetting = False  # the decode thread is to forget what it buffers
+        self._forgetting = False  # the segment thread is to forget the windows before
         self._open = False  # whether a stall would have something to flush
         self._last = 0.0
         self._frame_id = ""
@@ -142,13 +146,19 @@ class Worker:
             self._packet_came.notify()
 
     def reset(self, stream: PacketStream | None = None) -> None:
-        """Forgets what is buffered; with a stream, goes on with that one."""
+        """Forgets what is buffered and the motions of before; with a stream, goes on with that.
+
+        Returns at once: each thread forgets what is its own before it goes on. A window that is
+        being segmented meanwhile is still published.
+        """
         with self._lock:
             self._queue.clear()
             self._windows.clear()
             self._queued_bytes, self._skipped = 0, False
             self._resetting, self._next_stream = True, stream
+            self._forgetting = True
             self._packet_came.notify()
+            self._window_came.notify()
 
     @property
     def backlog(self) -> int:
@@ -181,7 +191,7 @@ class Worker:
                 timeout = max(0.0, self._deadline() - self._clock()) if self._open else None
                 self._packet_came.wait(timeout)
             if self._resetting:
-                self._forget()
+                self._begin_anew()
             item = self._queue.popleft() if self._queue else None
             self._queued_bytes -= item.size if item else 0
             skipped, self._skipped = self._skipped and item is not None, False
@@ -195,7 +205,7 @@ class Worker:
             self.counters.windows_cut += len(windows)
             self._add(windows, self._clock())
 
-    def _forget(self) -> None:
+    def _begin_anew(self) -> None:
         self.stream.reset()
         self.stream = self._next_stream or self.stream
         self._open = self._resetting = False
@@ -204,7 +214,9 @@ class Worker:
         """Decodes one message; a bad one is reported and the next is welcome."""
         self._last, self._open = self._clock(), True
         try:
-            windows, self._frame_id = self._push(self.stream, item.message)
+            packet = self._read(item.message)
+            windows = self.stream.push(packet)
+            self._frame_id = packet.frame_id
         except InputError as error:
             self._report(str(error))
         else:
@@ -226,14 +238,17 @@ class Worker:
     def _finish(self) -> None:
         """Segments and publishes the oldest window that has not waited too long, or the last."""
         with self._lock:
-            if not (self._windows or self._stopping):
+            if not (self._windows or self._forgetting or self._stopping):
                 self._window_came.wait()
+            forget, self._forgetting = self._forgetting, False
             now = self._clock()
             while len(self._windows) > 1 and now - self._windows[0].arrived > self.max_wait:
                 self._drop_window()
-            if self._stopping or not self._windows:
-                return
-            waiting = self._windows.popleft()
+            waiting = self._windows.popleft() if self._windows and not self._stopping else None
+        if forget:
+            self._forget_motions()
+        if waiting is None:
+            return
         if not self._wanted():
             self.counters.windows_idle += 1
             return

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from evlayerseg_ros.outputs.outputs import OUTPUTS, Detections, Image, Output, Packet, Points
+from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.outputs.outputs import OUTPUTS, Detections, Image, Output, Points
 
 TYPES: Mapping[type, str] = {
     Image: "sensor_msgs/msg/Image",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evlayerseg_ros.events.codecs import encode_mono
-from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.outputs import pictures
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
@@ -56,17 +56,6 @@ class Points:
     """A table: `data` is a structured array [n]; its dtype names the fields."""
 
     data: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Packet:
-    """Encoded events: `time_base` is the sensor time in ns that the packet's times count from."""
-
-    encoding: str
-    time_base: int
-    data: bytes
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +120,8 @@ def moving_events(window: Window, segmentation: Segmentation) -> Packet:
     recent = window.events.t > window.end - (1 << 32)
     moving = window.events[(segmentation.event_labels > 0) & recent]
     time_base = int(moving.t[0]) if len(moving) else window.start
-    return Packet("mono", time_base, encode_mono(moving, time_base), moving.width, moving.height)
+    data = encode_mono(moving, time_base)
+    return Packet("mono", moving.width, moving.height, time_base, data, window.stamp)
 
 
 def detections(window: Window, segmentation: Segmentation) -> Detections:

@@ -18,7 +18,7 @@ eval_flow.py, dataloader/h5.py, dataloader/base.py, loss/flow.py; mode `gt_test`
 Which layer is 0: Segmenter numbers the layers anew where the network's own order means nothing
 (metadata `background: most_events`, as for the paper's network), so there the order is undone and
 the network's own layer 0 taken. A network whose first layer is trained to be the background
-(`background: first`) has no such layer; its foreground is what it calls moving, carried to the
+(`background: first`) has no such layer; its foreground is what it calls moving, warped to the
 mask's time, since its masks have one.
 
 One thing differs: of several events at exactly the mask's time the first one begins the window,
@@ -27,13 +27,13 @@ where the authors' search takes any of them.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evlayerseg_ros.evaluation import metrics
-from evlayerseg_ros.evaluation.windows import Segment
 from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.pipeline import Segment
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter, most_events_first
 
@@ -60,9 +60,11 @@ class Layers:
 
     @classmethod
     def of(cls, segmenter: Segmenter) -> Layers:
-        """Those of a model; from here on the Segmenter leaves the network's order as it is."""
+        """Those of a model."""
         free = segmenter.info.background == "most_events"
-        segmenter.info = replace(segmenter.info, background="first")
+        if free:  # a copy that leaves the network's order as it is
+            segmenter = copy(segmenter)
+            segmenter.info = replace(segmenter.info, background="first")
         return cls(segmenter, free)
 
     def ours(self, segmentation: Segmentation) -> Segmentation:
@@ -92,35 +94,29 @@ class PaperMetric:
         self._windows = 0
         self._hits = np.zeros((0, 0), np.float32)
 
-    def score(
-        self, window: Window, segmentation: Segmentation, t: int, truth: np.ndarray
-    ) -> dict[str, float]:
-        """IoU and detection of one window.
+    def compared(
+        self, segmentation: Segmentation, t: int, truth: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the metric compares in the next window: bool [H, W] found, bool [H, W] true.
 
         Args:
-            window: on a sensor of the mask's size.
             segmentation: of the window, in the network's own order.
             t: the mask's time, ns.
             truth: bool [H, W], the mask.
         """
+        window = segmentation.window
         hot = self._hot_pixels(window)
         if hot.any():
             events = window.events
-            kept = events[~hot[events.y, events.x]]
-            segmentation = self._layers.segment(
-                Window(kept, window.start, window.end, window.stamp)
-            )
+            kept = replace(window, events=events[~hot[events.y, events.x]])
+            # By a copy, which leaves what the next window begins with as it is.
+            segmentation = copy(self._layers.segment)(kept)
         counted = (summed_voxels(window, self._first) > 0) & ~hot
-        found = self._layers.foreground(segmentation, t) & counted
-        wanted = truth & counted
-        return {
-            "paper_iou": metrics.iou(found, wanted),
-            "paper_dr": float(metrics.detected(found, wanted)),
-        }
+        return self._layers.foreground(segmentation, t) & counted, truth & counted
 
     def _hot_pixels(self, window: Window) -> np.ndarray:
         """bool [H, W]; counts the window in."""
-        seen = metrics.seen_pixels(window.events)
+        seen = window.events.seen()
         if not self._windows:
             self._hits = np.zeros(seen.shape, np.float32)
         self._windows += 1

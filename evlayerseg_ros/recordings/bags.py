@@ -13,7 +13,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.dvs import parse_event_array
-from evlayerseg_ros.recordings.readers import Packet, Recording
+from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.recordings.readers import Recording
 
 _EVENT_PACKET = """std_msgs/Header header
 uint32 height
@@ -93,19 +94,30 @@ class BagRecording(Recording):
         self.topic = topic or topics[0]
         self._connections = [c for c in connections if c.topic == self.topic]
         self.total = sum(c.msgcount for c in self._connections)
-        first = next(iter(self), None)
-        if first is None:
-            raise InputError(f"{self.path} has no messages on topic {self.topic}.")
-        self.width, self.height = first.width, first.height
+        refused = f"there are no messages on topic {self.topic}."
+        for first in self:
+            if not first.fault:
+                self.width, self.height = first.width, first.height
+                break
+            refused = first.fault
+        else:
+            raise InputError(f"{self.path}: {refused}")
         self.duration = self._reader.duration * 1e-9
 
     def _packets(self) -> Iterator[Packet]:
         for connection, _, raw in self._reader.messages(self._connections):
             if connection.msgtype == _ARRAY_TYPE:
-                events, stamp, frame_id = parse_event_array(raw, self._ros1)
-                yield Packet.of_events(events, stamp, self.topic, frame_id)
+                yield self._event_array(raw)
             else:
                 yield self._packet(raw, connection.msgtype)
+
+    def _event_array(self, raw: bytes) -> Packet:
+        """A message that is none stands for itself: the stream counts it, as in the node."""
+        try:
+            events, stamp, frame_id = parse_event_array(raw, self._ros1)
+        except InputError as error:
+            return Packet.unreadable(str(error), self.topic)
+        return Packet.of_events(events, stamp, self.topic, frame_id)
 
     def _packet(self, raw: bytes, msgtype: str) -> Packet:
         read = self._types.deserialize_ros1 if self._ros1 else self._types.deserialize_cdr
@@ -119,9 +131,9 @@ class BagRecording(Recording):
             np.asarray(message.events, np.uint8),
             int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec),
             int(message.seq),
-            self.topic,
+            bool(message.is_bigendian),
             message.header.frame_id,
-            big_endian=bool(message.is_bigendian),
+            self.topic,
         )
 
     def close(self) -> None:

@@ -4,57 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.types import Events
+from evlayerseg_ros.events.types import Packet
 
 # Events a packet for recordings that are not made of packets.
 CHUNK = 1 << 17
-_NO_DATA = np.empty(0, np.uint8)
-
-
-@dataclass(frozen=True, eq=False)
-class Packet:
-    """One message of a bag, or the next events of a file.
-
-    Attributes:
-        encoding: as in event_camera_msgs/EventPacket, or "events" if `events` holds them decoded.
-        width, height: sensor size in px.
-        time_base: ns, the message's field.
-        data: uint8 [n], the encoded events; empty for "events".
-        stamp: ns, the header stamp; of files, the time of the first event.
-        seq: the message's number; None if the source does not count.
-        topic: the bag's topic, "" for files.
-        frame_id: the header's frame_id, "" for files.
-        events: the decoded events if encoding is "events", else None.
-        big_endian: the message's is_bigendian.
-    """
-
-    encoding: str
-    width: int
-    height: int
-    time_base: int
-    data: np.ndarray
-    stamp: int
-    seq: int | None
-    topic: str
-    frame_id: str
-    events: Events | None = None
-    big_endian: bool = False
-
-    @classmethod
-    def of_events(
-        cls, events: Events, stamp: int | None = None, topic: str = "", frame_id: str = ""
-    ) -> Packet:
-        """A packet of decoded events, at least one unless `stamp` is given."""
-        stamp = int(events.t[0]) if stamp is None else stamp
-        size = (events.width, events.height)
-        return cls("events", *size, 0, _NO_DATA, stamp, None, topic, frame_id, events)
 
 
 class Recording(ABC):

@@ -13,8 +13,8 @@ from typing import IO, Any
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.types import Events
-from evlayerseg_ros.recordings.readers import CHUNK, Packet, Recording
+from evlayerseg_ros.events.types import Events, Packet
+from evlayerseg_ros.recordings.readers import CHUNK, Recording
 
 # Sensors that a file without a size may come from, the smallest first.
 _SENSORS = ((128, 128), (240, 180), (304, 240), (320, 320), (346, 260), (640, 480), (1280, 720))

@@ -13,8 +13,8 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import Decoder
-from evlayerseg_ros.events.types import Events
-from evlayerseg_ros.recordings.readers import Packet, Recording
+from evlayerseg_ros.events.types import Events, Packet
+from evlayerseg_ros.recordings.readers import Recording
 
 _KINDS = {
     ".raw": "a Prophesee RAW file",

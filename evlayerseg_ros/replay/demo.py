@@ -101,13 +101,6 @@ def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
                 child.wait()
 
 
-def simulated(folder: Path) -> Path:
-    """A recording of a moving object before a moving background."""
-    from evlayerseg_ros.simulation.presets import write_preset
-
-    return write_preset("demo", folder, seed=3)[0]
-
-
 def figures(listener: Listener) -> str:
     """What was measured, in lines of text."""
     arrivals = sorted(listener.masks.values())

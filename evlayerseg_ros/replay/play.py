@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import encode_mono
-from evlayerseg_ros.events.types import Events
-from evlayerseg_ros.recordings.readers import Packet, open_recording
+from evlayerseg_ros.events.types import Events, Packet
+from evlayerseg_ros.recordings.readers import open_recording
 
 # Decoded events go out in packets of this much sensor time, ns, as from a camera driver.
 SLICE = 4_000_000
-
-
-class Encoded(NamedTuple):
-    """What goes out: the fields of an EventPacket."""
-
-    encoding: str
-    width: int
-    height: int
-    time_base: int
-    data: np.ndarray | bytes
-    stamp: int
-    frame_id: str
 
 
 @dataclass
@@ -103,7 +90,7 @@ def _play_once(
     path: Path,
     recorded_topic: str | None,
     rate: float,
-    publish: Callable[..., None],
+    publish: Callable[[Packet], None],
     played: Played,
     progress: Callable[[Played], object],
     begun: float,
@@ -115,8 +102,7 @@ def _play_once(
             for out in encoded(packet):
                 first = out.stamp if first is None else first
                 _wait(start + (out.stamp - first) * 1e-9 / rate, played)
-                number = seq if packet.seq is None else packet.seq
-                publish(*out[:6], number, out.frame_id)
+                publish(out if out.seq is not None else replace(out, seq=seq))
                 seq += 1
                 played.packets += 1
                 played.bytes += len(out.data)
@@ -124,30 +110,20 @@ def _play_once(
                 progress(played)
 
 
-def encoded(packet: Packet) -> Iterator[Encoded]:
-    """A packet of a recording as EventPackets: as it is, or its events in encoding mono."""
+def encoded(packet: Packet) -> Iterator[Packet]:
+    """A packet of a recording as a camera would send it: as it is, or its events as "mono".
+
+    Nothing of a message that could not be read.
+    """
+    if packet.fault:
+        return
     if packet.events is None:
-        yield Encoded(
-            packet.encoding,
-            packet.width,
-            packet.height,
-            packet.time_base,
-            packet.data,
-            packet.stamp,
-            packet.frame_id,
-        )
+        yield packet
         return
     for part in slices(packet.events):
         base = int(part.t[0])
-        yield Encoded(
-            "mono",
-            part.width,
-            part.height,
-            base,
-            encode_mono(part, base),
-            base,
-            packet.frame_id,
-        )
+        data = encode_mono(part, base)
+        yield Packet("mono", part.width, part.height, base, data, base, frame_id=packet.frame_id)
 
 
 def slices(events: Events) -> Iterator[Events]:

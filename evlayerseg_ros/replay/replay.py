@@ -13,11 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.stream import PacketStream, StreamStats
-from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.outputs import outputs, pictures
-from evlayerseg_ros.recordings.readers import Packet
+from evlayerseg_ros.pipeline import Pipeline
 from evlayerseg_ros.recordings.writer import BagWriter
 from evlayerseg_ros.replay.video import VideoWriter, side_by_side
 from evlayerseg_ros.segmentation.segmentation import Segmentation
@@ -58,55 +56,6 @@ class Summary:
         return f"{text}; {self.faults}" if self.faults else text
 
 
-def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tuple[Window, str]]:
-    """The windows of a recording and the frame_id of the camera that saw them.
-
-    Args:
-        packets: of one topic, in order.
-        stream: what the node uses too; its counters tell of losses.
-    """
-    frame_id = ""
-    for packet in packets:
-        frame_id = packet.frame_id
-        try:
-            windows = _push(stream, packet)
-        except InputError:
-            continue  # the stream counts it and goes on, as in the node
-        for window in windows:
-            yield window, frame_id
-    for window in stream.flush():
-        yield window, frame_id
-
-
-def _push(stream: PacketStream, packet: Packet) -> list[Window]:
-    if packet.events is not None:
-        return stream.push_events(packet.events, packet.stamp)
-    return stream.push(
-        packet.encoding,
-        packet.width,
-        packet.height,
-        packet.time_base,
-        packet.data,
-        packet.stamp,
-        packet.seq,
-        packet.big_endian,
-    )
-
-
-def _faults(stats: StreamStats) -> str:
-    """What went wrong in a stream, in words."""
-    counts = {
-        "bad packets": stats.bad_packets,
-        "lost packets": stats.lost_packets,
-        "doubled packets": stats.doubled_packets,
-        "time jumps": stats.time_jumps,
-        "restarts": stats.restarts,
-        "events outside the sensor": stats.out_of_range,
-    }
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"{told}: {stats.last_fault}" if told and stats.last_fault else told
-
-
 def part_of(
     packets: Iterable[Packet], start: float = 0.0, duration: float | None = None
 ) -> Iterator[Packet]:
@@ -116,6 +65,9 @@ def part_of(
     """
     begin = end = -1
     for packet in packets:
+        if packet.fault:  # nobody knows when it was
+            yield packet
+            continue
         if begin < 0:
             begin = packet.stamp + round(start * 1e9)
             end = begin + round(duration * 1e9) if duration is not None else sys.maxsize
@@ -131,12 +83,10 @@ def part_of(
 
 def replay(
     packets: Iterable[Packet],
-    segment: Callable[[Window], Segmentation],
-    config: WindowConfig,
+    pipeline: Pipeline,
     bag: Path | None = None,
     video: Path | None = None,
     topics: Sequence[str] = DEFAULT_TOPICS,
-    size: tuple[int, int] = (0, 0),
     fps: float = 30.0,
     progress: Callable[[int, float], object] = lambda events, seconds: None,
 ) -> Summary:
@@ -144,12 +94,10 @@ def replay(
 
     Args:
         packets: the recording.
-        segment: a Segmenter.
-        config: of the windows.
+        pipeline: what the node runs.
         bag: rosbag2 to write (see BagWriter), or None.
         video: mp4 to write, a frame a window, or None.
         topics: which outputs go into the bag, names of OUTPUTS.
-        size: (width, height) of the sensor, 0 from the packets.
         fps: of the video.
         progress: called after each window with the events and the wall time (s) so far.
 
@@ -160,15 +108,13 @@ def replay(
         raise InputError(
             f"There is no output {min(unknown)}; there are {', '.join(outputs.OUTPUTS)}."
         )
-    stream = PacketStream(config, *size)
     summary = Summary()
     begun = time.perf_counter()
     first: int | None = None
     with _sink(bag, video, topics, fps) as write:
-        for window, frame_id in windows_of(packets, stream):
-            started = time.perf_counter()
-            segmentation = segment(window)
-            summary.compute.append(time.perf_counter() - started)
+        for segmentation, frame_id, seconds in pipeline.run(packets):
+            window = segmentation.window
+            summary.compute.append(seconds)
             first = window.start if first is None else first
             summary.windows += 1
             summary.events += len(window.events)
@@ -176,10 +122,8 @@ def replay(
             write(window, segmentation, frame_id, first)
             summary.seconds = time.perf_counter() - begun
             progress(summary.events, summary.seconds)
-        if not summary.windows and stream.stats.last_error:
-            raise InputError(stream.stats.last_error)
     summary.seconds = time.perf_counter() - begun
-    summary.faults = _faults(stream.stats)
+    summary.faults = pipeline.stats.in_words()
     return summary
 
 

@@ -116,4 +116,6 @@ def test_wrong_windows(recording) -> None:
 
 
 def test_evaluate_without_masks(recording) -> None:
-    refused(run("evaluate", recording), "dots.npz", "mask")
+    result = run("evaluate", recording)
+    assert result.exit_code == 0 and "dots has no masks" in result.stderr
+    refused(run("evaluate", recording, "--protocol", "paper"), "dots.npz", "masks")

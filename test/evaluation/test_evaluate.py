@@ -14,10 +14,12 @@ from click.testing import CliRunner
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import flow, report, results
-from evlayerseg_ros.evaluation.evaluate import SequenceScores, evaluate_sequence
+from evlayerseg_ros.evaluation.evaluate import evaluate_sequence, masks_of
+from evlayerseg_ros.evaluation.scores import SequenceScores
 from evlayerseg_ros.evaluation.truth import Truth, load_truth
-from evlayerseg_ros.evaluation.windows import Length, events_of, windows_at
-from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.types import Events, Packet, Window
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.pipeline import PipelineConfig, Segmented
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.simulation.presets import write_sequence
@@ -25,7 +27,7 @@ from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
 
 WIDTH, HEIGHT, SIDE = 40, 30, 10
 SPEED = 100.0  # px/s, of the box to the right
-MASK_TIMES = np.array([0, 20, 40, 60], np.int64) * 1_000_000
+MASK_TIMES = np.array([0, 20, 40, 60, 80], np.int64) * 1_000_000
 
 
 def box(t: float, shift: int = 0) -> np.ndarray:
@@ -65,20 +67,28 @@ def truth(events) -> Truth:
     )
 
 
+def cut(events: Events, size: int = 777) -> list[Packet]:
+    return [Packet.of_events(events[i : i + size]) for i in range(0, len(events), size)]
+
+
+def of_events(count: int) -> PipelineConfig:
+    """Windows of so many events, back to back."""
+    return PipelineConfig(WindowConfig(mode="count", events=count))
+
+
 def scores(
     events: Events, truth: Truth, shift: int = 3, count: int = 2400, **wrong
 ) -> SequenceScores:
-    chunks = [events[i : i + 777] for i in range(0, len(events), 777)]
     find = partial(box_found, shift=shift, **wrong)
-    return evaluate_sequence("box", chunks, truth, find, Length(count))
+    return evaluate_sequence("box", cut(events), truth, of_events(count), find)
 
 
 @pytest.mark.parametrize(("shift", "iou", "dr"), [(0, 1, 1), (3, 7 / 13, 1), (4, 6 / 14, 0)])
 def test_iou_and_detection_at_the_masks_time(events, truth, shift, iou, dr) -> None:
     result = scores(events, truth, shift)
     assert result.times == MASK_TIMES.tolist()
-    assert result.measures["iou"] == pytest.approx([iou] * 4)
-    assert result.measures["dr"] == [dr] * 4
+    assert result.measures["iou"] == pytest.approx([iou] * 5)
+    assert result.measures["dr"] == [dr] * 5
 
 
 def test_event_scores(events, truth) -> None:
@@ -155,7 +165,7 @@ def test_flow_error_follows_points_through_a_motion_that_changes() -> None:
 def test_false_alarms_where_nothing_moves(events) -> None:
     empty = Truth(MASK_TIMES, lambda i: np.zeros((HEIGHT, WIDTH)), np.zeros(len(events), np.uint8))
     found = scores(events, empty)
-    assert found.measures["false_alarms"] == pytest.approx([100 / 1200] * 4)
+    assert found.measures["false_alarms"] == pytest.approx([100 / 1200] * 5)
     mean = found.mean()
     assert all(math.isnan(mean[m]) for m in ("iou", "dr", "precision", "recall", "event_iou"))
     assert mean["event_accuracy"] == pytest.approx(1100 / 1200)
@@ -175,13 +185,12 @@ def test_no_false_alarms_are_counted_where_something_moves(events, truth) -> Non
 
 
 def test_without_truth_only_sharpness_is_measured(events) -> None:
-    found = evaluate_sequence("s", [events[:7000], events[7000:]], None, box_found, Length(2400))
+    found = evaluate_sequence("s", cut(events), None, of_events(2400), box_found)
     assert found.times == [10_000_000, 30_000_000, 50_000_000, 70_000_000, 90_000_000]
     assert found.mean()["rsat"] > 0 and math.isnan(found.mean()["iou"])
     assert found.warning == "s has no masks (--masks): only its sharpness is measured."
-    short = evaluate_sequence("s", [events], None, box_found, Length(10**6))
-    told = "s is not scored: it has no masks (--masks) and does not hold 1000000 events."
-    assert short.warning == told
+    none = evaluate_sequence("s", [], None, PipelineConfig(), box_found)
+    assert none.warning == "s is not scored: it has no masks (--masks) and no window of events."
 
 
 def test_pixels_without_an_event_do_not_count(events, truth) -> None:
@@ -189,26 +198,55 @@ def test_pixels_without_an_event_do_not_count(events, truth) -> None:
     lower = events[events.y >= 15]
     bare = Truth(truth.t, truth.mask)
     result = scores(lower, bare, shift=3, count=1200)
-    assert result.measures["iou"] == pytest.approx([7 / 13] * 4)
+    assert result.measures["iou"] == pytest.approx([7 / 13] * 5)
     assert math.isnan(result.mean()["event_iou"])
 
 
-def test_windows_do_not_depend_on_how_the_stream_is_cut(events) -> None:
-    starts = np.array([-90_000_000, 3_000_000, 3_100_000, 50_000_000, 97_000_000, 200_000_000])
-    for length in (Length(2000), Length(0, 25_000_000)):
-        wanted = None
-        for size in (1, 999, 100_000):
-            chunks = (events[i : i + size] for i in range(0, len(events), size))
-            found = [
-                (i, first, w.start, w.end, len(w.events))
-                for i, first, w in windows_at(chunks, starts, length)
-            ]
-            wanted = wanted or found
-            assert found == wanted
-        assert [i for i, *_ in wanted] == [1, 2, 3]
-        for i, first, *_, n in wanted:
-            assert events.t[first - 1] < starts[i] <= events.t[first]
-            assert n == (length.events or {1: 2400, 2: 2400, 3: 3600}[i])
+def test_masks_belong_to_the_windows_they_fall_into(events) -> None:
+    """The first one of windows that overlap, the nearer one of a gap, none far from all."""
+
+    def answers(*spans: tuple[int, int]) -> list[Segmented]:
+        labels, still = np.zeros((HEIGHT, WIDTH), np.uint8), np.zeros((1, 2, 3))
+        windows = [Window(events[:1], start, end, end) for start, end in spans]
+        return [Segmented(Segmentation(w, labels, still), "", 0.0) for w in windows]
+
+    def found(spans: list[tuple[int, int]], *times: int) -> list[list[int]]:
+        t = np.array(times)
+        return [t[list(masks)].tolist() for _, masks in masks_of(answers(*spans), t)]
+
+    assert found([(0, 10), (10, 20)], 0, 3, 10, 11, 20) == [[0, 3, 10], [11, 20]]
+    assert found([(0, 10), (5, 15)], 3, 7, 12) == [[3, 7], [12]]
+    assert found([(0, 10), (30, 40)], 12, 19, 21, 29, 45, 51) == [[12, 19], [21, 29, 45]]
+    assert found([(100, 110), (200, 210)], 89, 90, 121, 150, 189, 190) == [[90], [190]]
+    assert found([], 5) == []
+    empty = answers((0, 10))[0].segmentation
+    quiet = Segmented(
+        Segmentation(Window(events[:0], 10, 20, 20), empty.labels, empty.affine), "", 0
+    )
+    assert [list(m) for _, m in masks_of([*answers((0, 10)), quiet], np.array([5, 25]))] == [[0]]
+
+
+def test_a_window_with_several_masks_scores_their_mean(events, truth) -> None:
+    """Windows of 40 ms hold two masks each; the second one is off by as much as the labels are."""
+    times = MASK_TIMES[:4]
+    masks = Truth(times, lambda i: box(times[i], shift=3 if i % 2 else 0))
+    result = scores(events, masks, shift=3, count=4800)
+    assert result.skipped == 0
+    assert result.measures["iou"] == pytest.approx([(7 / 13 + 1) / 2] * 2)
+    assert result.measures["dr"] == [1, 1]
+
+
+def test_what_was_wrong_with_the_packets_is_told(events, truth) -> None:
+    packets = [
+        *cut(events)[:5],
+        Packet.unreadable("A message of 3 bytes is none."),
+        *cut(events)[5:],
+    ]
+    found = evaluate_sequence("box", packets, truth, of_events(2400), box_found)
+    assert found.stream["bad_packets"] == 1 and found.stream["events"] == len(events)
+    data = results.as_data([found], {"model": "m"})
+    assert data["warnings"] == ["box: 1 bad packets: A message of 3 bytes is none."]
+    assert data["sequences"]["box"]["stream"]["bad_packets"] == 1
 
 
 def test_same_scores_from_a_folder_of_pictures_and_from_an_npz(events, truth, tmp_path) -> None:
@@ -225,7 +263,7 @@ def test_same_scores_from_a_folder_of_pictures_and_from_an_npz(events, truth, tm
     for where in (folder.parent, folder, archive):
         found = load_truth(where, recording)
         assert found.t.tolist() == MASK_TIMES.tolist()
-        assert scores(events, found).measures["iou"] == pytest.approx([7 / 13] * 4)
+        assert scores(events, found).measures["iou"] == pytest.approx([7 / 13] * 5)
 
 
 def test_command_reads_the_authors_layout_as_it_reads_npz(tmp_path) -> None:
@@ -288,8 +326,9 @@ def test_the_simulators_own_truth_scores_nearly_perfectly(tmp_path) -> None:
         velocity = np.stack([scene.velocity(layer, end) for layer in (0, 1)])
         return Segmentation(window, scene.labels(end), velocity)
 
+    config = PipelineConfig(WindowConfig(duration_ms=25.0))
     with open_recording(path) as opened:
-        result = evaluate_sequence("scene", events_of(opened), truth, told, Length(0, 25_000_000))
+        result = evaluate_sequence("scene", opened, truth, config, told)
     found = result.mean()
     assert len(result.times) >= 8
     assert found["dr"] == 1
@@ -319,8 +358,8 @@ def test_masks_of_another_sensor_or_another_time_are_refused(events, truth) -> N
     with pytest.raises(InputError, match=r"20x20.*40x30"):
         scores(events, Truth(MASK_TIMES, lambda i: np.zeros((20, 20), bool)))
     elsewhere = scores(events, Truth(MASK_TIMES + 10**12, truth.mask))
-    assert not elsewhere.times and elsewhere.skipped == 4
-    assert "none of its 4 masks (1000.000..1000.060 s) is followed by" in elsewhere.warning
+    assert not elsewhere.times and elsewhere.skipped == 5
+    assert "none of its 5 masks (1000.000..1000.080 s) falls into a window" in elsewhere.warning
 
 
 def test_report_says_what_was_measured(events, truth, tmp_path) -> None:
@@ -328,7 +367,7 @@ def test_report_says_what_was_measured(events, truth, tmp_path) -> None:
     sequences[1].name = "worse <box>"
     data = results.as_data(sequences, {"model": "small", "window": "2400 events"})
     assert data["sequences"]["box"]["iou"] == pytest.approx(7 / 13)
-    assert data["sequences"]["box"]["windows"] == 4
+    assert data["sequences"]["box"]["windows"] == 5
     assert data["mean"]["dr"] == 0.5
     assert data["ci95"]["iou"] == pytest.approx([6 / 14, 7 / 13])
     results.write_json(tmp_path / "scores.json", data)
@@ -355,7 +394,7 @@ def test_report_says_why_a_sequence_is_bad(events, truth) -> None:
         return Segmentation(window, 0 * whole, np.zeros((2, 2, 3)))
 
     said = [
-        report.why(evaluate_sequence("s", [events], truth, find, Length(2400)))
+        report.why(evaluate_sequence("s", cut(events), truth, of_events(2400), find))
         for find in (everything, nothing, partial(box_found, shift=0))
     ]
     assert "background is taken for the object: 92% of what" in said[0]  # 1100 of 1200 pixels

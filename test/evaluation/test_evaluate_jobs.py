@@ -30,7 +30,7 @@ def recordings(tmp_path) -> list[str]:
             t=np.sort(rng.integers(0, 100_000_000, n)),
             p=rng.integers(0, 2, n).astype(np.uint8),
             size=[160, 120],
-            mask_t=np.array([0, 20, 40]) * 1_000_000,
+            mask_t=np.array([5, 25, 45]) * 1_000_000,
             masks=masks,
         )
     return [str(path) for path in paths]
@@ -53,20 +53,33 @@ def test_processes_change_nothing(recordings, tmp_path) -> None:
     assert one["sequences"]["scene2"]["object_iou"] is None  # one object only
 
 
-def test_a_fault_in_a_process_is_told_in_one_sentence(recordings) -> None:
-    broken = Path(recordings[1])
-    broken.write_text("no archive")
-    result = CliRunner().invoke(
-        main, ["evaluate", *recordings, "--jobs", "2", "--window-events", "2000"]
-    )
-    assert result.exit_code == 2
-    assert "scene1.npz" in result.output and "Traceback" not in result.output
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_bad_recording_is_named_and_the_others_are_scored(recordings, tmp_path, jobs) -> None:
+    """A folder stands for the recordings in it; the exit status tells that not all is well."""
+    whole, _ = run(tmp_path, *recordings)
+    Path(recordings[1]).write_text("no archive")
+    (Path(recordings[0]).parent / "notes.txt").write_text("no recording")
+    out = tmp_path / "some.json"
+    folder = str(Path(recordings[0]).parent)
+    common = ["--window-events", "2000", "--provider", "cpu", "--json", str(out)]
+    result = CliRunner().invoke(main, ["evaluate", folder, "--jobs", jobs, *common])
+    assert result.exit_code == 2 and "Traceback" not in result.output
+    assert "left out: " in result.output and "scene1.npz" in result.output
+    data = json.loads(out.read_text())
+    assert list(data["sequences"]) == ["scene0", "scene2"]
+    assert data["sequences"]["scene0"]["iou"] == whole["sequences"]["scene0"]["iou"]
+    assert len(data["left_out"]) == 1 and "scene1.npz" in data["left_out"][0]
+    alone = CliRunner().invoke(main, ["evaluate", recordings[1], recordings[1]])
+    assert alone.exit_code == 2 and "scene1.npz" in alone.output
+    (tmp_path / "empty").mkdir()
+    none = CliRunner().invoke(main, ["evaluate", str(tmp_path / "empty")])
+    assert none.exit_code == 2 and "holds no recordings" in none.output
 
 
-def test_a_recording_without_a_full_window_is_left_out(recordings, tmp_path) -> None:
+def test_a_recording_whose_masks_have_no_window_is_left_out(recordings, tmp_path) -> None:
     short = Path(recordings[1])
     columns = dict(np.load(short))
-    np.savez(short, **{k: v[:1500] if len(v) == 12_000 else v for k, v in columns.items()})
+    np.savez(short, **{**columns, "mask_t": columns["mask_t"] + 10**9})
     page, table = tmp_path / "report", tmp_path / "scores.csv"
     data, text = run(
         tmp_path, *recordings, "--jobs", "1", "--report", str(page), "--csv", str(table)
@@ -75,9 +88,7 @@ def test_a_recording_without_a_full_window_is_left_out(recordings, tmp_path) -> 
     assert (missing["windows"], missing["skipped"], missing["iou"]) == (0, 3, None)
     others = [data["sequences"][name]["iou"] for name in ("scene0", "scene2")]
     assert data["mean"]["iou"] == pytest.approx(np.mean(others))
-    warning = (
-        "scene1 is not scored: none of its 3 masks (0.000..0.040 s) is followed by 2000 events"
-    )
+    warning = "scene1 is not scored: none of its 3 masks (1.005..1.045 s) falls into a window"
     assert data["warnings"] == [f"{warning} in the recording."]
     assert f"warning: {warning}" in text
     header, line = (row.split() for row in text.splitlines()[0:3:2])

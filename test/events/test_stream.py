@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events import Events
+from evlayerseg_ros.events import Events, Packet
 from evlayerseg_ros.events.codecs import ENCODINGS, encode_mono
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.window import WindowConfig
@@ -44,9 +45,8 @@ class Camera:
 
     def send(self, n=1, size=(64, 48), delay=0):
         for _ in range(n):
-            self.windows += self.stream.push(
-                "evt3", *size, 0, evt3_packet(self.us), self.stamp + delay, self.seq
-            )
+            packet = Packet("evt3", *size, 0, evt3_packet(self.us), self.stamp + delay, self.seq)
+            self.windows += self.stream.push(packet)
             self.skip()
         return self
 
@@ -86,7 +86,7 @@ def test_doubled_and_late_packets_are_left_out():
     for seq in (9, 7):
         age = 4 * MS * (10 - seq)
         data = evt3_packet(camera.us - 4000 * (10 - seq))
-        assert camera.stream.push("evt3", 64, 48, 0, data, camera.stamp - age, seq) == []
+        assert camera.stream.push(Packet("evt3", 64, 48, 0, data, camera.stamp - age, seq)) == []
     windows = camera.send(5).end()
     assert camera.stream.stats.doubled_packets == 2
     assert sum(len(w.events) for w in windows) == 150
@@ -201,9 +201,8 @@ def test_another_size_and_another_encoding():
     assert "64x48 to evt3 32x32" in camera.stream.stats.last_fault
     assert [(w.events.width, len(w.events)) for w in camera.windows] == [(64, 50), (64, 20)]
     events = events_at(np.arange(30) * MS)
-    camera.windows += camera.stream.push(
-        "mono", 64, 48, 0, encode_mono(events, 0), camera.stamp, camera.seq
-    )
+    packet = Packet("mono", 64, 48, 0, encode_mono(events, 0), camera.stamp, camera.seq)
+    camera.windows += camera.stream.push(packet)
     assert "evt3 32x32 to mono 64x48" in camera.stream.stats.last_fault
     assert len(camera.end()[-1].events) == 10
 
@@ -216,6 +215,7 @@ def test_another_size_and_another_encoding():
         ({"width": 0}, "0x48"),
         ({"height": 100_000}, "64x100000"),
         ({"big_endian": True}, "little-endian"),
+        ({"fault": "A message of 3 bytes is none."}, "A message of 3 bytes is none."),
     ],
 )
 def test_a_corrupt_packet_is_refused_and_the_next_is_welcome(change, told):
@@ -230,7 +230,7 @@ def test_a_corrupt_packet_is_refused_and_the_next_is_welcome(change, told):
         "seq": camera.seq,
     }
     with pytest.raises(InputError, match=told):
-        camera.stream.push(**{**packet, **change})
+        camera.stream.push(Packet(**{**packet, **change}))
     camera.skip()
     windows = camera.send(10).end()
     stats = camera.stream.stats
@@ -241,7 +241,7 @@ def test_a_corrupt_packet_is_refused_and_the_next_is_welcome(change, told):
 
 def test_the_size_asked_for_wins_over_the_packet():
     stream = PacketStream(WindowConfig(), width=320, height=240)
-    stream.push("evt3", 0, 0, 0, evt3_packet(0), STAMP)
+    stream.push(Packet("evt3", 0, 0, 0, evt3_packet(0), STAMP))
     (window,) = stream.flush()
     assert (window.events.width, window.events.height) == (320, 240)
 
@@ -253,7 +253,8 @@ def test_a_pause_without_packets_is_no_fault():
         low = us + np.arange(10) * 400
         data = np.stack([np.full(10, 1 | 2 << 2 | 1 << 17), low], axis=1).astype("<u4")
         stamp = STAMP + us * 1000 + 100_000
-        windows += stream.push("libcaer", 64, 48, STAMP, data.view(np.uint8).ravel(), stamp, k)
+        data = data.view(np.uint8).ravel()
+        windows += stream.push(Packet("libcaer", 64, 48, STAMP, data, stamp, k))
     windows += stream.flush()
     assert (stream.stats.pauses, stream.stats.time_jumps, stream.stats.last_fault) == (1, 0, "")
     assert [len(w.events) for w in windows] == [50, 50, 50, 50]
@@ -262,7 +263,8 @@ def test_a_pause_without_packets_is_no_fault():
 def test_sources_that_do_not_count_are_not_called_lossy():
     stream = PacketStream(WindowConfig())
     for k in range(10):
-        stream.push("evt3", 64, 48, 0, evt3_packet(5000 + 4000 * k), STAMP + 4 * MS * k, 0)
+        data = evt3_packet(5000 + 4000 * k)
+        stream.push(Packet("evt3", 64, 48, 0, data, STAMP + 4 * MS * k, 0))
     assert (stream.stats.packets, stream.stats.last_fault) == (10, "")
 
 
@@ -274,7 +276,7 @@ def test_mono_stamp_is_header_stamp_plus_dt():
         base = int(t[0]) - 12_345
         jitter = (k * 7919) % 1000  # the header stamp is exact, whatever it says
         data = encode_mono(events_at(t), base)
-        windows += stream.push("mono", 64, 48, base, data, STAMP + base + jitter, k)
+        windows += stream.push(Packet("mono", 64, 48, base, data, STAMP + base + jitter, k))
     windows += stream.flush()
     assert [w.stamp - STAMP - w.end for w in windows] == [(k * 7919) % 1000 for k in range(10)]
 
@@ -282,21 +284,21 @@ def test_mono_stamp_is_header_stamp_plus_dt():
 def test_decoded_events_keep_their_times():
     stream = PacketStream(WindowConfig(duration_ms=10))
     t = STAMP + np.arange(100) * MS
-    windows = stream.push_events(events_at(t), STAMP) + stream.flush()
+    windows = stream.push(Packet.of_events(events_at(t), STAMP)) + stream.flush()
     assert [w.stamp for w in windows] == [w.end for w in windows]
     stream = PacketStream(WindowConfig(duration_ms=10))
-    windows = stream.push_events(events_at(t - STAMP)) + stream.flush()
+    windows = stream.push(Packet.of_events(events_at(t - STAMP))) + stream.flush()
     assert windows[-1].stamp == 99 * MS
     # Times that are no ROS times are mapped by the header stamp.
     stream = PacketStream(WindowConfig(duration_ms=10))
-    windows = stream.push_events(events_at(t - STAMP), STAMP) + stream.flush()
+    windows = stream.push(Packet.of_events(events_at(t - STAMP), STAMP)) + stream.flush()
     assert windows[-1].stamp == STAMP + 99 * MS
 
 
 def test_decoded_events_that_overlap_a_little_stay_in_order():
     stream = PacketStream(WindowConfig(duration_ms=10))
-    stream.push_events(events_at([0, 5 * MS]), None)
-    windows = stream.push_events(events_at([4 * MS, 12 * MS]), None) + stream.flush()
+    stream.push(Packet.of_events(events_at([0, 5 * MS])))
+    windows = stream.push(Packet.of_events(events_at([4 * MS, 12 * MS]))) + stream.flush()
     assert [w.events.t.tolist() for w in windows] == [[0, 5 * MS, 5 * MS], [12 * MS]]
     assert stream.stats.time_jumps == 0
 
@@ -313,9 +315,7 @@ def test_recordings_are_sound_streams(recordings, name):
     stream, windows = PacketStream(WindowConfig()), []
     with open_recording(recordings / name) as recording:
         for p in recording:
-            windows += stream.push(
-                p.encoding, p.width, p.height, p.time_base, p.data, p.stamp, p.seq
-            )
+            windows += stream.push(p)
     windows += stream.flush()
     stats = stream.stats
     assert stats.last_fault == "" and stats.time_errors == 0
@@ -334,11 +334,11 @@ def test_a_recording_cut_anywhere_gives_the_same_windows(recordings, seed):
     windows, parts = [], []
     with open_recording(recordings / "event_camera_codecs/test_data_libcaer_rollover") as packets:
         for p in packets:
-            head = (p.encoding, p.width, p.height, p.time_base)
-            windows += whole.push(*head, p.data, p.stamp)
+            p = replace(p, seq=None)
+            windows += whole.push(p)
             marks = np.sort(rng.integers(0, len(p.data) // 8 + 1, 3)) * 8
             for a, b in pairwise([0, *marks.tolist(), len(p.data)]):
-                parts += cut.push(*head, p.data[a:b], p.stamp)
+                parts += cut.push(replace(p, data=p.data[a:b]))
     windows, parts = windows + whole.flush(), parts + cut.flush()
     assert len(windows) == len(parts) > 190
     for v, w in zip(windows, parts, strict=True):
@@ -365,7 +365,7 @@ def test_nothing_that_a_topic_brings_breaks_the_stream(packets):
     windows = []
     for encoding, side, base, data, stamp, seq in packets:
         try:
-            windows += stream.push(encoding, side, side, base, data, stamp, seq)
+            windows += stream.push(Packet(encoding, side, side, base, data, stamp, seq))
         except InputError as error:
             assert str(error).endswith(".")
     windows += stream.flush()
@@ -379,6 +379,6 @@ def test_nothing_that_a_topic_brings_breaks_the_stream(packets):
     heard = []
     for k in range(20):
         data = evt3_packet(5000 + 4000 * k)
-        heard += stream.push("evt3", 64, 48, 0, data, STAMP + 4 * MS * k, 10**9 + k)
+        heard += stream.push(Packet("evt3", 64, 48, 0, data, STAMP + 4 * MS * k, 10**9 + k))
     heard += stream.flush()
     assert sum(len(w.events) for w in heard) >= 190

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
-from evlayerseg_ros.events.window import WindowConfig, Windower
+from evlayerseg_ros.events.window import WindowConfig, Windower, WindowerAt
 
 MS = 1_000_000
 
@@ -158,6 +158,46 @@ def test_windows_do_not_depend_on_how_the_stream_is_cut(config, steps, cuts, clo
     if (config.mode == "count" and not config.stride_ms) or config == CONFIGS[0]:
         shown = np.concatenate([w.events.t for w in windows])
         np.testing.assert_array_equal(shown, events.t)
+
+
+@pytest.mark.parametrize("size", [1, 7, 999, 100_000])
+def test_windows_at_given_instants_do_not_depend_on_how_the_stream_is_cut(size):
+    """They overlap, go on over pauses, and those that the end cuts short do not come."""
+    t = np.concatenate([np.arange(3000), 3000 + 5000 + np.arange(3000)]) * MS  # a pause of 5 s
+    events = events_at(t)
+    starts = np.array([-90, 3, 3, 2900, 4000, 10_000, 10_998, 20_000], np.int64) * MS
+    windower = WindowerAt(WindowConfig(mode="count", events=500, max_age_ms=10), starts)
+    windows = []
+    for begin in range(0, len(events), size):
+        windows += windower.push(events[begin : begin + size])
+        windower.flush()
+        windower.pause()
+    first = [0, 3, 3, 2900, 3000, 5000]
+    assert [window.first for window in windows] == first
+    for window in windows:
+        expected = events.t[window.first : window.first + 500]
+        np.testing.assert_array_equal(window.events.t, expected)
+        assert (window.start, window.end) == (expected[0], expected[-1])
+
+
+def test_windows_at_given_instants_hold_a_number_of_events():
+    with pytest.raises(InputError, match="a number of events"):
+        WindowerAt(WindowConfig(), np.zeros(1, np.int64))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_window_knows_the_number_of_its_first_event(config):
+    """Also after pauses and a reset: events are counted since the stream began."""
+    events = events_at(np.cumsum(np.tile([MS] * 40 + [200 * MS], 5)))
+    windower, windows = Windower(config), []
+    for part in (events[:100], events[100:]):
+        windows += windower.push(part) + windower.flush()
+        windower.reset()
+    full = [window for window in windows if len(window.events)]
+    assert len(full) > 5
+    for window in full:
+        expected = events.t[window.first : window.first + len(window.events)]
+        np.testing.assert_array_equal(window.events.t, expected)
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,15 @@ from click.testing import CliRunner
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.evaluation.evaluate import evaluate_sequence
 from evlayerseg_ros.evaluation.truth import load_truth
-from evlayerseg_ros.evaluation.windows import Length, events_of
 from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.paper import metric as paper
+from evlayerseg_ros.pipeline import PipelineConfig
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 COUNT, SIZE = 4000, (480, 640)
+CONFIG = PipelineConfig(WindowConfig(mode="count", events=COUNT))
 MASK_TIMES = [f"0.{20 + 25 * i:03d}000000" for i in range(9)]
 
 
@@ -100,9 +102,8 @@ def test_paper_metric_gives_the_authors_figures(sequence) -> None:
     truth = load_truth(sequence.parent / "masks", sequence)
     with open_recording(sequence) as opened:
         result = evaluate_sequence(
-            "s", events_of(opened), truth, segment, Length(COUNT),
-            layers=paper.Layers(segment, free=True),
-        )  # fmt: skip
+            "s", opened, truth, CONFIG, layers=paper.Layers(segment, free=True)
+        )
     expected = authors(sequence)
     found = list(zip(*(result.measures[m] for m in paper.MEASURES), strict=True))
     assert len(found) == 9 and np.isnan(found[-1]).all()  # the last mask is never scored
@@ -120,9 +121,8 @@ def test_a_network_with_a_background_layer_is_judged_by_what_it_calls_moving(seq
     truth = load_truth(sequence.parent / "masks", sequence)
     with open_recording(sequence) as opened:
         result = evaluate_sequence(
-            "s", events_of(opened), truth, background_first, Length(COUNT),
-            layers=paper.Layers(background_first, free=False),
-        )  # fmt: skip
+            "s", opened, truth, CONFIG, layers=paper.Layers(background_first, free=False)
+        )
     expected = [iou for iou, _ in authors(sequence)]
     assert result.measures["paper_iou"][:-1] == pytest.approx(expected)
 
@@ -130,7 +130,7 @@ def test_a_network_with_a_background_layer_is_judged_by_what_it_calls_moving(seq
 def test_summed_voxels_round_as_torch_does(sequence) -> None:
     torch = pytest.importorskip("torch")
     with open_recording(sequence) as opened:
-        events = next(iter(events_of(opened)))
+        events = next(iter(opened)).events
     part = events[1000:6000]
     # Few pixels, so that many balance.
     part = Events(part.x // 10, part.y // 10, part.t, part.p, part.width, part.height)
@@ -164,6 +164,6 @@ def test_command_prints_both_metrics(sequence, tmp_path) -> None:
     with (tmp_path / "s.csv").open() as file:
         rows = {row["sequence"]: row for row in csv.DictReader(file)}
     assert float(rows["carpet_drone"]["paper_iou"]) == pytest.approx(scores["paper_iou"])
-    assert "paper_iou" not in CliRunner().invoke(main, [*arguments, "ours", *count]).output
+    assert "paper_iou" not in CliRunner().invoke(main, [*arguments, "node", *count]).output
     refused = CliRunner().invoke(main, [*arguments, "paper", "--window-ms", "20"])
     assert refused.exit_code == 2 and "number of events" in refused.output

@@ -12,6 +12,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+from faulty_files import event_array
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
@@ -19,7 +20,12 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.pipeline import windows_of
 from evlayerseg_ros.recordings.readers import CHUNK, open_recording
+from evlayerseg_ros.replay.play import encoded
+from evlayerseg_ros.replay.replay import part_of
 
 BAGS = {
     "event_camera_py/test_events_1": ("evt3", 640, 480, 517, "/event_camera/events"),
@@ -210,6 +216,31 @@ def write_event_arrays(path, chunks, ros1, topics=("/dvs/events",)):
                 message = new["dvs_msgs/msg/EventArray"](head, e.height, e.width, events)
                 raw = write(message, "dvs_msgs/msg/EventArray")
                 bag.write(connection, int(e.t[0]), raw)
+
+
+def test_a_bad_event_array_in_a_bag_is_counted_and_the_rest_is_read(tmp_path):
+    """As in the node; and played, it is left out."""
+    kind = "dvs_msgs/msg/EventArray"
+    types = get_typestore(Stores.ROS2_JAZZY)
+    event = DVS_EVENT.replace("time ts", "builtin_interfaces/Time ts")
+    types.register(get_types_from_msg(event, "dvs_msgs/msg/Event"))
+    types.register(get_types_from_msg(DVS_ARRAY, kind))
+
+    sound = [event_array(some_events(20, start=k * 10**8)) for k in range(3)]
+    with Writer2(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        connection = bag.add_connection("/events", kind, typestore=types)
+        for k, raw in enumerate(
+            [b"\0\1\0\0 no such message", *sound[:2], sound[2][:-40], sound[2]]
+        ):
+            bag.write(connection, k, raw)
+    stream = PacketStream(WindowConfig())
+    with open_recording(tmp_path / "bag") as recording:
+        assert (recording.width, recording.height) == (346, 260)
+        windows = [window for window, _ in windows_of(part_of(recording), stream)]
+        assert sum(len(list(encoded(packet))) for packet in recording) >= 3
+    assert sum(len(window.events) for window in windows) == 60
+    assert (stream.stats.bad_packets, stream.stats.packets) == (2, 3)
+    assert "is no dvs_msgs/EventArray" in stream.stats.last_error
 
 
 @pytest.mark.parametrize("ros1", [False, True])

@@ -1,7 +1,5 @@
 """Replay: what it writes, and that it writes the same again."""
 
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +14,12 @@ from rosbags.typesys import Stores, get_typestore
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS
-from evlayerseg_ros.recordings.readers import Packet, open_recording
-from evlayerseg_ros.replay.replay import part_of, replay, windows_of
+from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, windows_of
+from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.replay.replay import part_of, replay
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
@@ -64,14 +63,14 @@ def read(bag: Path) -> dict[str, list]:
 
 
 def test_bag_holds_every_window_with_its_stamp(recording, segmenter, tmp_path) -> None:
-    config = WindowConfig(duration_ms=20.0)
+    config = PipelineConfig(WindowConfig(duration_ms=20.0))
     with open_recording(recording) as opened:
         expected = [
-            (window, segmenter(window)) for window, _ in windows_of(opened, PacketStream(config))
+            (window, segmenter(window)) for window, _ in windows_of(opened, config.stream())
         ]
     bag = tmp_path / "out.mcap"
     with open_recording(recording) as opened:
-        summary = replay(opened, segmenter, config, bag=bag, topics=list(OUTPUTS))
+        summary = replay(opened, Pipeline(config, segmenter), bag=bag, topics=list(OUTPUTS))
     assert summary.windows == len(expected) == 6
     assert summary.events == 6000
     topics = read(bag)
@@ -135,7 +134,7 @@ def test_video_has_a_frame_a_window(recording, tmp_path) -> None:
 def test_a_folder_becomes_a_bag_with_metadata(recording, segmenter, tmp_path) -> None:
     folder = tmp_path / "bag"
     with open_recording(recording) as opened:
-        replay(opened, segmenter, WindowConfig(), bag=folder)
+        replay(opened, Pipeline(segment=segmenter), bag=folder)
     assert (folder / "metadata.yaml").exists()
     names = {topic.rsplit("/")[-1] for topic in read(folder)}
     assert names == {"mask", "label_info", "layers", "mask_overlay"}
@@ -158,12 +157,12 @@ def test_a_camera_that_changes_inside_a_bag(segmenter) -> None:
         zeros = np.zeros(n, int)
         events = Events.from_arrays(ramp % width, zeros, base + ramp * 1000, zeros, width, height)
         data = np.frombuffer(encode_mono(events, base), np.uint8)
-        where = (10**18 + base, seq, "/events", "camera")
-        return Packet("mono", width, height, base, data, *where, big_endian=big_endian)
+        where = (10**18 + base, seq, big_endian, "camera", "/events")
+        return Packet("mono", width, height, base, data, *where)
 
     packets = [packet(0, 64, 48), packet(1, 64, 48, True), packet(2, 32, 24), packet(3, 32, 24)]
     seen = []
-    summary = replay(packets, lambda w: seen.append(w) or segmenter(w), WindowConfig())
+    summary = replay(packets, Pipeline(segment=lambda w: seen.append(w) or segmenter(w)))
     assert [(w.events.width, w.events.height) for w in seen] == [(64, 48), (32, 24), (32, 24)]
     assert "1 bad packets" in summary.faults and "1 restarts" in summary.faults
 
@@ -203,7 +202,8 @@ def test_memory_does_not_grow_with_the_recording(tmp_path) -> None:
         tracemalloc.start()
         try:
             files = {"bag": tmp_path / f"{count}.mcap", "video": tmp_path / f"{count}.mp4"}
-            summary = replay(packets(count), segment, WindowConfig(duration_ms=20.0), **files)
+            config = PipelineConfig(WindowConfig(duration_ms=20.0))
+            summary = replay(packets(count), Pipeline(config, segment), **files)
             assert summary.windows == count // 2
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -238,40 +238,3 @@ def test_each_kind_of_recording_twice(recordings, tmp_path, name, seconds) -> No
         assert result.exit_code == 0, result.output
         written.append([file.read_bytes() for file in files])
     assert written[0] == written[1]
-
-
-def test_the_node_and_replay_give_the_same_masks_and_layers(recordings, tmp_path) -> None:
-    """`play` into the real node over DDS, against what `replay` writes of the same recording."""
-    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-    from ros import ALL_WINDOWS, Client, running, stamp_of
-    from sensor_msgs.msg import Image, PointCloud2
-
-    path, bag = recordings / "vendor/cars_davis346.aedat4", tmp_path / "out.mcap"
-    given = ["-o", str(bag), "--outputs", "mask,layers", "--threads", "1", "--no-refine"]
-    given += ["--max-age-ms", "10000"]
-    result = CliRunner().invoke(main, ["replay", str(path), *given])
-    assert result.exit_code == 0, result.output
-    client = Client()
-    try:
-        heard = {
-            name: client.hear(kind, f"/evlayerseg/{name}")
-            for name, kind in (("mask", Image), ("layers", PointCloud2))
-        }
-        log = tmp_path / "node.log"
-        with running(log, "window.max_age_ms:=10000.0", *ALL_WINDOWS):
-            client.wait_active()
-            for name in heard:
-                client.connected(f"/evlayerseg/{name}")
-            play = [sys.executable, "-m", "evlayerseg_ros.cli", "play", str(path)]
-            player = subprocess.Popen(play)
-            client.until(lambda: player.poll() is not None, "the end of the recording")
-            written = {t.rsplit("/", 1)[1]: messages for t, messages in read(bag).items()}
-            for name, messages in written.items():
-                client.until(lambda n=name, m=messages: len(heard[n]) >= len(m), f"each {name}")
-    finally:
-        client.close()
-    for name, messages in written.items():
-        assert len(messages) > 60
-        assert [stamp_of(m) for m in heard[name]] == [t for t, _ in messages]
-        for live, (_, offline) in zip(heard[name], messages, strict=True):
-            assert bytes(live.data) == offline.data.tobytes(), name

@@ -18,14 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events import Events, Window
+from evlayerseg_ros.events import Events, Packet, Window
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS, Image
+from evlayerseg_ros.pipeline import windows_of
 from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.replay.replay import windows_of
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
@@ -159,7 +159,7 @@ def test_streams_and_what_a_sound_camera_gives_afterwards(encoding, config, seed
     stream = PacketStream(config)
     for packet in lying_packets(np.random.default_rng(seed), encoding, kinds):
         try:
-            sound(stream.push(**packet))
+            sound(stream.push(Packet(**packet)))
         except InputError as error:
             told(error)
             assert stream.stats.last_error == str(error)
@@ -167,7 +167,8 @@ def test_streams_and_what_a_sound_camera_gives_afterwards(encoding, config, seed
     before = stream.stats.events
     for k, base in enumerate(bases()):
         data = PACKETS[encoding][k]
-        stream.push(encoding, *SIZE, base + 10**17, data, 2 * STAMP + base, 10**15 + k)
+        where = (base + 10**17, data, 2 * STAMP + base, 10**15 + k)
+        stream.push(Packet(encoding, *SIZE, *where))
     sent = sum(len(e) for e in decoded(encoding))
     assert stream.stats.events - before > 0.8 * sent
 
@@ -183,7 +184,7 @@ def test_event_packet_messages(encoding, seed, kinds):
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
     from event_camera_msgs.msg import EventPacket
 
-    from evlayerseg_ros.node.messages import push_packet, to_bytes, to_message, to_time
+    from evlayerseg_ros.node.messages import packet_of, to_bytes, to_message, to_time
 
     stream = PacketStream(WindowConfig())
     for packet in lying_packets(np.random.default_rng(seed), encoding, kinds):
@@ -191,7 +192,7 @@ def test_event_packet_messages(encoding, seed, kinds):
         message = EventPacket(events=to_bytes(data), is_bigendian=big, **packet)
         message.header.stamp = to_time(stamp)
         try:
-            windows, _ = push_packet(stream, message)
+            windows = stream.push(packet_of(message))
         except InputError as error:
             told(error)
             continue
@@ -208,7 +209,7 @@ def test_event_array_messages(seed, kinds):
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
     from faulty_files import event_array
 
-    from evlayerseg_ros.node.messages import push_event_array
+    from evlayerseg_ros.node.messages import packet_of_event_array
 
     rng, stream = np.random.default_rng(seed), PacketStream(WindowConfig())
     for k, kind in enumerate(kinds * TURNS):
@@ -217,7 +218,7 @@ def test_event_array_messages(seed, kinds):
         raw = event_array(replace(events, t=events.t + k * 10**7))
         raw = bytes(raw[:50]) + FAULTS[kind](rng, raw[50:]) if rng.random() < 0.5 else raw
         try:
-            windows, _ = push_event_array(stream, FAULTS[kind](rng, raw))
+            windows = stream.push(packet_of_event_array(FAULTS[kind](rng, raw)))
         except InputError as error:
             told(error)
             continue
@@ -308,13 +309,13 @@ def test_a_packet_of_100_mb(encoding):
     data = np.full(50_000_000, word, "<u2").view(np.uint8)
     stream = PacketStream(WindowConfig())
     try:
-        stream.push(encoding, 1280, 720, 0, data, STAMP, 0)
+        stream.push(Packet(encoding, 1280, 720, 0, data, STAMP, 0))
     except InputError as error:
         told(error)
         assert "events" in str(error) and encoding in ("evt3", "evt21", "libcaer_cmp")
     else:
         assert encoding in ("evt2", "libcaer", "mono")
-    stream.push(encoding, *SIZE, bases()[0], PACKETS[encoding][0], STAMP, 1)
+    stream.push(Packet(encoding, *SIZE, bases()[0], PACKETS[encoding][0], STAMP, 1))
     assert stream.stats.packets > 0
 
 

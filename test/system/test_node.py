@@ -35,8 +35,8 @@ from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.pipeline import windows_of
 from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.replay.replay import windows_of
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 KINDS = {"layers": PointCloud2, "moving_events": EventPacket, "detections": Detection2DArray}

@@ -14,6 +14,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from faulty import PACKETS, SIZE, bases
 from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.outputs.outputs import OUTPUTS
@@ -34,7 +35,7 @@ for encoding, packets in PACKETS.items():
     stream, windows = PacketStream(WindowConfig(duration_ms=10.0)), []
     for k, (packet, base) in enumerate(zip(packets, bases())):
         data = np.frombuffer(bytearray(packet), np.uint8)
-        windows += stream.push(encoding, *SIZE, base, data, 10**18 + base, k)
+        windows += stream.push(Packet(encoding, *SIZE, base, data, 10**18 + base, k))
     assert len(windows) > 2
     for window in windows:
         found = segmenter(window)

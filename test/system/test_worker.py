@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
 import tracemalloc
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.scenes import PACKET_NS
 from evlayerseg_ros.bench.scenes import packets as scene
 from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.node import worker as module
 from evlayerseg_ros.node.worker import Worker
@@ -23,26 +24,18 @@ TIMEOUT = 60.0
 STEP = PACKET_NS * 1e-9  # s from packet to packet
 
 
-class Packet(NamedTuple):
-    """A packet of EVT 3.0."""
-
-    seq: int
-    data: np.ndarray
-
-
 def recorded(n, mev_s=0.1):
-    return [Packet(k, encode("evt3", e)) for k, e in enumerate(scene(*SIZE, mev_s, n))]
-
-
-def push(stream, packet):
-    stamp = STAMP + packet.seq * PACKET_NS
-    return stream.push("evt3", *SIZE, 0, packet.data, stamp, packet.seq), "camera"
+    """Packets of EVT 3.0."""
+    return [
+        Packet("evt3", *SIZE, 0, encode("evt3", events), STAMP + k * PACKET_NS, k)
+        for k, events in enumerate(scene(*SIZE, mev_s, n))
+    ]
 
 
 def offline(packets):
     """The windows of these packets if nothing is in a hurry."""
     stream = PacketStream(WindowConfig())
-    return [w for packet in packets for w in push(stream, packet)[0]] + stream.flush()
+    return [w for packet in packets for w in stream.push(packet)] + stream.flush()
 
 
 class Slow:
@@ -56,14 +49,17 @@ class Slow:
     def __init__(self, max_windows=3, max_wait=0.04):
         self.now = 0.0
         self.masks, self.faults = [], []
+        self.forgot = []  # on which thread, and after how many windows
+        self.segmented_on = set()
         self.decoded = 0  # packets, whose windows wait
         self._free = {name: threading.Event() for name in ("decode", "segment")}
         self._busy = {name: threading.Event() for name in ("decode", "segment")}
         self._changed = threading.Condition()
         self.worker = Worker(
             PacketStream(WindowConfig()),
-            push=self._wait_in("decode", push),
-            segment=self._wait_in("segment", lambda window: window),
+            read=self._wait_in("decode", lambda packet: packet),
+            segment=self._wait_in("segment", self._segment),
+            forget=lambda: self.forgot.append((threading.current_thread().name, len(self.masks))),
             wanted=lambda: True,
             publish=self._publish,
             measure=lambda latency: None,
@@ -90,6 +86,10 @@ class Slow:
             return action(*arguments)
 
         return waiting
+
+    def _segment(self, window):
+        self.segmented_on.add(threading.current_thread().name)
+        return window
 
     def _publish(self, window, segmentation, frame_id):
         with self._changed:
@@ -170,7 +170,7 @@ def test_a_network_that_is_too_slow_gets_the_newest_window(make):
     closing = {}  # the packet that closes each window, by the window's end
     stream = PacketStream(WindowConfig())
     for packet in sent:
-        closing |= {w.end: packet.seq for w in push(stream, packet)[0]}
+        closing |= {w.end: packet.seq for w in stream.push(packet)}
     first = min(closing.values())
     for packet in sent:
         slow.put(packet)
@@ -249,6 +249,33 @@ def test_nothing_old_comes_out_after_a_reset(make):
     assert [w.stamp for w in slow.masks[1:]] == after
 
 
+def test_a_reset_while_a_window_is_segmented_is_forgotten_on_that_thread(make):
+    """A Segmenter is not for several threads: it forgets between two windows, never in one."""
+    slow, sent = make(max_windows=1000, max_wait=60.0), recorded(60)
+    slow.free("decode")
+    for packet in sent[:40]:
+        slow.put(packet)
+    slow.until_busy("segment")
+    slow.worker.reset()
+    assert slow.forgot == []  # the window is still being segmented
+    for packet in sent[40:]:
+        slow.put(packet)
+    slow.until_decoded(60)
+    slow.free("segment")
+    slow.until(lambda: len(slow.masks) == len(offline(sent[40:])))
+    assert slow.forgot == [("segment", 1)] and slow.segmented_on == {"segment"}
+
+
+def test_a_reset_is_forgotten_at_once_where_nothing_is_segmented(make):
+    slow = make()
+    slow.worker.reset()
+    for _ in range(1000):
+        if slow.forgot:
+            break
+        time.sleep(0.01)
+    assert slow.forgot == [("segment", 0)]
+
+
 def test_long_days_leave_nothing_behind():
     """What a stream keeps does not grow with time, whatever happens to its packets."""
     stream, sent = PacketStream(WindowConfig()), recorded(64, mev_s=0.02)
@@ -257,7 +284,7 @@ def test_long_days_leave_nothing_behind():
         """A short recording that loops, with a packet lost and one doubled in each turn."""
         for _ in range(n):
             for packet in [*sent[:20], sent[19], *sent[21:]]:
-                push(stream, packet)
+                stream.push(packet)
 
     turns(20)
     tracemalloc.start()

@@ -1,0 +1,127 @@
+"""What a window and a sequence are scored by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from evlayerseg_ros.events.types import Window
+
+MEASURES = (
+    "iou",
+    "dr",
+    "precision",
+    "recall",
+    "object_iou",
+    "event_iou",
+    "event_accuracy",
+    "false_alarms",
+    "flow_error",
+    "flow_error_background",
+    "flow_error_object",
+    "fwl",
+    "rsat",
+)
+FACTS = ("object_share", "object_shift")
+"""What a window is scored by; NaN where the ground truth does not tell.
+
+iou, dr, precision, recall: of the moving pixels among those that saw an event, at the mask's time
+(dr: 0 or 1); NaN where the mask is empty. object_iou: mean over the objects, where there are
+several. event_iou, event_accuracy: of the events as moving or background. false_alarms: share of
+the pixels that saw an event which are called moving, where nothing moves; else NaN. flow_error:
+px/s, mean over events. flow_error_background, flow_error_object: px over the window, see flow.py.
+fwl, rsat: deblurring ratios (above 1, below 1 is sharper).
+
+FACTS are not about the method but about what it was given. object_share: of the pixels that saw
+an event, those that move. object_shift: px over the window, of what moves against the background.
+"""
+
+
+_NAN = float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """What one window is worth, and how to draw it again.
+
+    Attributes:
+        t: ns, sensor time of its last mask; of its end where it has none.
+        measures: by name, FACTS among them; means over the masks that fall into it.
+        window: what was segmented.
+        predicted: uint8 [H, W], labels found, warped to t.
+        truth: uint8 [H, W], the mask's labels; None where there is no mask.
+        seconds: from events to segmentation.
+        standing: how good it is, to find the best and the worst; NaN where that is not known. Its
+            IoU; where nothing moves the share without false alarms; without truth its sharpness.
+    """
+
+    t: int
+    measures: dict[str, float]
+    window: Window
+    predicted: np.ndarray
+    truth: np.ndarray | None
+    seconds: float = 0.0
+    standing: float = _NAN
+
+
+@dataclass(eq=False)
+class SequenceScores:
+    """The measures of one sequence, [windows] each, and its best and worst windows.
+
+    Attributes:
+        name: of the sequence.
+        model: name of what was scored.
+        provider: what ran it.
+        skipped: masks without a window.
+        fault: why it could not be read or segmented, "" if it could.
+        stream: what its packets have been through, by the names of StreamStats.
+        stream_faults: the same in words, "" if nothing was wrong.
+        warning: a sentence on what could not be scored, "" if all could.
+        times: of the masks, ns.
+        seconds: that each window took from events to segmentation.
+        measures: by name, NaN where unknown.
+        standings: how good each window is (Score.standing).
+    """
+
+    name: str
+    model: str = ""
+    provider: str = ""
+    skipped: int = 0
+    fault: str = ""
+    stream: dict[str, int] = field(default_factory=dict)
+    stream_faults: str = ""
+    warning: str = ""
+    times: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    measures: dict[str, list[float]] = field(default_factory=dict)
+    standings: list[float] = field(default_factory=list)
+    best: Score | None = None
+    worst: Score | None = None
+
+    def add(self, score: Score) -> None:
+        """Counts a window."""
+        for name in dict.fromkeys((*MEASURES, *FACTS, *self.measures, *score.measures)):
+            values = self.measures.setdefault(name, [float("nan")] * len(self.times))
+            values.append(score.measures.get(name, float("nan")))
+        self.times.append(score.t)
+        self.seconds.append(score.seconds)
+        self.standings.append(score.standing)
+        if np.isnan(score.standing):
+            return
+        if self.best is None or score.standing > self.best.standing:
+            self.best = score
+        if self.worst is None or score.standing < self.worst.standing:
+            self.worst = score
+
+    def mean(self) -> dict[str, float]:
+        """The mean of each measure over the windows where it is known, else NaN."""
+        names = dict.fromkeys((*MEASURES, *FACTS, *self.measures))
+        return {name: nan_mean(self.measures.get(name, ())) for name in names}
+
+
+def nan_mean(values: Iterable[float]) -> float:
+    """Mean of what is not NaN; NaN of nothing."""
+    known = [v for v in values if not np.isnan(v)]
+    return float(np.mean(known)) if known else _NAN

@@ -1,0 +1,97 @@
+"""Timeline: decoded events of one sensor to windows with ROS stamps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from evlayerseg_ros.events.buffer import cut_at_gaps
+from evlayerseg_ros.events.clock import SensorClock
+from evlayerseg_ros.events.stats import StreamStats
+from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.window import Windower
+
+# A pause in sensor time (ns) that is not answered by empty windows when it is over.
+PAUSE = 2_000_000_000
+
+
+class Timeline:
+    """Cuts windows and gives them ROS stamps, also where the sensor's clock jumps or pauses.
+
+    Args:
+        windower: cuts the windows.
+        stats: where jumps, pauses and windows are counted.
+
+    Attributes:
+        now: the sensor's clock, ns; None before the first event.
+        began: sensor time of the very first event, ns; None before it.
+        span: sensor time that the events of the last packet cover, ns.
+    """
+
+    def __init__(self, windower: Windower, stats: StreamStats) -> None:
+        self._windower, self._stats = windower, stats
+        self._clock = SensorClock()
+        self.now: int | None = None
+        self.began: int | None = None
+        self.span = 0
+
+    def push(self, events: Events, now: int | None, stamp: int, exact: int | None) -> list[Window]:
+        """Windows that events close.
+
+        Args:
+            events: of one packet, in order; maybe none.
+            now: the sensor's clock in ns, if it is known to be ahead of the last event.
+            stamp: the packet's header stamp, ns.
+            exact: ROS time minus sensor time in ns where it is known exactly, else None.
+        """
+        windows: list[Window] = []
+        self.span = 0
+        for part in cut_at_gaps(events, PAUSE + 1):
+            first, last = int(part.t[0]), int(part.t[-1])
+            self.began = first if self.began is None else self.began
+            windows += self._mind_the_clock(first, stamp if exact is None else None)
+            if exact is not None:
+                self._clock.fix(first, exact)
+            else:
+                self._clock.observe(first, stamp)
+            self.span += last - first
+            self.now = last
+            windows += self._stamped(self._windower.push(part))
+        if now is not None and (self.now is None or now > self.now):
+            windows += self._mind_the_clock(now, None)
+            self.now = now
+            windows += self._stamped(self._windower.push(events[:0], now))
+        return windows
+
+    def flush(self) -> list[Window]:
+        """Close the open window with what it has."""
+        return self._stamped(self._windower.flush())
+
+    def reset(self) -> None:
+        """Forget buffered events and the clock."""
+        self._windower.reset()
+        self._clock.reset()
+        self.now = None
+        self.span = 0
+
+    def _mind_the_clock(self, time: int, stamp: int | None) -> list[Window]:
+        """Begin anew if the clock did not just go on to `time`, the first of a packet."""
+        if self.now is None:
+            return []
+        step = time - self.now
+        jumped = step < 0 or (stamp is not None and self._clock.disagrees(time, stamp))
+        if not jumped and step <= PAUSE:
+            return []
+        windows = self.flush()
+        if jumped:
+            self._stats.time_jumps += 1
+            self._stats.last_fault = f"The sensor's clock jumped by {step * 1e-9:.3f} s."
+            self._windower.reset()
+            self._clock.reset()
+        else:
+            self._stats.pauses += 1
+            self._windower.pause()
+        return windows
+
+    def _stamped(self, windows: list[Window]) -> list[Window]:
+        self._stats.windows += len(windows)
+        return [replace(w, stamp=self._clock.to_ros(w.end)) for w in windows]

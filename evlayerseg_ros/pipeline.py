@@ -1,0 +1,141 @@
+"""Pipeline: packets to windows to segmentations. Node, replay, evaluate and bench run this one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.stats import StreamStats
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Packet, Window
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.segmentation.config import SegmenterConfig
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.segmenter import Segmenter
+
+Segment = Callable[[Window], Segmentation]
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """Everything that decides what comes out of a recording; the defaults are the node's.
+
+    Attributes:
+        window: when a window opens and closes.
+        segmenter: the model, and how a window is segmented.
+        width, height: of the sensor, px; 0 takes what the packets say.
+    """
+
+    window: WindowConfig = field(default_factory=WindowConfig)
+    segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    width: int = 0
+    height: int = 0
+
+    def stream(self, starts: np.ndarray | None = None) -> PacketStream:
+        """What makes windows of packets.
+
+        Args:
+            starts: int64 [M], sensor times in ns at which windows open; None: the window rule says.
+
+        Raises:
+            InputError: a wrong value in `window`.
+        """
+        return PacketStream(self.window, self.width, self.height, starts)
+
+
+class Segmented(NamedTuple):
+    """A window's answer.
+
+    Attributes:
+        segmentation: its labels and motions; `segmentation.window` is the window.
+        frame_id: of the camera that saw it.
+        seconds: wall time from events to segmentation.
+    """
+
+    segmentation: Segmentation
+    frame_id: str
+    seconds: float
+
+
+class Pipeline:
+    """Packets of one camera in, a Segmentation a window out. Not for several threads at once.
+
+    The node calls `stream.push` and `segment` on a thread each; everything else calls `run`.
+
+    Args:
+        config: what to do.
+        segment: what segments a window; None loads the model that `config.segmenter` names.
+        starts: int64 [M], sensor times in ns at which windows open; None: `config.window` says.
+
+    Attributes:
+        config: as given.
+        segment: as given, or the Segmenter.
+        stream: packets to windows; its `stats` say what was wrong with the packets.
+
+    Raises:
+        InputError: there is no such model, or a wrong value in config.
+    """
+
+    def __init__(
+        self,
+        config: PipelineConfig | None = None,
+        segment: Segment | None = None,
+        starts: np.ndarray | None = None,
+    ) -> None:
+        self.config = config or PipelineConfig()
+        self.stream = self.config.stream(starts)
+        self.segment: Segment = segment or Segmenter.from_config(self.config.segmenter)
+
+    @property
+    def stats(self) -> StreamStats:
+        """What the packets have been through since the pipeline was made."""
+        return self.stream.stats
+
+    def run(self, packets: Iterable[Packet]) -> Iterator[Segmented]:
+        """The answers to a recording from its beginning, one window after the other.
+
+        Args:
+            packets: of one topic, in order.
+
+        Raises:
+            InputError: the network failed, or no window came since packets could not be decoded.
+        """
+        self.forget()
+        for window, frame_id in windows_of(packets, self.stream):
+            begun = time.perf_counter()
+            segmentation = self.segment(window)
+            yield Segmented(segmentation, frame_id, time.perf_counter() - begun)
+        if not self.stats.windows and self.stats.last_error:
+            raise InputError(self.stats.last_error)
+
+    def forget(self) -> None:
+        """The next window does not follow the last one: no motion of before is used."""
+        if isinstance(self.segment, Segmenter):
+            self.segment.forget()
+
+
+def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tuple[Window, str]]:
+    """The windows of a recording, and the frame_id of the camera that saw them.
+
+    A packet that cannot be decoded is counted and left out, as in the node.
+
+    Args:
+        packets: of one topic, in order.
+        stream: cuts the windows; its counters tell of losses.
+    """
+    frame_id = ""
+    for packet in packets:
+        windows: list[Window] = []
+        with suppress(InputError):
+            windows = stream.push(packet)
+            frame_id = packet.frame_id
+        for window in windows:
+            yield window, frame_id
+    for window in stream.flush():
+        yield window, frame_id
