@@ -16,6 +16,7 @@ from evlayerseg_ros.commands.evaluate import evaluate
 from evlayerseg_ros.commands.live import play, segment
 from evlayerseg_ros.commands.replay import replay
 from evlayerseg_ros.commands.training import export, simulate, train
+from evlayerseg_ros.commands.view import view
 from evlayerseg_ros.errors import InputError
 
 
@@ -42,7 +43,7 @@ def main() -> None:
     """Motion segmentation of event cameras: which pixels move on their own, and how."""
 
 
-for _command in (segment, demo, play, replay, evaluate, simulate, train, export, bench):
+for _command in (segment, demo, view, play, replay, evaluate, simulate, train, export, bench):
     main.add_command(_command)
 
 
@@ -53,6 +54,7 @@ def run_command(name: str) -> None:
 
 # Console scripts, one a command.
 demo_main = partial(run_command, "demo")
+view_main = partial(run_command, "view")
 play_main = partial(run_command, "play")
 replay_main = partial(run_command, "replay")
 evaluate_main = partial(run_command, "evaluate")

@@ -11,7 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from evlayerseg_ros.events.types import Packet
-from evlayerseg_ros.outputs.outputs import OUTPUTS, Detections, Image, Output, Points
+from evlayerseg_ros.outputs.outputs import (
+    LAYER_DTYPE,
+    OUTPUTS,
+    Detections,
+    Image,
+    Output,
+    Points,
+)
 
 TYPES: Mapping[type, str] = {
     Image: "sensor_msgs/msg/Image",
@@ -207,3 +214,21 @@ def _no_pose(make: Maker) -> Any:
     )
     covariance = make.floats(np.zeros(36))
     return make.new("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=covariance)
+
+
+def output_of(message: Any, kind: str) -> Image | Points | None:
+    """What a message carries: the way back of `fill`, for images and layers.
+
+    Args:
+        message: of rclpy or rosbags.
+        kind: its type, "package/msg/Name".
+
+    Returns:
+        None for other types and encodings.
+    """
+    if kind == TYPES[Points]:
+        return Points(np.frombuffer(message.data, LAYER_DTYPE))
+    if kind != TYPES[Image] or message.encoding not in ("mono8", "rgb8"):
+        return None
+    data = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, -1)
+    return Image(message.encoding, data if message.encoding == "rgb8" else data[..., 0])

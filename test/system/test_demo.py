@@ -17,7 +17,7 @@ from evlayerseg_ros.cli import main
 def test_a_recording_of_ones_own_becomes_a_video_a_picture_and_figures(tmp_path):
     events = moving_box(duration=1_500_000_000)
     path = tmp_path / "box.npz"
-    np.savez(path, x=events.x, y=events.y, t=events.t, p=events.p, size=(128, 96))
+    np.savez(path, x=events.x, y=events.y, t=events.t + 10**9, p=events.p, size=(128, 96))
     result = CliRunner().invoke(main, ["demo", "--recording", str(path), "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     for word in ("the node is active", "windows/s", "p50", "Mev/s", "dropped"):
