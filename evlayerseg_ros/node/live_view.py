@@ -24,13 +24,15 @@ _LEVELS = {
     DiagnosticStatus.ERROR: "ERROR",
 }
 _PLOTTED = ("latency p50 ms", "latency p99 ms", "Mev/s in", "windows/s out", "windows dropped")
+_JUMP = 1_000_000_000  # ns
 _WAITING = 8  # windows of which a topic is still missing
 
 
 class LiveView(OwnNode):
     """Hears a node and shows it; a context manager.
 
-    A window is shown when all its topics have come, or when later ones have.
+    A window is shown when all its topics have come, or when later ones have, at the time of its
+    arrival here: that is what the diagnostics have, too, whatever the recording's clock says.
 
     Args:
         home: full name of the node, such as /event_camera/evlayerseg.
@@ -64,13 +66,15 @@ class LiveView(OwnNode):
     def _hear(self, name: str, message: Any) -> None:
         stamp = from_time(message.header.stamp)
         output = output_of(message, NAMES[name])
+        if stamp < self._last - _JUMP:  # a recording began anew
+            self._last, self._coming = 0, {}
         if output is None or stamp <= self._last:
             return
         self._coming.setdefault(stamp, {})[name] = output
         complete = len(self._coming[stamp]) == len(SHOWN)
         while self._coming and (complete or len(self._coming) > _WAITING):
             first = min(self._coming)
-            self._scene.log(first, self._coming.pop(first))
+            self._scene.log(time.time_ns(), self._coming.pop(first))
             self.windows += 1
             self._last = first
             complete = complete and first != stamp
@@ -78,9 +82,8 @@ class LiveView(OwnNode):
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name.startswith(self._home):
-                stamp = self._last or from_time(message.header.stamp)
+                now = time.time_ns()
                 said = {entry.key: entry.value for entry in status.values}
-                self._scene.say(stamp, status.message, _LEVELS.get(status.level, "WARN"))
+                self._scene.say(now, status.message, _LEVELS.get(status.level, "WARN"))
                 figures = {name: float(said[name]) for name in _PLOTTED if name in said}
-                if self._last:
-                    self._scene.log(stamp, {}, figures)
+                self._scene.log(now, {}, figures)

@@ -5,6 +5,8 @@ Needs the extra [view]; nothing else in the package imports rerun.
 
 from __future__ import annotations
 
+import os
+import re
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+
+os.environ.setdefault("RUST_LOG", "error")  # Rerun's own notes, before it is imported
+
 import rerun as rr
 import rerun.blueprint as rrb
 
@@ -24,6 +29,7 @@ SHOWN = ("mask", "mask_overlay", "sharpened_events", "layers")
 _AHEAD = 0.1  # s: an arrow ends where the object is after this time
 _TRAIL = 60  # windows that a track goes back
 _TIMELINE = "time"
+_ARROW, _QUIET = (255, 255, 255), (150, 160, 180)  # RGB of arrows; of the background's line
 
 
 class Scene:
@@ -34,7 +40,7 @@ class Scene:
     """
 
     def __init__(self, name: str) -> None:
-        self._stream = rr.RecordingStream(f"evlayerseg {name}")
+        self._stream = rr.RecordingStream("evlayerseg " + re.sub(r"\W+", "-", name))
         self._first: int | None = None
         self._trails: dict[int, deque[tuple[float, float]]] = {}
         self._said = ""
@@ -80,7 +86,7 @@ class Scene:
         if isinstance(layers, Points):
             self._log_layers(layers.data, mask.data if isinstance(mask, Image) else None)
         for name, value in (figures or {}).items():
-            log(["figures", name], rr.Scalars(value))
+            log(["times" if name.endswith(" ms") else "figures", name], rr.Scalars(value))
 
     def say(self, stamp: int, sentence: str, level: str = "INFO") -> None:
         """Puts a sentence into the log, unless it was the last one; stamp in ns."""
@@ -100,6 +106,9 @@ class Scene:
             for label, name in LABEL_NAMES.items()
         ]
         self._stream.log("/", rr.AnnotationContext(classes), static=True)
+        for label in range(len(LAYER_COLORS) + 1):
+            line = rr.SeriesLines(colors=_color(label) if label else _QUIET, widths=2.0)
+            self._stream.log(["speed", LABEL_NAMES[label]], line, static=True)
 
     def _go_to(self, stamp: int) -> None:
         self._first = stamp if self._first is None else self._first
@@ -121,7 +130,8 @@ class Scene:
         log = self._stream.log
         texts = [f"{label}: {speeds[label]:.0f} px/s" for label in ids]
         look: dict[str, Any] = {"colors": [_color(label) for label in ids]}
-        log("camera/motion", rr.Arrows2D(vectors=vectors, origins=origins, radii=1.5, **look))
+        arrows = rr.Arrows2D(vectors=vectors, origins=origins, radii=2.0, colors=_ARROW)
+        log("camera/motion", arrows)
         if mask is not None:
             found = [(label, cv2.boundingRect((mask == label).view(np.uint8))) for label in ids]
             arrays = [box for _, box in found]
@@ -170,7 +180,10 @@ def blueprint() -> rrb.Blueprint:
                     ),
                 ),
                 rrb.TimeSeriesView(origin="speed", name="speed, px/s"),
-                rrb.TimeSeriesView(origin="figures", name="rates and latency"),
+                rrb.Tabs(
+                    rrb.TimeSeriesView(origin="times", name="time a window takes, ms"),
+                    rrb.TimeSeriesView(origin="figures", name="rates"),
+                ),
                 row_shares=[2, 1, 1],
             ),
             column_shares=[3, 2],
