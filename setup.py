@@ -55,6 +55,7 @@ setup(
     zip_safe=False,
     python_requires=">=3.10",
     install_requires=[
+        "av",
         "click",
         "faery",
         "h5py",

@@ -9,7 +9,7 @@ import numpy as np
 
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.types import Packet, Window
-from evlayerseg_ros.outputs import pictures
+from evlayerseg_ros.outputs import annotate, pictures
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 LAYER_DTYPE = np.dtype(
@@ -90,8 +90,9 @@ def flow(window: Window, segmentation: Segmentation) -> Image:
 
 
 def flow_color(window: Window, segmentation: Segmentation) -> Image:
-    """The flow on the colour wheel, full colour at the fastest pixel of this window."""
-    return Image("rgb8", pictures.flow_wheel(segmentation.flow()))
+    """The flow on the colour wheel; white is at rest, full colour a round speed (see annotate)."""
+    field = segmentation.flow()
+    return Image("rgb8", pictures.flow_wheel(field, annotate.full_speed(field, window.duration)))
 
 
 def layers(window: Window, segmentation: Segmentation) -> Points:

@@ -127,8 +127,9 @@ def test_video_has_a_frame_a_window(recording, tmp_path) -> None:
     while (frame := capture.read())[0]:
         frames.append(frame[1])
     assert len(frames) == 6
-    # Two 64x48 pictures side by side, two rows, a line of text under each name and below all.
-    assert frames[0].shape == (2 * (48 + 28) + 28, 2 * 64, 3)
+    # Two 64x48 pictures side by side, enlarged so that one can read the names, two rows, a line of
+    # text over each and below all.
+    assert frames[0].shape == (2 * (5 * 48 + 28) + 28, 2 * 5 * 64, 3)
 
 
 def test_a_folder_becomes_a_bag_with_metadata(recording, segmenter, tmp_path) -> None:
