@@ -11,7 +11,7 @@ NAME = "evlayerseg_ros"
 SHARE = f"share/{NAME}"
 
 # `ros2 run evlayerseg_ros NAME` on a robot; `evlayerseg NAME` says the same anywhere.
-COMMANDS = ["replay", "play", "evaluate", "simulate", "train", "export", "bench"]
+COMMANDS = ["demo", "view", "replay", "play", "evaluate", "simulate", "train", "export", "bench"]
 
 # ROS 2 as wheels, for machines where no ROS is sourced; and what builds interfaces/ there.
 ROS_WHEELS = [
@@ -55,6 +55,7 @@ setup(
     zip_safe=False,
     python_requires=">=3.10",
     install_requires=[
+        "av",
         "click",
         "faery",
         "h5py",
@@ -70,6 +71,7 @@ setup(
     extras_require={
         "ros": ROS_WHEELS,
         "train": TRAIN,
+        "view": ["rerun-sdk"],
         "gpu": ["onnxruntime-gpu"],  # or openvino: each takes the place of onnxruntime
         "openvino": ["onnxruntime-openvino"],
         "cluster": ["distributed"],

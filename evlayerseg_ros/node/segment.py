@@ -69,6 +69,7 @@ def main(args: list[str] | None = None) -> None:
         print(f"segment: {why_no_start(error, args or sys.argv)}", file=sys.stderr)
         sys.stderr.flush()
         os._exit(2)  # a half-made node may not go down in peace
+    refuse_wrong_names(node)
     spin(node, lambda: stopping)
     node.finish()
     node.destroy_node()
@@ -79,6 +80,18 @@ def main(args: list[str] | None = None) -> None:
     context.destroy()
     gc.collect()
     leave()
+
+
+def refuse_wrong_names(node: SegmentNode) -> None:
+    """Ends this process with status 2 if a parameter was given whose name is misspelt."""
+    from evlayerseg_ros.node import overrides, parameters
+
+    errors, cautions = overrides.wrong_names(overrides.given(node), parameters.BY_NAME)
+    for caution in cautions:
+        node.get_logger().warning(caution)
+    if errors:
+        print(f"segment: {' '.join(errors)}", file=sys.stderr, flush=True)
+        os._exit(2)
 
 
 def leave() -> NoReturn:
