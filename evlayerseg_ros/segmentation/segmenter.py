@@ -16,11 +16,7 @@ from evlayerseg_ros.motion.background import background_motion
 from evlayerseg_ros.motion.camera import CameraState
 from evlayerseg_ros.motion.evidence import gather_evidence, motion_at, subsample
 from evlayerseg_ros.motion.proposals import keep_best, propose, shifts
-from evlayerseg_ros.segmentation.config import (
-    CAMERA_MOTIONS,
-    PostprocessConfig,
-    SegmenterConfig,
-)
+from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, PostprocessConfig, SegmenterConfig
 from evlayerseg_ros.segmentation.memory import Memory
 from evlayerseg_ros.segmentation.model_file import PROVIDERS, ModelInfo, open_model, reason
 from evlayerseg_ros.segmentation.network_input import Prior, network_input
@@ -155,7 +151,7 @@ class Segmenter:
         motions = self._motions(window, past, rests)
         result = self._look(some, past, motions, rests)
         if self.refine and len(result.affine) > 1:
-            known = [motion for motion in result.affine[1:]]
+            known = list(result.affine[1:])
             result = self._look(some, past, [result.affine[0], *known], rests)
         return replace(result, window=window)
 
@@ -171,15 +167,15 @@ class Segmenter:
         end, cell = window.end, self.info.voxel.cell(window.events.width) * MASK_STEP
         begins = memory.windows == 1
         tried = shifts() if begins else shifts(memory.windows, PHASES)
-        ground = np.zeros((2, 3))
+        ground: np.ndarray = np.zeros((2, 3))
         if not rests:
             away = outside(past, end, *tracks.labels_now(end, cell))
-            new = background_motion(away, end, memory.background, not begins)
-            ground = new if begins else (1 - NEWEST) * memory.background + NEWEST * new
+            now = background_motion(away, end, memory.background, not begins)
+            ground = now if begins else (1 - NEWEST) * memory.background + NEWEST * now
         motions = [ground, *(track.motion for track in tracks.tracks)]
         if self.postprocess.propose:
-            new = propose(past, end, ground, tried)
-            memory.proposed = keep_best(memory.proposed, new)
+            proposed = propose(past, end, ground, tried)
+            memory.proposed = keep_best(memory.proposed, proposed)
             motions += [proposal.motion for proposal in memory.proposed]
         return distinct(motions, window)[: 1 + MOST_MOTIONS]
 

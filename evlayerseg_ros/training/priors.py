@@ -84,7 +84,7 @@ def _centres(sample: Sample, cell: float, middle: np.ndarray) -> dict[int, np.nd
 def _proposals(
     sample: Sample, rng: np.random.Generator, centres: dict[int, np.ndarray], middle: np.ndarray
 ) -> list[np.ndarray]:
-    """Motions as they are proposed: most of the movers', some of what rests elsewhere, and wrong."""
+    """Motions as they are proposed: most movers', some of what rests elsewhere, and wrong ones."""
     found = []
     for layer, centre in centres.items():
         likely = 0.75 if sample.label_of[layer] else 0.4 if layer else 0.0
@@ -124,7 +124,7 @@ def _mask(sample: Sample, rng: np.random.Generator) -> np.ndarray | None:
     by = int(rng.integers(-3, 5))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(by) + 1,) * 2)
     mask = cv2.erode(mask, disc) if by < 0 else cv2.dilate(mask, disc)
-    matrix = np.float32([[1, 0, rng.normal(0, 3)], [0, 1, rng.normal(0, 3)]])
+    matrix = np.array([[1, 0, rng.normal(0, 3)], [0, 1, rng.normal(0, 3)]], np.float32)
     return cv2.warpAffine(mask.astype(np.float32), matrix, mask.shape[::-1])
 
 
