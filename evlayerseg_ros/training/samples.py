@@ -153,9 +153,9 @@ def to_tensors(
     Returns:
         voxel float32 [C, rows, columns]; layers uint8 [rows, columns], simulated layers; moving and
         seen bool [rows, columns], whether something moves there, and whether there are events;
-        single bool, whether just one layer moves; displacement float32 [MOST_LAYERS, 2, 3] in cells at a place in cells,
-        beyond what the network was told of each; events float32 [events, 4]: x, y (cells), t (0 to
-        1), p (1 or 0).
+        single bool, whether just one layer moves; displacement float32 [MOST_LAYERS, 2, 3] in cells
+        at a place in cells, beyond what the network was told of each; events float32 [events, 4]:
+        x, y (cells), t (0 to 1), p (1 or 0).
     """
     window, cell = sample.window, spec.cell(sample.window.events.width)
     affine = sample.displacement.copy()
@@ -222,8 +222,8 @@ def _flip(
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Flips in x, y and polarity, each half of the time (the paper's augmentations).
 
-    Now and then all events become ON events, as of sensors that tell no polarity. Motions and events
-    are changed in place; the flipped voxel grid and labels are returned.
+    Now and then all events become ON events, as of sensors that tell no polarity. Motions and
+    events are changed in place; the flipped voxel grid and labels are returned.
     """
     for axis in (0, 1):  # x, y
         if rng.random() < 0.5:

@@ -16,21 +16,20 @@ from faulty import PACKETS, SIZE, bases
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.segmentation.objects import with_motions
 from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
-from evlayerseg_ros.motion.contrast import sharpen
 from evlayerseg_ros.node.warm_up import warm_up
 
 def compiled():
     found = [o for o in gc.get_objects() if isinstance(o, Dispatcher)]
     return {f"{d.py_func.__qualname__}{s}" for d in found for s in d.signatures}
 
-segmenter = Segmenter.load("default", "cpu", threads=1)
+segmenter = Segmenter.load("default", "cpu", threads=1, track=True)
 warm_up(segmenter, 0, 0)
 before = compiled()
-outlined = False
 for encoding, packets in PACKETS.items():
     stream, windows = PacketStream(WindowConfig(duration_ms=10.0)), []
     for k, (packet, base) in enumerate(zip(packets, bases())):
@@ -41,14 +40,13 @@ for encoding, packets in PACKETS.items():
         found = segmenter(window)
         labels = np.ones_like(found.labels)
         labels[:, : int(np.median(window.events.x))] = 0
-        moving = snap(Segmentation(window, labels, found.affine))
-        outlined |= moving.margin > 0  # its border was moved to an outline
-        for segmentation in (found, Segmentation(window, moving.labels, sharpen(moving))):
+        two = Segmentation(window, labels, found.affine[[0, 0]], 1)
+        moving = snap(with_motions(two, segmenter.postprocess))
+        for segmentation in (found, two, moving):
             for make in OUTPUTS.values():
                 make(window, segmentation)
     segmenter.refine = True
     segmenter(window)
-assert outlined
 print(len(before), sorted(compiled() - before))
 """
 
