@@ -16,12 +16,9 @@ from faulty import PACKETS, SIZE, bases
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.segmentation.objects import with_motions
-from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.outputs.outputs import OUTPUTS
-from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
-from evlayerseg_ros.node.warm_up import warm_up
+from evlayerseg_ros.node.warm_up import finding_the_box, warm_up
 
 def compiled():
     found = [o for o in gc.get_objects() if isinstance(o, Dispatcher)]
@@ -30,23 +27,22 @@ def compiled():
 segmenter = Segmenter.load("default", "cpu", threads=1, track=True)
 warm_up(segmenter, 0, 0)
 before = compiled()
+moving = 0
 for encoding, packets in PACKETS.items():
     stream, windows = PacketStream(WindowConfig(duration_ms=10.0)), []
     for k, (packet, base) in enumerate(zip(packets, bases())):
         data = np.frombuffer(bytearray(packet), np.uint8)
         windows += stream.push(Packet(encoding, *SIZE, base, data, 10**18 + base, k))
     assert len(windows) > 2
-    for window in windows:
-        found = segmenter(window)
-        labels = np.ones_like(found.labels)
-        labels[:, : int(np.median(window.events.x))] = 0
-        two = Segmentation(window, labels, found.affine[[0, 0]], 1)
-        moving = snap(with_motions(two, segmenter.postprocess))
-        for segmentation in (found, two, moving):
+    for segment in (segmenter, finding_the_box(segmenter)):
+        segment.forget()
+        for k, window in enumerate(windows):
+            segment.refine = k == len(windows) - 1
+            found = segment(window)
+            moving += bool(found.labels.any())
             for make in OUTPUTS.values():
-                make(window, segmentation)
-    segmenter.refine = True
-    segmenter(window)
+                make(window, found)
+assert moving
 print(len(before), sorted(compiled() - before))
 """
 
