@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
@@ -12,6 +16,22 @@ from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
+
+# s that it takes where everything has been compiled before.
+USUAL = 4.0
+
+
+@contextmanager
+def told_if_slow(tell: Callable[[str], object]) -> Iterator[None]:
+    """Says that the node compiles, if what is done inside takes long."""
+    sentence = "Compiling, as at the first start after an installation: up to some minutes."
+    timer = threading.Timer(USUAL, tell, [sentence])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def warm_up(segmenter: Segmenter, width: int, height: int) -> None:

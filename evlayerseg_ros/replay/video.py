@@ -62,7 +62,8 @@ def side_by_side(panels: Mapping[str, np.ndarray], caption: str) -> np.ndarray:
 class VideoWriter:
     """Writes RGB frames to an mp4 in H.264, which browsers play; a context manager.
 
-    The same frames of side_by_side give the same bytes. Without PyAV (pip install av) it is MPEG-4 part 2.
+    The same frames of side_by_side give the same bytes. Without PyAV (pip install av) it is MPEG-4
+    part 2.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
