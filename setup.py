@@ -41,6 +41,8 @@ setup(
     version="0.1.0",
     description="Event camera packets in, motion layers out, as a ROS 2 node",
     license="Apache-2.0",
+    author="evlayerseg_ros authors",
+    author_email="evlayerseg@users.noreply.github.com",
     maintainer="evlayerseg_ros maintainers",
     maintainer_email="evlayerseg@users.noreply.github.com",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
@@ -70,12 +72,13 @@ setup(
     ],
     extras_require={
         "ros": ROS_WHEELS,
+        "test": ["pytest", "pytest-timeout"],  # colcon looks here for what runs the tests
         "train": TRAIN,
         "view": ["rerun-sdk"],
         "gpu": ["onnxruntime-gpu"],  # or openvino: each takes the place of onnxruntime
         "openvino": ["onnxruntime-openvino"],
         "cluster": ["distributed"],
-        "dev": [*TRAIN, "distributed", "hypothesis", "mypy", "pytest", "pytest-timeout", "ruff"],
+        "dev": [*TRAIN, "distributed", "rerun-sdk", "hypothesis", "mypy", "pytest", "pytest-timeout", "ruff"],
     },
     entry_points={
         "console_scripts": [

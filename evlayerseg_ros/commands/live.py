@@ -18,8 +18,8 @@ from evlayerseg_ros.errors import InputError
 def segment(ros_args: tuple[str, ...]) -> None:
     """Run the node; it takes ROS arguments.
 
-    It waits to be configured and activated, which `ros2 launch evlayerseg_ros segment.launch.py`
-    does by itself.
+    It goes to active by itself unless parameter autostart is false; see `segment --ros-args -h`,
+    docs/topics.md and docs/parameters.md.
     """
     need_ros()
     from evlayerseg_ros.node.segment import main

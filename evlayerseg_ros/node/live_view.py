@@ -17,7 +17,7 @@ from evlayerseg_ros.outputs.messages import output_of
 from evlayerseg_ros.outputs.outputs import Output
 from evlayerseg_ros.outputs.scene import SHOWN, Scene
 
-_LOOSE = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+_LOOSE = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
 _LEVELS = {
     DiagnosticStatus.OK: "INFO",
     DiagnosticStatus.WARN: "WARN",

@@ -20,7 +20,7 @@ from evlayerseg_ros.node.companions import Companions
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
 from evlayerseg_ros.node.lifecycle import GuardedLifecycle
 from evlayerseg_ros.node.messages import TOPIC_TYPES, packet_of, packet_of_event_array, to_message
-from evlayerseg_ros.node.warm_up import warm_up
+from evlayerseg_ros.node.warm_up import told_if_slow, warm_up
 from evlayerseg_ros.node.worker import Worker
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import Pipeline
@@ -64,7 +64,8 @@ class SegmentNode(GuardedLifecycle):
         """Loads the model and makes the publishers."""
         config = parameters.pipeline_config(self)
         self._segmenter = Segmenter.from_config(config.segmenter)
-        warm_up(self._segmenter, config.width, config.height)
+        with told_if_slow(self.get_logger().info):
+            warm_up(self._segmenter, config.width, config.height)
         self._fell_back = ""
         output_qos = parameters.qos(self, "output")
         for name in OUTPUTS:
@@ -242,7 +243,7 @@ class SegmentNode(GuardedLifecycle):
         silent = time.monotonic() - self._heard > QUIET
         self._input_fault = graph.why_silent(self, self._subscription, silent)
         if self._input_fault:
-            self.get_logger().warning(self._input_fault, throttle_duration_sec=10.0)
+            self.get_logger().warning(self._input_fault, throttle_duration_sec=60.0)
 
 
 def _event_array_type(name: str) -> type:

@@ -83,6 +83,9 @@ class Scene:
         mask, layers = outputs.get("mask"), outputs.get("layers")
         if isinstance(mask, Image):
             log("camera/mask", rr.SegmentationImage(mask.data, opacity=0.35))
+        elif outputs:  # it was lost on its way: an old one would be wrong
+            for path in ("camera/mask", "camera/objects"):
+                log(path, rr.Clear(recursive=False))
         if isinstance(layers, Points):
             self._log_layers(layers.data, mask.data if isinstance(mask, Image) else None)
         for name, value in (figures or {}).items():

@@ -32,9 +32,6 @@ PICTURES = {
     "sharpened_events": "events sharpened along the motion",
     "mask": "mask",
 }
-# Settings of Fast DDS, by the name that ROS up to Jazzy and that ROS from Kilted on looks for.
-PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-
 Tell = Callable[[str], object]
 
 
@@ -74,15 +71,6 @@ def prepare_ros() -> None:
     """A domain of our own, so that a demo does not mix with what else runs on this network."""
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    # Pictures of 1 MB are more than the middleware makes room for by default.
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
-    try:
-        profile = Path(get_package_share_directory("evlayerseg_ros")) / "config/fastdds.xml"
-    except PackageNotFoundError:
-        return
-    if not any(os.environ.get(name) for name in PROFILES):
-        os.environ.update(dict.fromkeys(PROFILES, str(profile)))
 
 
 @contextmanager

@@ -21,6 +21,9 @@ except ImportError:  # the video is OpenCV's then, which browsers do not play
 
 _PANEL_WIDTH = 640  # px at most
 _LEAST_WIDTH = 320  # px at least, so that titles can be read
+# px that a panel's width is a multiple of: x264 looks beyond the end of lines whose number of bytes
+# is not one of 64, half a frame's width, and then no two files are the same.
+_STEP = 64
 _BAR = 28
 _INK = (235, 235, 235)
 _PAPER = (24, 24, 28)
@@ -59,7 +62,8 @@ def side_by_side(panels: Mapping[str, np.ndarray], caption: str) -> np.ndarray:
 class VideoWriter:
     """Writes RGB frames to an mp4 in H.264, which browsers play; a context manager.
 
-    The same frames give the same bytes. Without PyAV (pip install av) it is MPEG-4 part 2.
+    The same frames of side_by_side give the same bytes. Without PyAV (pip install av) it is MPEG-4
+    part 2.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -126,7 +130,8 @@ class _H264:
         self._stream = stream
 
     def write(self, frame: np.ndarray) -> None:
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)
+        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         self._file.mux(self._stream.encode(picture))
 
     def close(self) -> None:
@@ -156,6 +161,10 @@ def _tile(name: str, picture: np.ndarray) -> np.ndarray:
     scale = min(1.0, _PANEL_WIDTH / picture.shape[1])
     width, height = (2 * round(side * scale / 2) for side in (picture.shape[1], picture.shape[0]))
     picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    gap = -width % _STEP
+    border = cv2.BORDER_CONSTANT
+    picture = cv2.copyMakeBorder(picture, 0, 0, 0, gap, border, value=_PAPER)
+    width += gap
     bar = np.full((_BAR, width, 3), _PAPER, np.uint8)
     _write(bar, name)
     return np.vstack([bar, picture])
