@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 
 import numpy as np
@@ -15,6 +17,20 @@ from evlayerseg_ros.segmentation.segmenter import Segmenter
 WINDOWS = 3  # of a scene: the second begins with the motions of the first
 LENGTH = 33_000_000  # ns, of a window
 EVENTS = 20_000  # of a window
+USUAL = 4.0  # s that all of it takes where everything has been compiled before
+
+
+@contextmanager
+def told_if_slow(tell: Callable[[str], object]) -> Iterator[None]:
+    """Says that the node compiles, if what is done inside takes long."""
+    sentence = "Compiling, as at the first start after an installation: up to some minutes."
+    timer = threading.Timer(USUAL, tell, [sentence])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def warm_up(segmenter: Segmenter, width: int, height: int) -> None:

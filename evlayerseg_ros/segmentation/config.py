@@ -16,7 +16,7 @@ class PostprocessConfig:
     Attributes:
         propose: motions are proposed by contrast, beside those of the window before.
         memory: the network is told its own mask of the window before.
-        still: before a camera at rest what is not noise moves, also where the network does not say so.
+        still: before a camera at rest what is not noise moves, also where the network is silent.
         merge: what the background's motion explains as well is background.
         parallax: what moves along the background's motion is at rest at another depth, unless the
             network is sure that it is not.

@@ -219,13 +219,10 @@ def with_motions(found: Segmentation, config: PostprocessConfig) -> Segmentation
             ratio = explains(window, mine, affine[label], affine[0], config)
             if config.merge and not found.rests and ratio < config.sharper:
                 continue
-            if (
-                config.parallax
-                and not found.rests
-                and is_parallax(window, mine, affine, label, config)
-            ):
-                if found.scores.get(label, 1.0) < config.sure:
-                    continue
+            sure = found.scores.get(label, 1.0) >= config.sure
+            judged = config.parallax and not (found.rests or sure)
+            if judged and is_parallax(window, mine, affine, label, config):
+                continue
         alike = [
             other
             for other in numbers[1:]

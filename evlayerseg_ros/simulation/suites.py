@@ -171,7 +171,7 @@ def _thing(
     rng: np.random.Generator, bank: TextureBank, side: int, suite: Suite
 ) -> tuple[np.ndarray, np.ndarray]:
     """A letter or a ring with a surface: log intensity and alpha, float32 [h, w]."""
-    alpha = np.zeros((side, side), np.float32)
+    alpha: np.ndarray = np.zeros((side, side), np.float32)
     if rng.random() < 0.25:
         cv2.circle(alpha, (side // 2, side // 2), int(side * 0.36), (1.0,), max(2, side // 5))
     else:

@@ -1,4 +1,4 @@
-"""What users' publishers do: they do not count, their clocks are coarse, stray, or of another pace."""
+"""What users' publishers do: no counting, clocks that are coarse, stray or of another pace."""
 
 from __future__ import annotations
 
