@@ -24,7 +24,7 @@ $(VENV)/.made-dev: $(VENV)/.made-run
 
 # The real node in its own process, a recording played into it over DDS, and what came out as a video.
 demo: $(VENV)/.made-run
-	@$(BIN)/python tools/demo.py
+	@$(BIN)/evlayerseg demo $(if $(RECORDING),--recording $(RECORDING))
 
 test: lint
 	$(BIN)/python -m pytest

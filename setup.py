@@ -11,7 +11,7 @@ NAME = "evlayerseg_ros"
 SHARE = f"share/{NAME}"
 
 # `ros2 run evlayerseg_ros NAME` on a robot; `evlayerseg NAME` says the same anywhere.
-COMMANDS = ["replay", "play", "evaluate", "simulate", "train", "export", "bench"]
+COMMANDS = ["demo", "view", "replay", "play", "evaluate", "simulate", "train", "export", "bench"]
 
 # ROS 2 as wheels, for machines where no ROS is sourced; and what builds interfaces/ there.
 ROS_WHEELS = [
@@ -41,6 +41,8 @@ setup(
     version="0.1.0",
     description="Event camera packets in, motion layers out, as a ROS 2 node",
     license="Apache-2.0",
+    author="evlayerseg_ros authors",
+    author_email="evlayerseg@users.noreply.github.com",
     maintainer="evlayerseg_ros maintainers",
     maintainer_email="evlayerseg@users.noreply.github.com",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
@@ -55,6 +57,7 @@ setup(
     zip_safe=False,
     python_requires=">=3.10",
     install_requires=[
+        "av",
         "click",
         "faery",
         "h5py",
@@ -64,16 +67,28 @@ setup(
         "onnxruntime",
         "opencv-python-headless",
         "rosbags",
+        "scipy",
         "setuptools",
         "tqdm",
     ],
     extras_require={
         "ros": ROS_WHEELS,
+        "test": ["pytest", "pytest-timeout"],  # colcon looks here for what runs the tests
         "train": TRAIN,
+        "view": ["rerun-sdk"],
         "gpu": ["onnxruntime-gpu"],  # or openvino: each takes the place of onnxruntime
         "openvino": ["onnxruntime-openvino"],
         "cluster": ["distributed"],
-        "dev": [*TRAIN, "distributed", "hypothesis", "mypy", "pytest", "pytest-timeout", "ruff"],
+        "dev": [
+            *TRAIN,
+            "distributed",
+            "rerun-sdk",
+            "hypothesis",
+            "mypy",
+            "pytest",
+            "pytest-timeout",
+            "ruff",
+        ],
     },
     entry_points={
         "console_scripts": [

@@ -10,10 +10,12 @@ import click
 
 from evlayerseg_ros import __version__
 from evlayerseg_ros.commands.bench import bench
+from evlayerseg_ros.commands.demo import demo
 from evlayerseg_ros.commands.evaluate import evaluate
 from evlayerseg_ros.commands.live import play, segment
 from evlayerseg_ros.commands.replay import replay
 from evlayerseg_ros.commands.training import export, simulate, train
+from evlayerseg_ros.commands.view import view
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.surroundings import sentence_of
 
@@ -38,7 +40,7 @@ def main() -> None:
     """Motion segmentation of event cameras: which pixels move on their own, and how."""
 
 
-for _command in (segment, play, replay, evaluate, simulate, train, export, bench):
+for _command in (segment, demo, view, play, replay, evaluate, simulate, train, export, bench):
     main.add_command(_command)
 
 
@@ -48,6 +50,8 @@ def run_command(name: str) -> None:
 
 
 # Console scripts, one a command.
+demo_main = partial(run_command, "demo")
+view_main = partial(run_command, "view")
 play_main = partial(run_command, "play")
 replay_main = partial(run_command, "replay")
 evaluate_main = partial(run_command, "evaluate")

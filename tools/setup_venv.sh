@@ -24,8 +24,10 @@ constraints=$venv/constraints.txt
 mkdir -p "$venv"
 
 if [ $ros = system ]; then
-    can "$python" 'import event_camera_msgs.msg' ||
-        fail "event_camera_msgs is missing: install the package ros-${ROS_DISTRO:-DISTRO}-event-camera-msgs."
+    for package in event_camera_msgs vision_msgs; do
+        can "$python" "import $package.msg" ||
+            fail "$package is missing: install the package ros-${ROS_DISTRO:-DISTRO}-${package//_/-}."
+    done
     # ROS' own messages are compiled for the system's NumPy: stay with its major version.
     major=$("$python" -c 'import numpy; print(int(numpy.__version__.split(".")[0]) + 1)')
     sed "s/^numpy==.*/numpy<$major/" constraints.txt >"$constraints"
@@ -88,7 +90,7 @@ if [ $ros = wheels ]; then
     numpy=$("$bin/python" -c 'import numpy; print(numpy.get_include())')
     sed -i -E "s#/opt/python/[^;\"]*/numpy/[a-z_]*/?core/include#$numpy#g; s#/opt/python/[^;\"]*/include/python[0-9.]+#$include#g" \
         "$prefix"/share/*/cmake/*generator_pyExport.cmake
-    for package in event_camera_msgs dvs_msgs; do
+    for package in event_camera_msgs dvs_msgs vision_msgs; do
         stamp=$prefix/.made-$package
         newest=$(find "interfaces/$package" -type f -newer "$stamp" 2>/dev/null | head -1 || true)
         if [ -e "$stamp" ] && [ -z "$newest" ]; then continue; fi

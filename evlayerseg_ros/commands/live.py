@@ -18,10 +18,10 @@ from evlayerseg_ros.errors import InputError
 def segment(ros_args: tuple[str, ...]) -> None:
     """Run the node; it takes ROS arguments.
 
-    It waits to be configured and activated, which `ros2 launch evlayerseg_ros segment.launch.py`
-    does by itself.
+    It goes to active by itself unless parameter autostart is false; see `segment --ros-args -h`,
+    docs/topics.md and docs/parameters.md.
     """
-    _need_ros()
+    need_ros()
     from evlayerseg_ros.node.segment import main
 
     main(["segment", *ros_args])
@@ -59,12 +59,13 @@ def play(
     """Publish RECORDING as EventPackets at its own pace, for machines without `ros2 bag`."""
     from evlayerseg_ros.replay.play import play as run
 
-    _need_ros()
+    need_ros()
     played = run(recording, rate, to, loop, topic, wait, size)
     click.echo(f"{recording}: {played}")
 
 
-def _need_ros() -> None:
+def need_ros() -> None:
+    """Says what is missing where there is no ROS 2."""
     try:
         import event_camera_msgs.msg  # noqa: F401
         import rclpy  # noqa: F401

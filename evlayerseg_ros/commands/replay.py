@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evlayerseg_ros.commands import options
+from evlayerseg_ros.commands.files import force_option, keep
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=options.PATH,
-    help="Bag to write: OUT.mcap (one file, overwritten) or a new folder.",
+    help="Bag to write: OUT.mcap (one file) or a new folder.",
 )
 @click.option("--video", type=options.PATH, help="Video to write, .mp4.")
 @click.option(
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to take; else all."
 )
+@force_option
 @options.all_of_pipeline
 def replay(
     recording: Path,
@@ -49,6 +51,7 @@ def replay(
     topic: str | None,
     start: float,
     duration: float | None,
+    force: bool,
     config: PipelineConfig,
 ) -> None:
     """Segment RECORDING offline as the node does: deterministic, as fast as it goes.
@@ -65,6 +68,7 @@ def replay(
     from evlayerseg_ros.replay.replay import replay as run
     from evlayerseg_ros.segmentation.segmenter import Segmenter
 
+    keep(force, output, video)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
     with open_recording(recording, topic, options.size_of(config)) as opened:
         opened.tell()

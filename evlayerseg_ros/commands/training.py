@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from evlayerseg_ros.commands import options
+from evlayerseg_ros.commands.files import force_option, keep
 from evlayerseg_ros.errors import InputError
 
 PRESETS = ["demo", "affine25", "object", "many", "none", "static", "parts", "faint", "near"]
@@ -23,13 +24,15 @@ PRESETS = ["demo", "affine25", "object", "many", "none", "static", "parts", "fai
     help="affine25 is the evaluation set of the README; the others but demo are its companions.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def simulate(out: Path, preset: str, seed: int) -> None:
+@force_option
+def simulate(out: Path, preset: str, seed: int, force: bool) -> None:
     """Simulate sequences with events, labels, masks and motion into the folder OUT.
 
     Each is an npz that every other command reads as a recording, with its truth inside.
     """
     from evlayerseg_ros.simulation.presets import write_preset
 
+    keep(force, *sorted(out.glob("*.npz"))[:1])
     for path in write_preset(preset, out, seed):
         click.echo(path)
 
@@ -97,6 +100,7 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
     show_default=True,
     help="Of --recordings: share that is simulated, so that nothing is forgotten.",
 )
+@force_option
 def train(
     out: Path,
     preset: str | None,
@@ -113,6 +117,7 @@ def train(
     recordings: tuple[Path, ...],
     hold_out: tuple[Path, ...],
     mix: float,
+    force: bool,
 ) -> None:
     """Train a network on simulated scenes; OUT gets checkpoint.pt and curves.csv.
 
@@ -124,6 +129,7 @@ def train(
     ..` trains on several GPUs or machines.
     """
     _need_torch()
+    keep(force or resume, out / "checkpoint.pt")
     from dataclasses import replace
 
     from evlayerseg_ros.training.train import PRESETS as SETTINGS
@@ -158,13 +164,17 @@ def train(
 @click.option(
     "--int8", type=options.PATH, help="A second file, with 8-bit convolutions, faster on a CPU."
 )
-def export(checkpoint: Path, output: Path, name: str | None, int8: Path | None) -> None:
+@force_option
+def export(
+    checkpoint: Path, output: Path, name: str | None, int8: Path | None, force: bool
+) -> None:
     """Write CHECKPOINT as an ONNX file that every other command takes as --model.
 
     CHECKPOINT is what `evlayerseg train` wrote. `paper` exports the paper's network with random
     weights, to measure its speed. Torch's and ONNX Runtime's answers are compared before it ends.
     """
     _need_torch()
+    keep(force, output, int8)
     from evlayerseg_ros.network.base import Network
     from evlayerseg_ros.network.export import export as run
     from evlayerseg_ros.network.export import load_checkpoint

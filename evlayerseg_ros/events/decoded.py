@@ -37,6 +37,7 @@ class DecodedEvents:
     def __init__(self, timeline: Timeline, stats: StreamStats) -> None:
         self._timeline, self._stats = timeline, stats
         self._back: list[_Message] = []
+        self._in_ros_time = False
 
     def push(self, events: Events, stamp: int) -> list[Window]:
         """The windows that a message closes.
@@ -66,16 +67,21 @@ class DecodedEvents:
             self._back.clear()
 
     def clear(self) -> None:
-        """Forget the messages that wait."""
+        """Forget the messages that wait, and which clock the last ones had."""
         self._back.clear()
+        self._in_ros_time = False
 
     def _use(self, message: _Message) -> list[Window]:
         events, stamp = message
         self._stats.packets += 1
         self._stats.events += len(events)
-        middle = int(events.t[len(events) // 2]) if len(events) else 0
-        in_ros_time = len(events) and abs(middle - stamp) <= LATE_TIME
-        return self._timeline.push(events, None, stamp, 0 if in_ros_time else None)
+        if len(events):
+            now, middle = self._timeline.now, int(events.t[len(events) // 2])
+            goes_on = now is not None and abs(int(events.t[0]) - now) <= LATE_TIME
+            # A stamp may be that of a stray: then events that just go on say what they are.
+            keeps = goes_on and self._in_ros_time
+            self._in_ros_time = keeps or abs(middle - stamp) <= LATE_TIME
+        return self._timeline.push(events, None, stamp, 0 if self._in_ros_time else None)
 
     def _hold(self, message: _Message, now: int) -> list[Window]:
         """Keep a message far before the last one until it is known whether the clock went back."""

@@ -26,8 +26,8 @@ class VoxelSpec:
         split: True counts ON and OFF events in channels of their own (ON first, 2 x bins channels);
             False adds the polarity as +1 / -1 (bins channels).
         width: cells that a sensor's width should have, reached as nearly as whole cells of
-            1, 2, 3.. px allow; on smaller sensors a cell is a part of a pixel, and the grid of their
-            pixels is enlarged. 0 keeps the sensor's pixels.
+            1, 2, 3.. px allow; on smaller sensors a cell is a part of a pixel, and the grid of
+            their pixels is enlarged. 0 keeps the sensor's pixels.
         multiple: rows and columns are filled up with empty ones to a multiple of this.
         layers: grids, one above the other: in each the events are carried along the motion of one
             layer to the window's end, which makes that layer's edges sharp and the others' not.
@@ -89,8 +89,8 @@ def voxel_grid(
     Args:
         window: events in [start, end].
         spec: the convention.
-        out: float32 array of `spec.shape`, overwritten but for the further channels; a new one, zero
-            there, if None.
+        out: float32 array of `spec.shape`, overwritten but for the further channels; a new one,
+            zero there, if None.
         motions: float [spec.layers or more, 2, 3], px/s, the layers' affine velocities (see
             Segmentation) along which events are warped to the window's end; events that leave the
             sensor are left out. None: all at rest.
@@ -229,9 +229,9 @@ def _stay(x, y, cell, across, where):  # type: ignore[no-untyped-def]
 def _warp(x, y, t, end, speed, size, cell, across, where):  # type: ignore[no-untyped-def]
     """where[i]: index of the cell that each event is carried to, or -1; a loop without branches.
 
-    Instead of solving for the end point as `warp_point` does, which takes a division, it follows the
-    series x + tau u(x) + tau^2 A u(x) + .. to its third term: of 30 px under 5 % of deformation the
-    next is 0.004 px.
+    Instead of solving for the end point as `warp_point` does, which takes a division, it follows
+    the series x + tau u(x) + tau^2 A u(x) + .. to its third term: of 30 px under 5 % of deformation
+    the next is 0.004 px.
     """
     (a0, a1, a2), (b0, b1, b2) = speed[0], speed[1]
     width, height = np.float32(size[0]), np.float32(size[1])

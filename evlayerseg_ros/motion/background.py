@@ -1,8 +1,8 @@
 """The background's motion: what most places of the image agree on.
 
-Every place of a coarse grid says along which shift its events land on each other best, and an affine
-motion is fitted to these shifts, robustly (iteratively reweighted, Tukey's biweight). Each place has
-one vote, however many events it holds, so that a mover with strong edges does not decide.
+Every place of a coarse grid says along which shift its events land on each other best, and an
+affine motion is fitted to these shifts, robustly (iteratively reweighted, Tukey's biweight). Each
+place has one vote, however many events it holds, so that a mover with strong edges does not decide.
 """
 
 from __future__ import annotations

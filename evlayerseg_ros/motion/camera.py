@@ -2,9 +2,10 @@
 
 Noise comes alone. What moves in the picture makes events side by side within milliseconds, and such
 events support each other (the background activity filter: Delbruck, 2008). Before a camera at rest
-they lie in a few compact places, where something moves by itself; a camera that moves makes them all
-over the scene, so that their convex hull is much larger than the places that hold them. One window
-says little, and cameras seldom change between rest and motion: evidence adds up over windows.
+they lie in a few compact places, where something moves by itself; a camera that moves makes them
+all over the scene, so that their convex hull is much larger than the places that hold them. One
+window says little, and cameras seldom change between rest and motion: evidence adds up over
+windows.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class CameraState:
         if self._last.shape != shape:
             self._last = np.full(shape, -(1 << 62), np.int64)
             side = events.width / BLOCKS
-            self._counts = np.zeros((2, int(np.ceil(events.height / side)), BLOCKS))
+            self._counts: np.ndarray = np.zeros((2, int(np.ceil(events.height / side)), BLOCKS))
             self._time, self._belief = None, 0.0
         most = AT_REST if self.rests or self._time is None else NEWEST
         newest = events[max(0, len(events) - most) :]

@@ -1,9 +1,9 @@
 """Contrast maximisation: move events until they are sharp.
 
-A motion is improved by a few steps uphill on the sum of squared counts in the image of warped events,
-from coarse to fine (Gallego et al., CVPR 2018 and 2019). A moving object is only shifted: its
-deformation would rather pull all its events together (event collapse, Shiba et al., Sensors 2022).
-The background fills the image and may deform a little.
+A motion is improved by a few steps uphill on the sum of squared counts in the image of warped
+events, from coarse to fine (Gallego et al., CVPR 2018 and 2019). A moving object is only shifted:
+its deformation would rather pull all its events together (event collapse, Shiba et al., Sensors
+2022). The background fills the image and may deform a little.
 """
 
 from __future__ import annotations

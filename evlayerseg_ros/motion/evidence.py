@@ -2,8 +2,9 @@
 
 Warped along the right motion, events land where many others do. An event's gain for a motion is the
 logarithm of how many events share its cell along that motion, minus the same along the background's
-(as in event-based motion segmentation by motion compensation: Stoffregen et al., ICCV 2019; Mitrokhin
-et al., IROS 2018). Gains are gathered over the last 133 ms, so that slow motions show, too.
+(as in event-based motion segmentation by motion compensation: Stoffregen et al., ICCV 2019;
+Mitrokhin et al., IROS 2018). Gains are gathered over the last 133 ms, so that slow motions show,
+too.
 """
 
 from __future__ import annotations

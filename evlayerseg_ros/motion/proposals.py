@@ -1,9 +1,9 @@
 """Motions that something may follow by itself, found without a network.
 
 Relative to the background's motion a grid of shifts is tried on the events of the last 133 ms. An
-event votes for a shift in as far as more other events land where it lands than along the background's
-motion. Where votes for one shift gather, something may move along it (multi-model fitting by voting;
-Gallego et al., CVPR 2018, for the images of warped events).
+event votes for a shift in as far as more other events land where it lands than along the
+background's motion. Where votes for one shift gather, something may move along it (multi-model
+fitting by voting; Gallego et al., CVPR 2018, for the images of warped events).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def propose(
 
 
 def keep_best(old: list[Proposal], new: list[Proposal], most: int = 2) -> list[Proposal]:
-    """Of slow and of fast motions the best `most` of earlier proposals, which fade, and new ones."""
+    """The best `most` slow and fast motions each of earlier proposals, which fade, and new ones."""
     both = [p._replace(votes=p.votes * FADE) for p in old] + new
     best = sorted(both, key=lambda p: -p.votes)
     return [p for slow in (True, False) for p in [q for q in best if q.slow == slow][:most]]

@@ -110,10 +110,13 @@ def with_extras(network: LayerNet) -> LayerNet:
     if network.settings["extras"] == EXTRAS:
         return network
     wide = LayerNet(**settings)
-    stem = network.stem[0].fold()
-    weight = functional.pad(stem.weight, (0, 0, 0, 0, 0, EXTRAS))
+    stem, wide_stem = (net.stem[0] for net in (network, wide))
+    assert isinstance(stem, StandardConv) and isinstance(wide_stem, StandardConv)
+    plain = stem.fold()
+    weight = functional.pad(plain.weight, (0, 0, 0, 0, 0, EXTRAS))
     wide.load_state_dict({**network.state_dict(), "stem.0.weight": weight})
-    wide.stem[0].unfold(weight, stem.bias)
+    assert plain.bias is not None
+    wide_stem.unfold(weight, plain.bias)
     return wide
 
 

@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+import importlib
 from array import array
+from functools import cache
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from event_camera_msgs.msg import EventPacket
-from sensor_msgs.msg import Image, PointCloud2, PointField
-from std_msgs.msg import Header
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.dvs import parse_event_array
 from evlayerseg_ros.events.types import Packet
-from evlayerseg_ros.outputs import outputs
+from evlayerseg_ros.outputs import messages, outputs
 
-# The message type of each topic.
-TOPIC_TYPES = {
-    name: PointCloud2 if name == "layers" else EventPacket if name == "moving_events" else Image
-    for name in outputs.OUTPUTS
-}
-_LIMIT = (1 << 31) * 1_000_000_000  # ns
-_POINT_FIELDS = {"f4": PointField.FLOAT32, "u4": PointField.UINT32}
+
+@cache
+def message_type(name: str) -> Any:
+    """The class of a message type, "package/msg/Name"."""
+    package, middle, kind = name.split("/")
+    return getattr(importlib.import_module(f"{package}.{middle}"), kind)
+
+
+# The message class of each topic.
+TOPIC_TYPES = {topic: message_type(name) for topic, name in messages.TOPIC_TYPES.items()}
+
+
+class RclpyMaker:
+    """Makes rclpy's messages; large arrays in one copy."""
+
+    def new(self, kind: str, **fields: Any) -> Any:
+        """A message of that type with these fields."""
+        return message_type(kind)(**fields)
+
+    def octets(self, data: np.ndarray | bytes) -> array:
+        """A field uint8[]."""
+        return to_bytes(data)
+
+    def floats(self, data: np.ndarray) -> np.ndarray:
+        """A field float64[N]."""
+        return data
+
+
+MAKE = RclpyMaker()
 
 
 def to_time(stamp: int) -> Time:
     """ROS time in ns as a message; beyond its 32 bits of seconds, the nearest that it holds."""
-    seconds, nanoseconds = divmod(min(max(stamp, -_LIMIT), _LIMIT - 1), 1_000_000_000)
+    seconds, nanoseconds = messages.seconds_and_nanoseconds(stamp)
     return Time(sec=seconds, nanosec=nanoseconds)
 
 
@@ -37,36 +59,8 @@ def from_time(time: Time) -> int:
 
 
 def to_message(output: outputs.Output, stamp: int, frame_id: str, seq: int = 0) -> Any:
-    """The message that carries an output.
-
-    Args:
-        output: Image or Points of outputs/outputs.py, or a Packet.
-        stamp: ROS time in ns.
-        frame_id: of the camera.
-        seq: number of the packet; the others have none.
-    """
-    header = Header(stamp=to_time(stamp), frame_id=frame_id)
-    if isinstance(output, outputs.Image):
-        height, width = output.data.shape[:2]
-        return Image(
-            header=header,
-            height=height,
-            width=width,
-            encoding=output.encoding,
-            step=output.data.strides[0],
-            data=to_bytes(output.data),
-        )
-    if isinstance(output, outputs.Points):
-        return _cloud(output.data, header)
-    return EventPacket(
-        header=header,
-        height=output.height,
-        width=output.width,
-        seq=seq,
-        time_base=output.time_base,
-        encoding=output.encoding,
-        events=to_bytes(output.data),
-    )
+    """The message that carries an output; see outputs.messages.fill."""
+    return messages.fill(MAKE, output, stamp, frame_id, seq)
 
 
 def packet_of(message: EventPacket) -> Packet:
@@ -102,20 +96,3 @@ def to_bytes(data: np.ndarray | bytes) -> array:
     filled = array("B")
     filled.frombytes(data.reshape(-1).view(np.uint8).data if isinstance(data, np.ndarray) else data)
     return filled
-
-
-def _cloud(table: np.ndarray, header: Header) -> PointCloud2:
-    assert table.dtype.fields is not None
-    return PointCloud2(
-        header=header,
-        height=1,
-        width=len(table),
-        fields=[
-            PointField(name=name, offset=offset, datatype=_POINT_FIELDS[kind.str[1:]], count=1)
-            for name, (kind, offset, *_) in table.dtype.fields.items()
-        ],
-        point_step=table.dtype.itemsize,
-        row_step=table.nbytes,
-        data=to_bytes(table.tobytes()),
-        is_dense=True,
-    )

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TypeVar
 
 import rclpy
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from rclpy.signals import SignalHandlerOptions
 
 Self = TypeVar("Self", bound="OwnNode")
+
+
+# Where Fast DDS looks for settings: up to Jazzy, and from Kilted on.
+PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
+
+def make_room() -> None:
+    """Makes room for large messages in Fast DDS, unless the user has settings: see fastdds.xml.
+
+    To be called before a process's first node: pictures of 1 MB and packets of events are lost
+    otherwise.
+    """
+    if any(os.environ.get(name) for name in PROFILES):
+        return
+    try:
+        profile = Path(get_package_share_directory("evlayerseg_ros")) / "config/fastdds.xml"
+    except PackageNotFoundError:
+        return
+    if profile.is_file():
+        os.environ.update(dict.fromkeys(PROFILES, str(profile)))
 
 
 class OwnNode:
@@ -18,6 +41,7 @@ class OwnNode:
     """
 
     def __init__(self, name: str) -> None:
+        make_room()
         self._context = rclpy.Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node(name, context=self._context)

@@ -22,6 +22,10 @@ MATCHING = 0.3
 DELIVERY = 0.1
 
 
+# Time that a node of ours takes to compile at most, s.
+COMPILING = 600.0
+
+
 class PacketPublisher(OwnNode):
     """Publishes EventPackets under a node `event_camera` of its own; a context manager.
 
@@ -78,10 +82,16 @@ class PacketPublisher(OwnNode):
             time.sleep(DELIVERY)
         super().close()
 
+    def _node_starts(self) -> bool:
+        """Whether a node of ours is there, which does not listen yet."""
+        return any(name == "evlayerseg" for name, _ in self.node.get_node_names_and_namespaces())
+
     def _find(self, patience: float) -> str:
         """The one topic that somebody wants EventPackets on."""
-        until = time.monotonic() + patience
-        while time.monotonic() < until:
+        begun = time.monotonic()
+        while (waited := time.monotonic() - begun) < patience or (
+            waited < COMPILING and self._node_starts()
+        ):
             topics = subscribed_topics(self.node)
             if topics:
                 return DEFAULT_TOPIC if DEFAULT_TOPIC in topics else topics[0]
@@ -92,10 +102,16 @@ class PacketPublisher(OwnNode):
         )
 
     def _await_subscriber(self, patience: float) -> None:
-        until = time.monotonic() + patience
+        """Waits for so many seconds; a node of ours that is there but compiles gets more."""
+        begun, told = time.monotonic(), False
         while not self._publisher.get_subscription_count():
-            if time.monotonic() > until:
-                raise InputError(f"Nobody subscribed to {self.topic} within {patience:g} s.")
+            waited = time.monotonic() - begun
+            if waited > patience:
+                if waited > COMPILING or not self._node_starts():
+                    raise InputError(f"Nobody subscribed to {self.topic} within {waited:.0f} s.")
+                if not told:
+                    told = True
+                    self.node.get_logger().info("Waiting for the node, which may compile.")
             time.sleep(0.02)
         # The other side may not have matched yet: to it, best effort, the first packets were lost.
         time.sleep(MATCHING)

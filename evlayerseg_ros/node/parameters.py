@@ -17,6 +17,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.node.overrides import take_whole_numbers
 from evlayerseg_ros.node.parameter_table import BY_NAME, PARAMETERS, Spec
 from evlayerseg_ros.pipeline import PipelineConfig
 from evlayerseg_ros.segmentation.config import SegmenterConfig
@@ -40,6 +41,7 @@ def descriptor_of(spec: Spec) -> ParameterDescriptor:
 
 def declare(node: Node) -> None:
     """Declares the table; a wrong override raises rclpy's exception, which names it and why."""
+    take_whole_numbers(node, (spec.name for spec in PARAMETERS if isinstance(spec.default, float)))
     node.add_on_set_parameters_callback(lambda parameters: check(node, parameters))
     for spec in PARAMETERS:
         node.declare_parameter(spec.name, spec.default, descriptor_of(spec))

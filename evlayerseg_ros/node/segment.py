@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from evlayerseg_ros.node.segment_node import SegmentNode
 
 
+HELP = """usage: segment [--ros-args ...]
+
+The node: event packets in, motion layers out. It goes to active by itself.
+
+  ros2 launch evlayerseg_ros segment.launch.py -s     what the launch file takes
+  segment --ros-args -r ~/events:=/event_camera/events -p provider:=cpu
+  segment --ros-args --params-file mine.yaml          as config/segment.yaml
+
+Topics and parameters: docs/topics.md, docs/parameters.md, or `ros2 param describe` of the node."""
+
+
 def keep_freed_memory() -> None:
     """Make glibc keep what images and voxel grids free, instead of returning it to the system.
 
@@ -40,6 +51,9 @@ def main(args: list[str] | None = None) -> None:
     Args:
         args: ROS arguments after the program's name; None takes this process's.
     """
+    if {"-h", "--help"} & set(sys.argv[1:] if args is None else args):
+        print(HELP)
+        return
     keep_freed_memory()
     # Own handlers: the lifecycle's last transition needs a context that still works.
     stopping = False
@@ -69,6 +83,7 @@ def main(args: list[str] | None = None) -> None:
         print(f"segment: {why_no_start(error, args or sys.argv)}", file=sys.stderr)
         sys.stderr.flush()
         os._exit(2)  # a half-made node may not go down in peace
+    refuse_wrong_names(node)
     spin(node, lambda: stopping)
     node.finish()
     node.destroy_node()
@@ -79,6 +94,18 @@ def main(args: list[str] | None = None) -> None:
     context.destroy()
     gc.collect()
     leave()
+
+
+def refuse_wrong_names(node: SegmentNode) -> None:
+    """Ends this process with status 2 if a parameter was given whose name is misspelt."""
+    from evlayerseg_ros.node import overrides, parameters
+
+    errors, cautions = overrides.wrong_names(overrides.given(node), parameters.BY_NAME)
+    for caution in cautions:
+        node.get_logger().warning(caution)
+    if errors:
+        print(f"segment: {' '.join(errors)}", file=sys.stderr, flush=True)
+        os._exit(2)
 
 
 def leave() -> NoReturn:

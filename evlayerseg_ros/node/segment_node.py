@@ -16,10 +16,11 @@ from std_srvs.srv import Trigger
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.node import graph, parameters
+from evlayerseg_ros.node.companions import Companions
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
 from evlayerseg_ros.node.lifecycle import GuardedLifecycle
 from evlayerseg_ros.node.messages import TOPIC_TYPES, packet_of, packet_of_event_array, to_message
-from evlayerseg_ros.node.warm_up import warm_up
+from evlayerseg_ros.node.warm_up import told_if_slow, warm_up
 from evlayerseg_ros.node.worker import Worker
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import Pipeline
@@ -46,6 +47,7 @@ class SegmentNode(GuardedLifecycle):
         self._pipeline: Pipeline | None = None
         self._worker: Worker | None = None
         self._outputs: dict[str, Any] = {}
+        self._companions: Companions | None = None
         self._subscription: Any = None
         self._moving_seq = 0
         self._heard = 0.0  # when the last packet came, time.monotonic()
@@ -62,13 +64,15 @@ class SegmentNode(GuardedLifecycle):
         """Loads the model and makes the publishers."""
         config = parameters.pipeline_config(self)
         self._segmenter = Segmenter.from_config(config.segmenter)
-        warm_up(self._segmenter, config.width, config.height)
+        with told_if_slow(self.get_logger().info):
+            warm_up(self._segmenter, config.width, config.height)
         self._fell_back = ""
         output_qos = parameters.qos(self, "output")
         for name in OUTPUTS:
             self._outputs[name] = self.create_lifecycle_publisher(
                 TOPIC_TYPES[name], f"~/{name}", output_qos
             )
+        self._companions = Companions(self, output_qos)
         self._state = "inactive"
         if caution := self._caution():
             self.get_logger().warning(caution)
@@ -120,6 +124,9 @@ class SegmentNode(GuardedLifecycle):
         for publisher in self._outputs.values():
             self.destroy_lifecycle_publisher(publisher)
         self._outputs = {}
+        if self._companions is not None:
+            self._companions.close()
+            self._companions = None
         self._segmenter = self._pipeline = None
         self._state = state
 
@@ -174,6 +181,8 @@ class SegmentNode(GuardedLifecycle):
                 )
                 self._moving_seq += name == "moving_events"
                 self._outputs[name].publish(message)
+        if self._companions is not None:
+            self._companions.publish(window.stamp, frame_id)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None
@@ -234,7 +243,7 @@ class SegmentNode(GuardedLifecycle):
         silent = time.monotonic() - self._heard > QUIET
         self._input_fault = graph.why_silent(self, self._subscription, silent)
         if self._input_fault:
-            self.get_logger().warning(self._input_fault, throttle_duration_sec=10.0)
+            self.get_logger().warning(self._input_fault, throttle_duration_sec=60.0)
 
 
 def _event_array_type(name: str) -> type:

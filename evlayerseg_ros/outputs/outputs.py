@@ -9,7 +9,7 @@ import numpy as np
 
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.types import Packet, Window
-from evlayerseg_ros.outputs import pictures
+from evlayerseg_ros.outputs import annotate, pictures
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 LAYER_DTYPE = np.dtype(
@@ -30,6 +30,19 @@ LAYER_DTYPE = np.dtype(
 """One layer as a point: centroid, px; u = a_ux x + a_uy y + a_u0 and v likewise, px/s."""
 
 
+DETECTION_DTYPE = np.dtype(
+    [
+        ("id", "<u4"),
+        ("left", "<i4"),
+        ("top", "<i4"),
+        ("right", "<i4"),
+        ("bottom", "<i4"),
+        ("score", "<f4"),
+    ]
+)
+"""One moving object: its label in the mask; its box, px, right and bottom just outside; 0 to 1."""
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """A picture: `data` is contiguous, [H, W] (mono8), [H, W, 3] (rgb8) or [H, W, 2] (32FC2)."""
@@ -45,7 +58,17 @@ class Points:
     data: np.ndarray
 
 
-Output = Image | Points | Packet
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What moves by itself: `data` is [n] of DETECTION_DTYPE, by rising id."""
+
+    data: np.ndarray
+
+
+Output = Image | Points | Packet | Detections
+
+LABEL_NAMES = {0: "background", **{label: f"moving {label}" for label in range(1, 255)}}
+"""What the numbers in the mask are. 255, the largest, means unlabelled to vision_msgs: not used."""
 
 
 def mask(window: Window, segmentation: Segmentation) -> Image:
@@ -67,8 +90,9 @@ def flow(window: Window, segmentation: Segmentation) -> Image:
 
 
 def flow_color(window: Window, segmentation: Segmentation) -> Image:
-    """The flow on the colour wheel, full colour at the fastest pixel of this window."""
-    return Image("rgb8", pictures.flow_wheel(segmentation.flow()))
+    """The flow on the colour wheel; white is at rest, full colour a round speed (see annotate)."""
+    field = segmentation.flow()
+    return Image("rgb8", pictures.flow_wheel(field, annotate.full_speed(field, window.duration)))
 
 
 def layers(window: Window, segmentation: Segmentation) -> Points:
@@ -101,8 +125,23 @@ def moving_events(window: Window, segmentation: Segmentation) -> Packet:
     return Packet("mono", moving.width, moving.height, time_base, data, window.stamp)
 
 
+def detections(window: Window, segmentation: Segmentation) -> Detections:
+    """A box, an id and a score for each moving object."""
+    rows = [(thing.id, *thing.box, thing.score) for thing in segmentation.objects]
+    return Detections(np.array(rows, DETECTION_DTYPE))
+
+
 OUTPUTS: dict[str, Callable[[Window, Segmentation], Output]] = {
     make.__name__: make
-    for make in (mask, mask_overlay, flow, flow_color, layers, sharpened_events, moving_events)
+    for make in (
+        mask,
+        mask_overlay,
+        flow,
+        flow_color,
+        layers,
+        sharpened_events,
+        moving_events,
+        detections,
+    )
 }
 """What makes each topic, by the topic's name."""

@@ -90,9 +90,9 @@ class BagRecording(Recording):
 
     def _why_no_topic(self, topic: str | None, counts: dict[tuple[str, str], int]) -> str:
         if not counts:
-            faults = [s.fault for s in self._storages if s.fault]
-            if faults and all(s.path.stat().st_size < 64 for s in self._storages):
-                return faults[0].replace(": what can be read is used", " and holds nothing")
+            faults = [s.fault for s in self._storages if s.fault and s.is_what_it_says()]
+            if faults:
+                return faults[0].replace(": what can be read is used", ", and nothing is left")
             return (
                 f"{self.path} cannot be read as {self.kind}: it has no topics, or is damaged or "
                 "something else."

@@ -18,6 +18,7 @@ from evlayerseg_ros.recordings.readers import BAG_ENDINGS
 from evlayerseg_ros.recordings.salvage import Raw, broken, scan, unpacked, unzip
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_BEGINNINGS = {".mcap": b"\x89MCAP", ".db3": b"SQLite format 3", ".bag": b"#ROSBAG V2"}
 _REMEDIES = {
     ".mcap": "`mcap recover` mends it",
     ".db3": "`ros2 bag reindex` and sqlite3's `.recover` mend it",
@@ -107,6 +108,11 @@ class StorageFile:
         if raw.data[:4] != _ZSTD:
             return raw
         return raw._replace(data=unpacked(bytes(raw.data), "zstd")[0])
+
+    def is_what_it_says(self) -> bool:
+        """Whether the file begins as files of its kind do."""
+        with self._file.open("rb") as file:
+            return file.read(16).startswith(_BEGINNINGS[self._file.suffix])
 
     def told(self, fault: str) -> str:
         """A sentence on what is wrong, with the remedy."""

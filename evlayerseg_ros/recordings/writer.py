@@ -4,37 +4,62 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.types import Packet
-from evlayerseg_ros.outputs.outputs import Image, Output, Points
+from evlayerseg_ros.outputs import messages
+from evlayerseg_ros.outputs.outputs import LABEL_NAMES, Output
 
-_TYPES = {
-    Image: "sensor_msgs/msg/Image",
-    Points: "sensor_msgs/msg/PointCloud2",
-    Packet: "event_camera_msgs/msg/EventPacket",
-}
+# Foxglove, rviz and `ros2 bag play` give a subscriber that comes late what this topic held.
+_LATCHED = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    QosTime(0, 0),
+    QosTime(0, 0),
+    QosLiveliness.AUTOMATIC,
+    QosTime(0, 0),
+    False,
+)
 
-_EVENT_PACKET = """
-std_msgs/Header header
-uint32 height
-uint32 width
-uint64 seq
-uint64 time_base
-string encoding
-bool is_bigendian
-uint8[] events
-"""
 
-_CHANNEL_BYTES = {"mono8": 1, "rgb8": 3, "32FC2": 8}
-_POINT_FIELD_TYPES = {"f4": 7, "u4": 6}
+class RosbagsMaker:
+    """Makes the messages that rosbags writes."""
+
+    def __init__(self) -> None:
+        self.types = get_typestore(Stores.ROS2_JAZZY)
+        for name, definition in messages.DEFINITIONS.items():
+            self.types.register(get_types_from_msg(definition, name))
+
+    def new(self, kind: str, **fields: Any) -> Any:
+        """A message of that type with these fields."""
+        return self.types.types[kind](**fields)
+
+    def octets(self, data: np.ndarray | bytes) -> np.ndarray:
+        """A field uint8[]."""
+        if isinstance(data, np.ndarray):
+            return data.reshape(-1).view(np.uint8)
+        return np.frombuffer(data, np.uint8)
+
+    def floats(self, data: np.ndarray) -> np.ndarray:
+        """A field float64[N]."""
+        return data
 
 
 class BagWriter:
@@ -56,8 +81,7 @@ class BagWriter:
         """
         self.path = path
         self._prefix = prefix.rstrip("/")
-        self._types = get_typestore(Stores.ROS2_JAZZY)
-        self._types.register(get_types_from_msg(_EVENT_PACKET, _TYPES[Packet]))
+        self._make = RosbagsMaker()
         self._connections: dict[str, Any] = {}
         self._seq: dict[str, int] = {}
         self._work: Path | None = None
@@ -85,13 +109,22 @@ class BagWriter:
             stamp: ROS time in ns, of the message and of its header.
             frame_id: of the header.
         """
-        kind = _TYPES[type(output)]
+        self._seq[topic] = seq = self._seq.get(topic, -1) + 1
+        message = messages.fill(self._make, output, stamp, frame_id, seq)
+        self._append(topic, messages.TYPES[type(output)], message, stamp)
+        if topic == "mask" and not seq:  # said once, as the node says it
+            info = messages.label_info(self._make, LABEL_NAMES, stamp, frame_id)
+            self._append("label_info", messages.LABEL_INFO, info, stamp, [_LATCHED])
+
+    def _append(
+        self, topic: str, kind: str, message: Any, stamp: int, qos: Sequence[Qos] = ()
+    ) -> None:
+        types = self._make.types
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(
-                f"{self._prefix}/{topic}", kind, typestore=self._types
+                f"{self._prefix}/{topic}", kind, typestore=types, offered_qos_profiles=qos
             )
-        message = self._message(topic, output, stamp, frame_id)
-        data = self._types.serialize_cdr(message, kind)
+        data = types.serialize_cdr(message, kind)
         self._writer.write(self._connections[topic], stamp, data)
 
     def __enter__(self) -> BagWriter:
@@ -108,46 +141,3 @@ class BagWriter:
             if kind is None:
                 (self._work / self.path.stem / f"{self.path.stem}.mcap").replace(self.path)
             shutil.rmtree(self._work)
-
-    def _message(self, topic: str, output: Output, stamp: int, frame_id: str) -> Any:
-        types = self._types.types
-        time = types["builtin_interfaces/msg/Time"](*divmod(stamp, 1_000_000_000))
-        header = types["std_msgs/msg/Header"](time, frame_id)
-        if isinstance(output, Image):
-            height, width = output.data.shape[:2]
-            step = width * _CHANNEL_BYTES[output.encoding]
-            data = output.data.reshape(-1).view(np.uint8)
-            return types[_TYPES[Image]](header, height, width, output.encoding, 0, step, data)
-        if isinstance(output, Points):
-            return self._cloud(output.data, header)
-        seq = self._seq[topic] = self._seq.get(topic, -1) + 1
-        return types[_TYPES[Packet]](
-            header,
-            output.height,
-            output.width,
-            seq,
-            output.time_base,
-            output.encoding,
-            False,
-            np.frombuffer(output.data, np.uint8),
-        )
-
-    def _cloud(self, table: np.ndarray, header: Any) -> Any:
-        field_type = self._types.types["sensor_msgs/msg/PointField"]
-        assert table.dtype.fields is not None
-        fields = [
-            field_type(name, offset, _POINT_FIELD_TYPES[kind.str[1:]], 1)
-            for name, (kind, offset, *_) in table.dtype.fields.items()
-        ]
-        step = table.dtype.itemsize
-        return self._types.types[_TYPES[Points]](
-            header,
-            1,
-            len(table),
-            fields,
-            False,
-            step,
-            step * len(table),
-            table.view(np.uint8),
-            False,
-        )

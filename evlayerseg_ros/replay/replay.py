@@ -14,10 +14,10 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import Packet, Window
-from evlayerseg_ros.outputs import outputs, pictures
+from evlayerseg_ros.outputs import annotate, outputs, pictures
 from evlayerseg_ros.pipeline import Pipeline
 from evlayerseg_ros.recordings.writer import BagWriter
-from evlayerseg_ros.replay.video import VideoWriter, side_by_side
+from evlayerseg_ros.replay.video import VideoWriter, enlargement, side_by_side
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 DEFAULT_TOPICS = ("mask", "layers", "mask_overlay")
@@ -167,13 +167,21 @@ def frame_of(window: Window, segmentation: Segmentation, first: int) -> np.ndarr
         first: sensor time in ns from which the caption counts.
     """
     count, duration = len(window.events), max(window.duration, 1e-9)
+    found = len(segmentation.objects)
     caption = (
-        f"t {(window.end - first) * 1e-9:7.3f} s   window {window.duration * 1e3:.1f} ms   "
-        f"{count} events   {count / duration * 1e-6:.2f} Mev/s"
+        f"t {(window.end - first) * 1e-9:7.3f} s   {found} object{'s' * (found != 1)}   "
+        f"{window.duration * 1e3:.1f} ms   {count * 1e-3:.1f} k events   "
+        f"{count / duration * 1e-6:.2f} Mev/s"
     )
+    field = segmentation.flow()
+    full = annotate.full_speed(field, window.duration)
+    scale = enlargement(window.events.width)
+    overlay = outputs.mask_overlay(window, segmentation).data
     panels = {
-        "events by layer": outputs.mask_overlay(window, segmentation).data,
-        "motion: hue is direction, saturation speed": pictures.flow_wheel(segmentation.flow()),
+        "events by layer": annotate.with_objects(overlay, segmentation, scale),
+        "motion: white is at rest": annotate.with_wheel(
+            pictures.flow_wheel(field, full), full, scale
+        ),
         "events sharpened along the motion": outputs.sharpened_events(window, segmentation).data,
         "mask": pictures.label_picture(segmentation.labels),
     }

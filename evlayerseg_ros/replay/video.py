@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.outputs.annotate import enlarged
 
-_PANEL_WIDTH = 640
+try:
+    import av
+except ImportError:  # the video is OpenCV's then, which browsers do not play
+    av = None  # type: ignore[assignment]
+
+_PANEL_WIDTH = 640  # px at most
+_LEAST_WIDTH = 320  # px at least, so that titles can be read
+# px that a panel's width is a multiple of: x264 looks beyond the end of lines whose number of bytes
+# is not one of 64, half a frame's width, and then no two files are the same.
+_STEP = 64
 _BAR = 28
 _INK = (235, 235, 235)
 _PAPER = (24, 24, 28)
+_QUALITY = "26"  # x264's constant rate factor: noise of events costs most, and nobody looks at it
+
+
+def enlargement(width: int) -> int:
+    """How many times a picture of so many columns is enlarged to be seen."""
+    return -(-_LEAST_WIDTH // max(width, 1)) if width < _LEAST_WIDTH else 1
 
 
 def side_by_side(panels: Mapping[str, np.ndarray], caption: str) -> np.ndarray:
     """Named pictures in two columns, each under its name, with a line of text below all.
 
     Args:
-        panels: uint8 [H, W, 3] RGB or [H, W] grey, all of one size, by name.
+        panels: uint8 [H, W, 3] RGB or [H, W] grey, of one size but for whole enlargements, by name.
         caption: the text below.
 
     Returns:
         uint8 [h, w, 3] RGB, height and width even, as video codecs want them.
     """
-    tiles = [_tile(name, picture) for name, picture in panels.items()]
+    scale = enlargement(min(picture.shape[1] for picture in panels.values()))
+    width = scale * min(picture.shape[1] for picture in panels.values())
+    tiles = [
+        _tile(name, enlarged(picture, max(1, width // picture.shape[1])))
+        for name, picture in panels.items()
+    ]
     if len(tiles) % 2 and len(tiles) > 1:
         tiles.append(np.full_like(tiles[0], _PAPER))
     rows = [np.hstack(tiles[i : i + 2]) for i in range(0, len(tiles), 2)]
@@ -37,9 +60,10 @@ def side_by_side(panels: Mapping[str, np.ndarray], caption: str) -> np.ndarray:
 
 
 class VideoWriter:
-    """Writes RGB frames to an mp4 (MPEG-4 part 2); a context manager.
+    """Writes RGB frames to an mp4 in H.264, which browsers play; a context manager.
 
-    The same frames give the same bytes.
+    The same frames of side_by_side give the same bytes. Without PyAV (pip install av) it is MPEG-4
+    part 2.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -52,7 +76,7 @@ class VideoWriter:
         self.path = path
         self.frames = 0
         self._fps = fps
-        self._writer: cv2.VideoWriter | None = None
+        self._writer: _H264 | _Mpeg4 | None = None
 
     def write(self, frame: np.ndarray) -> None:
         """Appends a frame, uint8 [h, w, 3] RGB, of the size of the first.
@@ -61,20 +85,26 @@ class VideoWriter:
             InputError: the file cannot be written.
         """
         if self._writer is None:
-            fourcc = cv2.VideoWriter.fourcc(*"mp4v")
-            size = frame.shape[1], frame.shape[0]
-            if not self.path.parent.is_dir():
-                raise InputError(f"Cannot write {self.path}: {self.path.parent} is no folder.")
-            self._writer = cv2.VideoWriter(str(self.path), fourcc, self._fps, size)
-            if not self._writer.isOpened():
-                raise InputError(f"Cannot write the video {self.path}; its name must end in .mp4.")
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+            self._writer = self._open(frame.shape[1], frame.shape[0])
+        self._writer.write(frame)
         self.frames += 1
 
     def close(self) -> None:
         """Finishes the file."""
         if self._writer is not None:
-            self._writer.release()
+            self._writer.close()
+            self._writer = None
+
+    def _open(self, width: int, height: int) -> _H264 | _Mpeg4:
+        if not self.path.parent.is_dir():
+            raise InputError(f"Cannot write {self.path}: {self.path.parent} is no folder.")
+        if self.path.suffix != ".mp4":
+            raise InputError(f"Cannot write the video {self.path}; its name must end in .mp4.")
+        try:
+            return (_H264 if av else _Mpeg4)(self.path, self._fps, width, height)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(f"Cannot write the video {self.path}: {reason}.") from error
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -88,16 +118,68 @@ class VideoWriter:
         self.close()
 
 
+class _H264:
+    """An mp4 by PyAV; its index comes first, so that a page can begin to play it at once."""
+
+    def __init__(self, path: Path, fps: float, width: int, height: int) -> None:
+        self._file = av.open(str(path), "w", options={"movflags": "+faststart"})
+        rate = Fraction(fps).limit_denominator(1000)
+        stream: Any = self._file.add_stream("libx264", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"crf": _QUALITY, "preset": "veryfast", "threads": "1"}
+        self._stream = stream
+
+    def write(self, frame: np.ndarray) -> None:
+        planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)
+        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        self._file.mux(self._stream.encode(picture))
+
+    def close(self) -> None:
+        self._file.mux(self._stream.encode(None))
+        self._file.close()
+
+
+class _Mpeg4:
+    """The same by OpenCV."""
+
+    def __init__(self, path: Path, fps: float, width: int, height: int) -> None:
+        fourcc = cv2.VideoWriter.fourcc(*"mp4v")
+        self._writer = cv2.VideoWriter(str(path), fourcc, fps, (width, height))
+        if not self._writer.isOpened():
+            raise OSError("OpenCV cannot open it")
+
+    def write(self, frame: np.ndarray) -> None:
+        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        self._writer.release()
+
+
 def _tile(name: str, picture: np.ndarray) -> np.ndarray:
     if picture.ndim == 2:
         picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
     scale = min(1.0, _PANEL_WIDTH / picture.shape[1])
     width, height = (2 * round(side * scale / 2) for side in (picture.shape[1], picture.shape[0]))
     picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    gap = -width % _STEP
+    border = cv2.BORDER_CONSTANT
+    picture = cv2.copyMakeBorder(picture, 0, 0, 0, gap, border, value=_PAPER)
+    width += gap
     bar = np.full((_BAR, width, 3), _PAPER, np.uint8)
     _write(bar, name)
     return np.vstack([bar, picture])
 
 
 def _write(bar: np.ndarray, text: str) -> None:
-    cv2.putText(bar, text, (8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
+    """A line of text, smaller if need be, and cut at its end if that does not do."""
+    room = bar.shape[1] - 12
+    size = 0.5
+    while size > 0.35 and _width(text, size) > room:
+        size -= 0.05
+    while len(text) > 1 and _width(text, size) > room:
+        text = text[:-1]
+    cv2.putText(bar, text, (6, 19), cv2.FONT_HERSHEY_SIMPLEX, size, _INK, 1, cv2.LINE_AA)
+
+
+def _width(text: str, size: float) -> int:
+    return int(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0])

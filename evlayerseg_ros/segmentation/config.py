@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-CAMERA_MOTIONS = ("auto", "still", "imu")
+CAMERA_MOTIONS = ("auto", "still")
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class PostprocessConfig:
     Attributes:
         propose: motions are proposed by contrast, beside those of the window before.
         memory: the network is told its own mask of the window before.
-        still: before a camera at rest what is not noise moves, also where the network does not say so.
+        still: before a camera at rest what is not noise moves, also where the network is silent.
         merge: what the background's motion explains as well is background.
         parallax: what moves along the background's motion is at rest at another depth, unless the
             network is sure that it is not.
@@ -75,8 +75,8 @@ class SegmenterConfig:
         threads: of ONNX Runtime on a CPU; 0 lets the package choose.
         refine: run the network a second time on events deblurred by its first answer.
         track: begin with the motions found in the window before.
-        camera_motion: how the camera's own motion is known: "auto" (fitted to the events), "still"
-            (it rests: all that is not noise moves by itself) or "imu" (its turn comes from a gyro).
+        camera_motion: how the camera's own motion is known: "auto" (from the events) or "still" (it
+            rests: all that is not noise moves by itself).
         postprocess: what follows the network.
     """
 

@@ -36,10 +36,10 @@ def network_input(
 ) -> np.ndarray:
     """The network's input for a window.
 
-    Channels: for each layer the voxel grid of the events along that layer's motion (the background's;
-    and each event along the motion proposed where it goes, else along the strongest one); then the
-    gain for the proposed motions, the gain for the background's, the mask of the window before, and
-    ones if the camera is known to rest.
+    Channels: for each layer the voxel grid of the events along that layer's motion (the
+    background's; and each event along the motion proposed where it goes, else along the strongest
+    one); then the gain for the proposed motions, the gain for the background's, the mask of the
+    window before, and ones if the camera is known to rest.
 
     Args:
         window: the events.

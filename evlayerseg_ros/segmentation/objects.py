@@ -89,8 +89,8 @@ class Tracks:
         kept = dict(zip(rows, columns, strict=True))
         used = {track.id for track in self.tracks}
         for i in range(1, count):
-            j = kept.get(i - 1)
-            if j is not None and cost[i - 1, j] < 1 - self.config.overlap:
+            j = kept.get(i - 1, -1)
+            if j >= 0 and cost[i - 1, j] < 1 - self.config.overlap:
                 old = self.tracks[j]
                 self.tracks[j] = Track(old.id, here[i], found.affine[i], end, end, old.windows + 1)
                 ids[i] = old.id
@@ -150,7 +150,7 @@ def pieces(
         uint8 [h, w], labels 1.., and float64 [L, 2, 3], px/s, the motion of each, the background's
         first.
     """
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
     area = stats[:, cv2.CC_STAT_AREA]
     order = 1 + np.argsort(-area[1:], kind="stable")
     large = [k for k in order[: config.objects] if area[k] >= config.smallest * mask.size]
@@ -219,13 +219,10 @@ def with_motions(found: Segmentation, config: PostprocessConfig) -> Segmentation
             ratio = explains(window, mine, affine[label], affine[0], config)
             if config.merge and not found.rests and ratio < config.sharper:
                 continue
-            if (
-                config.parallax
-                and not found.rests
-                and is_parallax(window, mine, affine, label, config)
-            ):
-                if found.scores.get(label, 1.0) < config.sure:
-                    continue
+            sure = found.scores.get(label, 1.0) >= config.sure
+            judged = config.parallax and not (found.rests or sure)
+            if judged and is_parallax(window, mine, affine, label, config):
+                continue
         alike = [
             other
             for other in numbers[1:]

@@ -76,7 +76,7 @@ class Segmentation:
             reach = cv2.dilate(self.labels, disc) if self.margin else self.labels
             _label_events(events.x, events.y, events.t, self.window.end, self.affine, reach, out)
             if self.rests:
-                out = np.where(out, out, reach[events.y, events.x])
+                np.copyto(out, reach[events.y, events.x], where=out == 0)
         return out
 
     @cached_property

@@ -16,11 +16,7 @@ from evlayerseg_ros.motion.background import background_motion
 from evlayerseg_ros.motion.camera import CameraState
 from evlayerseg_ros.motion.evidence import gather_evidence, motion_at, subsample
 from evlayerseg_ros.motion.proposals import keep_best, propose, shifts
-from evlayerseg_ros.segmentation.config import (
-    CAMERA_MOTIONS,
-    PostprocessConfig,
-    SegmenterConfig,
-)
+from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, PostprocessConfig, SegmenterConfig
 from evlayerseg_ros.segmentation.memory import Memory
 from evlayerseg_ros.segmentation.model_file import PROVIDERS, ModelInfo, open_model, reason
 from evlayerseg_ros.segmentation.network_input import Prior, network_input
@@ -159,7 +155,7 @@ class Segmenter:
         motions = self._motions(window, past, rests)
         result = self._look(some, past, motions, rests)
         if self.refine and len(result.affine) > 1:
-            known = [motion for motion in result.affine[1:]]
+            known = list(result.affine[1:])
             result = self._look(some, past, [result.affine[0], *known], rests)
         return replace(result, window=window)
 
@@ -174,7 +170,7 @@ class Segmenter:
         memory, tracks = self._memory, self._tracks
         end, cell = window.end, self.info.voxel.cell(window.events.width) * MASK_STEP
         begins, settled = memory.windows == 1, memory.windows > SETTLED
-        ground = np.zeros((2, 3)) if rests else memory.background
+        ground: np.ndarray = np.zeros((2, 3)) if rests else memory.background
         # By turns once the background's motion has settled: each takes a good part of a window.
         if not rests and (not settled or memory.windows % 2):
             away = outside(past, end, *tracks.labels_now(end, cell))

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.simulation.scenes import KINDS, random_scene
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor, simulate
+from evlayerseg_ros.simulation.suites import SUITES, suite_scenes
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
 
 MASK_RATE = 40.0  # Hz, ground truth of the paper's sequences
@@ -105,10 +106,27 @@ def _kind(kind: str) -> Callable[[int], Iterator[tuple[str, Scene]]]:
     return scenes
 
 
+def _suite(name: str) -> Callable[[int], Iterator[tuple[str, Scene]]]:
+    """A suite's scenes, with the photographs that training never sees."""
+
+    def scenes(seed: int) -> Iterator[tuple[str, Scene]]:
+        yield from suite_scenes(name, TextureBank(photographs(EVALUATION_PHOTOS)))(seed)
+
+    return scenes
+
+
+def _suites(seed: int) -> Iterator[tuple[str, Scene]]:
+    """All suites."""
+    for name in SUITES:
+        yield from _suite(name)(seed)
+
+
 PRESETS: dict[str, Callable[[int], Iterator[tuple[str, Scene]]]] = {
     "demo": demo,
     "affine25": affine25,
     **{kind: _kind(kind) for kind in KINDS if kind != "paper"},
+    "suites": _suites,
+    **{name: _suite(name) for name in SUITES},
 }
 
 

@@ -3,10 +3,8 @@
 Every pixel integrates the log intensity that it sees at samples between which no layer moves by
 more than half a pixel, and emits an event each time that its own threshold is crossed, at the
 linearly interpolated instant (the ESIM model: Rebecq et al., CoRL 2018). The pixel, not the frame,
-is the outer
-loop: a pixel far from any object is sampled only as often as the background moves, so a scene costs
-    a
-fraction of rendering all its frames. numpy and numba only.
+is the outer loop: a pixel far from any object is sampled only as often as the background moves, so
+a scene costs a fraction of rendering all its frames. numpy and numba only.
 """
 
 from __future__ import annotations
@@ -25,7 +23,8 @@ MAX_STEPS = 4000  # samples of one clip at most; beyond, steps grow longer
 
 @dataclass(frozen=True)
 class Motion:
-    """A layer's pose at K instants, evenly from start (s=0) to end (s=1) of the clip; linear between.
+    """A layer's pose at K instants, evenly from the clip's start (s=0) to its end (s=1); linear
+    between.
 
     Attributes:
         shift: float [K, 2], (x, y) of the texture's centre, px from the image centre.

@@ -1,8 +1,8 @@
-"""Random scenes of a world with depth: one camera, things that rest at many depths, things that move.
+"""Random scenes of a world with depth: a camera, things at rest at many depths, and movers.
 
 The camera turns, slides and zooms, or rests, and may change between these within a clip. What rests
-is moved by the camera alone: its turn moves everything alike, its slide and zoom in proportion to the
-inverse depth. That is parallax, and all of it is background. Movers, whole ones and puppets of
+is moved by the camera alone: its turn moves everything alike, its slide and zoom in proportion to
+the inverse depth. That is parallax, and all of it is background. Movers, whole ones and puppets of
 swinging limbs, lie at depths of their own. Sizes and speeds are uniform in their logarithms.
 """
 
@@ -242,8 +242,8 @@ def _puppet(
     ):  # fmt: skip
         texture, _ = alike if rng.random() < 0.6 else _look(rng, bank, int(tall * 0.3))
         h, w = max(8, int(long * tall)), max(5, int(wide * tall))
-        texture = cv2.resize(texture, (w, h), interpolation=cv2.INTER_AREA)
-        alpha = np.zeros((h, w), np.float32)
+        face = cv2.resize(texture, (w, h), interpolation=cv2.INTER_AREA)
+        alpha: np.ndarray = np.zeros((h, w), np.float32)
         cv2.ellipse(alpha, (w // 2, h // 2), (max(2, w // 2 - 2), max(2, h // 2 - 2)), 0, 0, 360,
                     (1.0,), -1)  # fmt: skip
         alpha = cv2.GaussianBlur(alpha, (0, 0), 0.7)
@@ -252,5 +252,5 @@ def _puppet(
         hang = np.stack((c * at[0] - s * at[1], s * at[0] + c * at[1]), 1) * tall
         centre = np.stack((-np.sin(angle), np.cos(angle)), 1) * (h / 2)
         place = shift + (hang + centre) * scale[:, None]
-        parts.append(Layer(texture, alpha, Motion(place, angle, scale), label))
+        parts.append(Layer(face, alpha, Motion(place, angle, scale), label))
     return parts

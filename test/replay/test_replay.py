@@ -74,7 +74,8 @@ def test_bag_holds_every_window_with_its_stamp(recording, segmenter, tmp_path) -
     assert summary.windows == len(expected) == 6
     assert summary.events == 6000
     topics = read(bag)
-    assert set(topics) == {f"/event_camera/evlayerseg/{name}" for name in OUTPUTS}
+    names = (*OUTPUTS, "label_info")
+    assert set(topics) == {f"/event_camera/evlayerseg/{name}" for name in names}
     for (window, segmentation), (t, image) in zip(
         expected, topics["/event_camera/evlayerseg/mask"], strict=True
     ):
@@ -126,8 +127,9 @@ def test_video_has_a_frame_a_window(recording, tmp_path) -> None:
     while (frame := capture.read())[0]:
         frames.append(frame[1])
     assert len(frames) == 6
-    # Two 64x48 pictures side by side, two rows, a line of text under each name and below all.
-    assert frames[0].shape == (2 * (48 + 28) + 28, 2 * 64, 3)
+    # Two 64x48 pictures side by side, enlarged so that one can read the names, two rows, a line of
+    # text over each and below all.
+    assert frames[0].shape == (2 * (5 * 48 + 28) + 28, 2 * 5 * 64, 3)
 
 
 def test_a_folder_becomes_a_bag_with_metadata(recording, segmenter, tmp_path) -> None:
@@ -135,7 +137,8 @@ def test_a_folder_becomes_a_bag_with_metadata(recording, segmenter, tmp_path) ->
     with open_recording(recording) as opened:
         replay(opened, Pipeline(segment=segmenter), bag=folder)
     assert (folder / "metadata.yaml").exists()
-    assert {topic.rsplit("/")[-1] for topic in read(folder)} == {"mask", "layers", "mask_overlay"}
+    names = {topic.rsplit("/")[-1] for topic in read(folder)}
+    assert names == {"mask", "label_info", "layers", "mask_overlay"}
 
 
 def test_start_and_duration_take_a_part(recordings) -> None:

@@ -29,6 +29,7 @@ from ros import (
 )
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
+from vision_msgs.msg import Detection2DArray
 
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.stream import PacketStream
@@ -38,7 +39,7 @@ from evlayerseg_ros.pipeline import windows_of
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
-KINDS = {"layers": PointCloud2, "moving_events": EventPacket}
+KINDS = {"layers": PointCloud2, "moving_events": EventPacket, "detections": Detection2DArray}
 
 
 @pytest.fixture

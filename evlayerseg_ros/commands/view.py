@@ -1,0 +1,149 @@
+"""The command that shows everything in Rerun."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evlayerseg_ros.commands import options
+from evlayerseg_ros.commands.live import need_ros
+from evlayerseg_ros.errors import InputError
+
+if TYPE_CHECKING:
+    from evlayerseg_ros.outputs.scene import Scene
+    from evlayerseg_ros.pipeline import PipelineConfig
+
+
+@click.command()
+@click.argument("recording", type=options.PATH, required=False)
+@click.option("--live", is_flag=True, help="Show a running node instead of a recording.")
+@click.option(
+    "--node",
+    default="/event_camera/evlayerseg",
+    show_default=True,
+    help="Full name of the running node.",
+)
+@click.option("--web", is_flag=True, help="Show it in a browser instead of a window.")
+@click.option("--web-port", default=9090, show_default=True, help="Port of the page.")
+@click.option("--grpc-port", default=9876, show_default=True, help="Port of the page's data.")
+@click.option("--no-browser", is_flag=True, help="With --web: only print the address.")
+@click.option("--save", type=options.PATH, help="Write a file for `rerun FILE`, .rrd, instead.")
+@click.option("--topic", help="Topic of the events, where the recording holds several.")
+@click.option(
+    "--start", type=click.FloatRange(min=0), default=0.0, help="Seconds to leave out first."
+)
+@click.option(
+    "--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to show; else all."
+)
+@options.all_of_pipeline
+def view(
+    recording: Path | None,
+    live: bool,
+    node: str,
+    web: bool,
+    web_port: int,
+    grpc_port: int,
+    no_browser: bool,
+    save: Path | None,
+    topic: str | None,
+    start: float,
+    duration: float | None,
+    config: PipelineConfig,
+) -> None:
+    """Show events, masks, motions and tracks over time in Rerun: of RECORDING or a running node.
+
+    RECORDING is anything that `replay` reads, which is segmented as the node does, or a bag that
+    `replay -o` or `ros2 bag record` wrote of the node's outputs.
+    """
+    if live == (recording is not None):
+        raise click.UsageError("Give a RECORDING or --live.")
+    _need_rerun()
+    from evlayerseg_ros.outputs.scene import Scene
+
+    scene = Scene("live" if recording is None else recording.name)
+    open_ = lambda: _open(scene, web, web_port, grpc_port, not no_browser, save)  # noqa: E731
+    if recording is None:
+        windows = _live(scene, node, duration, open_)
+    else:
+        windows = _offline(scene, recording, topic, start, duration, config, open_)
+    click.echo(f"{windows} windows shown")
+    if save:
+        click.echo(f"wrote {save}")
+    if web and recording is not None:
+        click.echo("Ctrl-C ends the page.")
+        _rest()
+    scene.close()
+
+
+def _open(
+    scene: Scene, web: bool, web_port: int, grpc_port: int, browser: bool, save: Path | None
+) -> None:
+    """Where the scene is to be seen."""
+    if save:
+        if not save.resolve().parent.is_dir():
+            raise InputError(f"Cannot write {save}: {save.parent} is no folder.")
+        scene.save(save)
+    elif web:
+        click.echo(f"open {scene.serve(browser, web_port, grpc_port)}")
+    elif not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise InputError("There is no display here: use --web, or --save FILE.rrd.")
+    else:
+        scene.show()
+
+
+def _offline(
+    scene: Scene,
+    recording: Path,
+    topic: str | None,
+    start: float,
+    duration: float | None,
+    config: PipelineConfig,
+    open_: Callable[[], None],
+) -> int:
+    from tqdm import tqdm
+
+    from evlayerseg_ros.pipeline import Pipeline
+    from evlayerseg_ros.recordings.published import holds_outputs
+    from evlayerseg_ros.recordings.readers import open_recording
+    from evlayerseg_ros.replay.replay import part_of
+    from evlayerseg_ros.replay.view import view_bag, view_recording
+
+    with tqdm(unit="window", desc=recording.name, disable=None) as bar:
+        if holds_outputs(recording):
+            open_()
+            return view_bag(recording, scene, bar.update)
+        with open_recording(recording, topic) as opened:
+            pipeline = Pipeline(config)
+            open_()
+            packets = part_of(opened, start, duration)
+            return view_recording(packets, pipeline, scene, bar.update)
+
+
+def _live(scene: Scene, node: str, duration: float | None, open_: Callable[[], None]) -> int:
+    need_ros()
+    from evlayerseg_ros.node.live_view import LiveView
+
+    open_()
+    click.echo(f"showing {node}; Ctrl-C ends it")
+    with LiveView(node, scene) as hearer:
+        with suppress(KeyboardInterrupt):  # that is how it ends
+            hearer.run(duration)
+        return hearer.windows
+
+
+def _rest() -> None:
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(1.0)
+
+
+def _need_rerun() -> None:
+    if importlib.util.find_spec("rerun") is None:
+        raise InputError("view needs Rerun: pip install rerun-sdk, or the package's [view] extra.")

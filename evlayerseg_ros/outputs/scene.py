@@ -1,0 +1,211 @@
+"""What the node sees as a scene in Rerun: pictures, masks, motions, tracks and figures over time.
+
+Needs the extra [view]; nothing else in the package imports rerun.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+os.environ.setdefault("RUST_LOG", "error")  # Rerun's own notes, before it is imported
+
+import rerun as rr
+import rerun.blueprint as rrb
+
+from evlayerseg_ros.outputs.outputs import LABEL_NAMES, Image, Output, Points
+from evlayerseg_ros.outputs.pictures import LAYER_COLORS
+
+SHOWN = ("mask", "mask_overlay", "sharpened_events", "layers")
+"""Topics that a scene is made of; any of them may be missing."""
+
+_AHEAD = 0.1  # s: an arrow ends where the object is after this time
+_TRAIL = 60  # windows that a track goes back
+_TIMELINE = "time"
+_ARROW, _QUIET = (255, 255, 255), (150, 160, 180)  # RGB of arrows; of the background's line
+
+
+class Scene:
+    """A Rerun recording with a layout of our own. Choose one of show, serve and save, then log.
+
+    Args:
+        name: what the viewer calls it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._stream = rr.RecordingStream("evlayerseg " + re.sub(r"\W+", "-", name))
+        self._first: int | None = None
+        self._trails: dict[int, deque[tuple[float, float]]] = {}
+        self._said = ""
+
+    def show(self) -> None:
+        """Opens the viewer in a window."""
+        self._stream.spawn(default_blueprint=blueprint())
+        self._begin()
+
+    def serve(self, open_browser: bool, web_port: int, grpc_port: int) -> str:
+        """Serves the viewer and the scene on this machine; returns the address for a browser."""
+        data = self._stream.serve_grpc(
+            grpc_port=grpc_port, default_blueprint=blueprint(), server_memory_limit="2GiB"
+        )
+        rr.serve_web_viewer(web_port=web_port, open_browser=open_browser, connect_to=data)
+        self._begin()
+        return f"http://localhost:{web_port}/?url={data.replace('+', '%2B')}"
+
+    def save(self, path: Path) -> None:
+        """Writes the scene to a file, which `rerun FILE` opens."""
+        self._stream.save(path, default_blueprint=blueprint())
+        self._begin()
+
+    def log(
+        self, stamp: int, outputs: Mapping[str, Output], figures: Mapping[str, float] | None = None
+    ) -> None:
+        """Shows a window.
+
+        Args:
+            stamp: of its end, ns.
+            outputs: by topic, of SHOWN.
+            figures: further numbers to plot, by their name, such as "latency ms".
+        """
+        self._go_to(stamp)
+        log = self._stream.log
+        for name, path in (("mask_overlay", "camera/events"), ("sharpened_events", "sharpened")):
+            picture = outputs.get(name)
+            if isinstance(picture, Image):
+                log(path, rr.Image(picture.data))
+        mask, layers = outputs.get("mask"), outputs.get("layers")
+        if isinstance(mask, Image):
+            log("camera/mask", rr.SegmentationImage(mask.data, opacity=0.35))
+        elif outputs:  # it was lost on its way: an old one would be wrong
+            for path in ("camera/mask", "camera/objects"):
+                log(path, rr.Clear(recursive=False))
+        if isinstance(layers, Points):
+            self._log_layers(layers.data, mask.data if isinstance(mask, Image) else None)
+        for name, value in (figures or {}).items():
+            log(["times" if name.endswith(" ms") else "figures", name], rr.Scalars(value))
+
+    def say(self, stamp: int, sentence: str, level: str = "INFO") -> None:
+        """Puts a sentence into the log, unless it was the last one; stamp in ns."""
+        if sentence != self._said:
+            self._said = sentence
+            self._go_to(stamp)
+            self._stream.log("log", rr.TextLog(sentence, level=level))
+
+    def close(self) -> None:
+        """Sends what is left."""
+        self._stream.flush()
+        self._stream.disconnect()
+
+    def _begin(self) -> None:
+        classes = [
+            rr.AnnotationInfo(id=label, label=name, color=_color(label))
+            for label, name in LABEL_NAMES.items()
+        ]
+        self._stream.log("/", rr.AnnotationContext(classes), static=True)
+        for label in range(len(LAYER_COLORS) + 1):
+            line = rr.SeriesLines(colors=_color(label) if label else _QUIET, widths=2.0)
+            self._stream.log(["speed", LABEL_NAMES[label]], line, static=True)
+
+    def _go_to(self, stamp: int) -> None:
+        self._first = stamp if self._first is None else self._first
+        self._stream.set_time(_TIMELINE, duration=(stamp - self._first) * 1e-9)
+
+    def _log_layers(self, table: np.ndarray, mask: np.ndarray | None) -> None:
+        """Boxes, arrows, tracks and speeds of what moves; the background's speed, too."""
+        seen = table[(table["events"] > 0) & (table["label"] > 0)]
+        height, width = (0, 0) if mask is None else mask.shape
+        speeds = {0: float(np.hypot(*_velocity(table[0], width / 2, height / 2)))}
+        origins, vectors, ids = [], [], []
+        for row in seen:
+            x, y, label = float(row["x"]), float(row["y"]), int(row["label"])
+            velocity = _velocity(row, x, y)
+            speeds[label] = float(np.hypot(*velocity))
+            origins.append((x, y))
+            vectors.append(velocity * _AHEAD)
+            ids.append(label)
+        log = self._stream.log
+        texts = [f"{label}: {speeds[label]:.0f} px/s" for label in ids]
+        look: dict[str, Any] = {"colors": [_color(label) for label in ids]}
+        arrows = rr.Arrows2D(vectors=vectors, origins=origins, radii=2.0, colors=_ARROW)
+        log("camera/motion", arrows)
+        if mask is not None:
+            found = [(label, cv2.boundingRect((mask == label).view(np.uint8))) for label in ids]
+            arrays = [box for _, box in found]
+            boxes = rr.Boxes2D(
+                array=np.array(arrays, np.float32).reshape(-1, 4),
+                array_format=rr.Box2DFormat.XYWH,
+                labels=texts,
+                **look,
+            )
+            log("camera/objects", boxes)
+        self._log_tracks(dict(zip(ids, origins)))
+        for label, speed in speeds.items():
+            log(["speed", LABEL_NAMES[label]], rr.Scalars(speed))
+        log("figures/objects", rr.Scalars(len(ids)))
+
+    def _log_tracks(self, places: Mapping[int, tuple[float, float]]) -> None:
+        for label in [*self._trails]:
+            if label not in places:  # lost: its track ends, its number may be given again
+                del self._trails[label]
+        for label, place in places.items():
+            self._trails.setdefault(label, deque(maxlen=_TRAIL)).append(place)
+        trails = {label: trail for label, trail in self._trails.items() if len(trail) > 1}
+        strips = rr.LineStrips2D(
+            [list(trail) for trail in trails.values()],
+            colors=[_color(label) for label in trails],
+            labels=[str(label) for label in trails],
+            radii=1.5,
+        )
+        self._stream.log("tracks", strips)
+
+
+def blueprint() -> rrb.Blueprint:
+    """Our layout: what moves large on the left; edges, tracks and figures over time beside it."""
+    return rrb.Blueprint(
+        rrb.Horizontal(
+            rrb.Vertical(
+                rrb.Spatial2DView(origin="camera", name="events, masks, motions"),
+                rrb.TextLogView(origin="log", name="what the node says"),
+                row_shares=[5, 1],
+            ),
+            rrb.Vertical(
+                rrb.Tabs(
+                    rrb.Spatial2DView(origin="sharpened", name="events sharpened"),
+                    rrb.Spatial2DView(
+                        origin="/", contents=["/sharpened", "/tracks"], name="tracks"
+                    ),
+                ),
+                rrb.TimeSeriesView(origin="speed", name="speed, px/s"),
+                rrb.Tabs(
+                    rrb.TimeSeriesView(origin="times", name="time a window takes, ms"),
+                    rrb.TimeSeriesView(origin="figures", name="rates"),
+                ),
+                row_shares=[2, 1, 1],
+            ),
+            column_shares=[3, 2],
+        ),
+        rrb.TimePanel(state="collapsed"),
+        rrb.SelectionPanel(state="hidden"),
+        rrb.BlueprintPanel(state="hidden"),
+    )
+
+
+def _color(label: int) -> tuple[int, int, int, int]:
+    """RGBA of a label; nothing for the background."""
+    if label == 0:
+        return (0, 0, 0, 0)
+    return (*LAYER_COLORS[(label - 1) % len(LAYER_COLORS)], 255)
+
+
+def _velocity(row: np.void, x: float, y: float) -> np.ndarray:
+    """float64 [2], px/s: a layer's velocity at (x, y)."""
+    u = row["a_ux"] * x + row["a_uy"] * y + row["a_u0"]
+    v = row["a_vx"] * x + row["a_vy"] * y + row["a_v0"]
+    return np.array([u, v], np.float64)

@@ -1,0 +1,140 @@
+"""The whole path once, for real: the node in its own process, a recording played into it from
+another over DDS, and what came out as a video, a picture and figures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.outputs.pictures import label_picture
+from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.replay.video import VideoWriter, side_by_side
+
+if TYPE_CHECKING:
+    from evlayerseg_ros.node.listener import Listener
+
+NAMESPACE = "/event_camera"
+NODE = f"{NAMESPACE}/evlayerseg"
+EVENTS = f"{NAMESPACE}/events"
+PICTURES = {
+    "mask_overlay": "events by layer",
+    "flow_color": "motion",
+    "sharpened_events": "events sharpened along the motion",
+    "mask": "mask",
+}
+Tell = Callable[[str], object]
+
+
+def run(recording: Path, out: Path, tell: Tell) -> str:
+    """Plays a recording into the node and writes demo.mp4 and demo.png.
+
+    Args:
+        recording: anything that open_recording reads.
+        out: folder for the two files, made if need be.
+        tell: called with a sentence at each step.
+
+    Returns:
+        What was measured, in lines of text.
+
+    Raises:
+        InputError: the recording is unsound or too short, or the node does not run.
+    """
+    with open_recording(recording):
+        pass  # a wrong path is told before anything starts
+    out.mkdir(parents=True, exist_ok=True)
+    prepare_ros()
+    from evlayerseg_ros.node.listener import Listener
+
+    with Listener(NODE, EVENTS, tuple(PICTURES)) as listener:
+        _perform(recording, listener, tell)
+    if len(listener.masks) < 2:
+        counted = ", ".join(f"{name} {value}" for name, value in listener.diagnostics.items())
+        raise InputError(
+            f"{recording} is too short for a demo: {len(listener.masks)} masks came out, two are "
+            f"needed (a window lasts 33 ms). The node said: {listener.said} It counted: {counted}"
+        )
+    tell(_write_pictures(listener, out))
+    return figures(listener)
+
+
+def prepare_ros() -> None:
+    """A domain of our own, so that a demo does not mix with what else runs on this network."""
+    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
+@contextmanager
+def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One of our commands in its own process, ended on leaving as Ctrl-C would end it."""
+    child = subprocess.Popen([sys.executable, "-m", "evlayerseg_ros.cli", *command])
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.send_signal(signal.SIGINT)
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def figures(listener: Listener) -> str:
+    """What was measured, in lines of text."""
+    arrivals = sorted(listener.masks.values())
+    seconds = (arrivals[-1] - arrivals[0]) * 1e-9
+    windows = len(arrivals) - 1  # after the first, whose arrival begins the time
+    events = sum(listener.events.values()) - listener.events.get(min(listener.masks), 0)
+    latencies = listener.latencies()
+    latency = "not measured: the last packet was gone before the first mask came"
+    if latencies:
+        p50, p99 = np.percentile(latencies, (50, 99)) * 1e3
+        latency = (
+            f"p50 {p50:.1f} ms, p99 {p99:.1f} ms (last event's packet published -> mask received)"
+        )
+    told = listener.diagnostics
+    return "\n".join(
+        [
+            f"windows      {windows} in {seconds:.2f} s: {windows / seconds:.1f} windows/s",
+            f"latency      {latency}",
+            f"events       {events * 1e-6:.2f} M: {events * 1e-6 / seconds:.2f} Mev/s",
+            f"node         dropped {told.get('windows dropped', '?')} windows, "
+            f"lost {told.get('lost packets', '?')} packets, "
+            f"ran on {told.get('provider', '?')}",
+        ]
+    )
+
+
+def _perform(recording: Path, listener: Listener, tell: Tell) -> None:
+    """Starts the node, plays the recording into it and listens until all is over."""
+    remaps = ("-r", f"__ns:={NAMESPACE}", "-r", f"~/events:={EVENTS}")
+    with process("segment", "--ros-args", *remaps) as node:
+        listener.wait_for_node(node.poll, tell)
+        tell(f"the node is active; playing {recording}")
+        with process("play", str(recording), "--to", EVENTS, "--wait", "60") as player:
+            listener.listen(lambda: player.poll() is not None)
+
+
+def _write_pictures(listener: Listener, out: Path) -> str:
+    """Writes demo.mp4, a frame for each window of which every picture came, and demo.png."""
+    stamps = sorted(set.intersection(*(set(heard) for heard in listener.pictures.values())))
+    with VideoWriter(out / "demo.mp4", fps=30.0) as video:
+        for i, stamp in enumerate(stamps):
+            panels = {title: listener.picture(name, stamp) for name, title in PICTURES.items()}
+            panels["mask"] = label_picture(panels["mask"])
+            seconds = (stamp - stamps[0]) * 1e-9
+            frame = side_by_side(panels, f"t {seconds:6.3f} s   heard over DDS from {NODE}")
+            video.write(frame)
+            if i == len(stamps) // 2:
+                cv2.imwrite(str(out / "demo.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    return f"wrote {out / 'demo.mp4'} ({len(stamps)} frames) and {out / 'demo.png'}"

@@ -1,0 +1,64 @@
+"""A recording, or a bag of the node's outputs, as a scene in Rerun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.pipeline import Pipeline
+from evlayerseg_ros.recordings.published import outputs_in
+
+if TYPE_CHECKING:
+    from evlayerseg_ros.outputs.scene import Scene
+
+Progress = Callable[[], object]
+
+
+def view_recording(
+    packets: Iterable[Packet], pipeline: Pipeline, scene: Scene, progress: Progress
+) -> int:
+    """Segments a recording into a scene; returns the number of windows.
+
+    Args:
+        packets: the recording.
+        pipeline: what the node runs.
+        scene: that shows it.
+        progress: called after each window.
+
+    Raises:
+        InputError: the recording is unsound.
+    """
+    from evlayerseg_ros.outputs.scene import SHOWN
+
+    count = 0
+    for segmentation, _, seconds in pipeline.run(packets):
+        window = segmentation.window
+        shown = {name: OUTPUTS[name](window, segmentation) for name in SHOWN}
+        rate = len(window.events) / max(window.duration, 1e-9) * 1e-6
+        figures = {"Mev/s": rate}
+        if count:  # the first one compiles and warms up
+            figures["compute ms"] = seconds * 1e3
+        scene.log(window.stamp, shown, figures)
+        scene.say(window.stamp, pipeline.stats.in_words() or "The recording is sound so far.")
+        count += 1
+        progress()
+    return count
+
+
+def view_bag(path: Path, scene: Scene, progress: Progress) -> int:
+    """Shows a bag of the node's outputs; returns the number of windows.
+
+    Raises:
+        InputError: the bag is unsound.
+    """
+    from evlayerseg_ros.outputs.scene import SHOWN
+
+    count = 0
+    for stamp, outputs in outputs_in(path, SHOWN):
+        scene.log(stamp, outputs)
+        count += 1
+        progress()
+    return count

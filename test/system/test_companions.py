@@ -1,0 +1,55 @@
+"""What goes with the mask, from the real node: detections, the labels' names, camera_info."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 here")
+
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from ros import ALL_WINDOWS, Client, moving_box, packets, running, stamp_of
+from sensor_msgs.msg import CameraInfo, Image
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+
+@pytest.fixture
+def client():
+    client = Client()
+    yield client
+    client.close()
+
+
+def test_camera_info_and_detections_have_the_masks_stamps(client, tmp_path):
+    with running(tmp_path / "node.log", *ALL_WINDOWS):
+        masks = client.hear(Image, "/evlayerseg/mask")
+        infos = client.hear(CameraInfo, "/evlayerseg/camera_info")
+        found = client.hear(Detection2DArray, "/evlayerseg/detections")
+        client.wait_active()
+        for topic in ("mask", "camera_info", "detections"):
+            client.connected(f"/evlayerseg/{topic}")
+        events = client.matched(client.publisher())
+        camera = client.node.create_publisher(CameraInfo, "/evlayerseg/events_camera_info", 1)
+        client.until(camera.get_subscription_count, "the node to hear the calibration")
+        given = CameraInfo(width=128, height=96, distortion_model="plumb_bob", d=[0.1, 0, 0, 0, 0])
+        given.k[0], given.k[4] = 120.0, 121.0
+        camera.publish(given)
+        late = _hear_latched(client)
+        client.until(lambda: late, "label_info, though we came late")
+        for packet in packets(moving_box()):
+            events.publish(packet)
+        client.until(lambda: len(masks) == len(infos) == len(found) >= 5, "five of each")
+        assert [stamp_of(m) for m in masks] == [stamp_of(m) for m in infos]
+        assert [stamp_of(m) for m in masks] == [stamp_of(m) for m in found]
+        assert infos[0].header.frame_id == masks[0].header.frame_id == "camera_optical"
+        assert (infos[0].k[0], infos[0].k[4], infos[0].d[0]) == (120.0, 121.0, 0.1)
+        for mask, message in zip(masks, found):
+            ids = {str(label) for label in set(mask.data) - {0}}
+            assert {detection.id for detection in message.detections} == ids
+        assert {c.class_id: c.class_name for c in late[0].class_map}[0] == "background"
+
+
+def _hear_latched(client):
+    heard = []
+    qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    client.node.create_subscription(LabelInfo, "/evlayerseg/label_info", heard.append, qos)
+    return heard

@@ -1,0 +1,39 @@
+"""`evlayerseg demo`: the real node in its own process, heard over DDS."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("rclpy", reason="no ROS 2 here")
+
+from ros import moving_box
+
+from evlayerseg_ros.cli import main
+
+
+def test_a_recording_of_ones_own_becomes_a_video_a_picture_and_figures(tmp_path):
+    events = moving_box(duration=1_500_000_000)
+    path = tmp_path / "box.npz"
+    np.savez(path, x=events.x, y=events.y, t=events.t + 10**9, p=events.p, size=(128, 96))
+    result = CliRunner().invoke(main, ["demo", "--recording", str(path), "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    for word in ("the node is active", "windows/s", "p50", "Mev/s", "dropped"):
+        assert word in result.output
+    assert cv2.VideoCapture(str(tmp_path / "demo.mp4")).read()[0]
+    assert cv2.imread(str(tmp_path / "demo.png")) is not None
+
+
+def test_a_recording_too_short_is_told_in_a_sentence(tmp_path):
+    path = tmp_path / "short.npz"
+    np.savez(path, x=[1, 2], y=[1, 2], t=[0, 1000], p=[0, 1], size=(128, 96))
+    result = CliRunner().invoke(main, ["demo", "--recording", str(path), "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "short.npz is too short for a demo" in result.output and "Traceback" not in result.output
+
+
+def test_a_recording_that_is_missing_is_told_before_anything_starts(tmp_path):
+    result = CliRunner().invoke(main, ["demo", "--recording", str(tmp_path / "none.raw")])
+    assert result.exit_code == 2 and "none.raw" in result.output
