@@ -79,7 +79,16 @@ setup(
         "gpu": ["onnxruntime-gpu"],  # or openvino: each takes the place of onnxruntime
         "openvino": ["onnxruntime-openvino"],
         "cluster": ["distributed"],
-        "dev": [*TRAIN, "distributed", "rerun-sdk", "hypothesis", "mypy", "pytest", "pytest-timeout", "ruff"],
+        "dev": [
+            *TRAIN,
+            "distributed",
+            "rerun-sdk",
+            "hypothesis",
+            "mypy",
+            "pytest",
+            "pytest-timeout",
+            "ruff",
+        ],
     },
     entry_points={
         "console_scripts": [

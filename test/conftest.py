@@ -17,6 +17,19 @@ os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="evlayerseg_test_log_")
 os.environ["OMP_NUM_THREADS"] = "2"
 
 
+# Files that take long as a whole; single tests say so themselves.
+SLOW = ("test_training.py", "test_fuzz.py", "test_warm_up.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks whole files: those that use ros.py run nodes and talk over DDS."""
+    for item in items:
+        if item.path.name in SLOW:
+            item.add_marker("slow")
+        if "\nfrom ros import" in item.path.read_text():
+            item.add_marker("ros")
+
+
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """The folder of real recordings; its tests are skipped where it is missing."""

@@ -78,7 +78,7 @@ def evaluate(
     from evlayerseg_ros.evaluation.report import write_page
 
     if protocol == "paper":
-        if context.params["window_ms"]:
+        if context.params["window_ms"] or context.params["stride_ms"]:
             raise click.UsageError("--protocol paper takes windows of a number of events.")
         config = replace(config, window=replace(config.window, mode="count"))
     configs = [config]
@@ -126,7 +126,7 @@ def _score(
 
     from evlayerseg_ros.evaluation import run
 
-    paths = [path for given in recordings for path in run.recordings_in(given)]
+    paths = list(dict.fromkeys(path for given in recordings for path in run.recordings_in(given)))
     workers = min(jobs or len(os.sched_getaffinity(0)), len(paths) * len(configs))
     if workers > 1:
         configs = [_sharing(config, run.threads_each(workers)) for config in configs]

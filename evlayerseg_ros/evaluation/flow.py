@@ -44,8 +44,8 @@ def over_window(truth: Truth, segmentation: Segmentation, labels: np.ndarray) ->
         found = affine_velocity(segmentation.affine[label], end[:, 0], end[:, 1]) * window.duration
         errors[bool(layer)].append(np.linalg.norm(found - (end - begin), axis=1))
         if layer:
-            carried = end @ back_to_start[:2, :2].T + back_to_start[:2, 2]
-            shifts.append(np.linalg.norm(begin - carried, axis=1))
+            warped = end @ back_to_start[:2, :2].T + back_to_start[:2, 2]
+            shifts.append(np.linalg.norm(begin - warped, axis=1))
     return {
         "flow_error_background": _mean(errors[False]),
         "flow_error_object": _mean(errors[True]),

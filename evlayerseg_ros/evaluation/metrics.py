@@ -87,14 +87,14 @@ def event_scores(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, float
 
 
 def flow_warp_loss(events: Events, x: np.ndarray, y: np.ndarray) -> float:
-    """FWL (Stoffregen et al., ECCV 2020): how much sharper the events are once carried.
+    """FWL (Stoffregen et al., ECCV 2020): how much sharper the events are once warped.
 
     The variance of the image of warped events over that of the events where they happened.
     Above 1 the motion sharpens; NaN where there is no event.
 
     Args:
         events: N events.
-        x, y: float32 [N], where each was carried to, px.
+        x, y: float32 [N], where each was warped to, px.
     """
     size = events.width, events.height
     before = image_of_warped_events(events.x, events.y, *size).var(dtype=np.float64)
@@ -103,7 +103,7 @@ def flow_warp_loss(events: Events, x: np.ndarray, y: np.ndarray) -> float:
 
 
 def squared_timestamp_ratio(events: Events, x: np.ndarray, y: np.ndarray) -> float:
-    """RSAT (Hagenaars et al., NeurIPS 2021): average-timestamp loss after over before carrying.
+    """RSAT (Hagenaars et al., NeurIPS 2021): average-timestamp loss after over before warping.
 
     The loss is the sum over pixels and polarities of the squared mean time (0 at the first event,
     1 at the last), divided by the number of pixels hit. Below 1 the motion sharpens; NaN where
@@ -111,7 +111,7 @@ def squared_timestamp_ratio(events: Events, x: np.ndarray, y: np.ndarray) -> flo
 
     Args:
         events: N events.
-        x, y: float32 [N], where each was carried to at the last event's time, px.
+        x, y: float32 [N], where each was warped to at the last event's time, px.
     """
     if not len(events) or events.t[-1] == events.t[0]:
         return float("nan")

@@ -9,7 +9,7 @@ eval_flow.py, dataloader/h5.py, dataloader/base.py, loss/flow.py; mode `gt_test`
   Where they balance, what is left by rounding in float32 decides, so that is repeated here.
 - The sum is of the grid without hot pixels: from the sixth window of a sequence on, at most 100
   pixels that saw events in more than 80 % of its windows so far are taken out, also of the
-  network's input.
+  network's input (only of the paper's: one that goes on from window to window answers once).
 - A window starts at the first event at or after the mask's time, however long after, where the time
   is the file name's, read as a float and multiplied by 1e9.
 - The last mask of a sequence is never scored.
@@ -106,11 +106,10 @@ class PaperMetric:
         """
         window = segmentation.window
         hot = self._hot_pixels(window)
-        if hot.any():
+        if hot.any() and self._layers.free:
             events = window.events
             kept = replace(window, events=events[~hot[events.y, events.x]])
-            # By a copy, which leaves what the next window begins with as it is.
-            segmentation = copy(self._layers.segment)(kept)
+            segmentation = self._layers.segment(kept)
         counted = (summed_voxels(window, self._first) > 0) & ~hot
         return self._layers.foreground(segmentation, t) & counted, truth & counted
 

@@ -24,6 +24,7 @@ def bench(*arguments):
     return result.output
 
 
+@pytest.mark.slow
 def test_figures_have_medians_and_numbers_of_runs(tmp_path):
     out = tmp_path / "out.json"
     text = bench("--quick", "--only", "voxel,decode", "--sizes", "346x260", "--json", out)
@@ -55,6 +56,7 @@ def untrained(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_refinement_is_measured_beside_the_plain_network(untrained, tmp_path):
     out = tmp_path / "out.json"
     given = (
@@ -159,6 +161,8 @@ def test_tables_have_every_column_of_every_row():
     assert lines[2:] == ["| x  | 1.5 |   |", "| yy |     |   |"]
 
 
+@pytest.mark.slow
+@pytest.mark.ros
 def test_end_to_end_hears_masks_of_the_real_node(tmp_path):
     pytest.importorskip("rclpy", reason="no ROS 2 here")
     out = tmp_path / "out.json"

@@ -304,7 +304,7 @@ def test_command_reads_the_authors_layout_as_it_reads_npz(tmp_path) -> None:
 
 
 def test_the_simulators_own_truth_scores_nearly_perfectly(tmp_path) -> None:
-    """Simulator, carried masks, warped events and metrics agree on times, signs and axes."""
+    """Simulator, warped masks, warped events and metrics agree on times, signs and axes."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:200, :240]
     back = np.sin(rows / 6) * np.cos(columns / 7)

@@ -44,6 +44,7 @@ def run(tmp_path: Path, *arguments: str) -> tuple[dict, str]:
     return json.loads(out.read_text()), result.output
 
 
+@pytest.mark.slow
 def test_processes_change_nothing(recordings, tmp_path) -> None:
     one, text = run(tmp_path, *recordings, "--jobs", "1", "--threads", "1")
     two, same_text = run(tmp_path, *recordings, "--jobs", "2", "--threads", "1")
@@ -53,6 +54,7 @@ def test_processes_change_nothing(recordings, tmp_path) -> None:
     assert one["sequences"]["scene2"]["object_iou"] is None  # one object only
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_bad_recording_is_named_and_the_others_are_scored(recordings, tmp_path, jobs) -> None:
     """A folder stands for the recordings in it; the exit status tells that not all is well."""
@@ -115,6 +117,7 @@ def test_without_masks_a_recording_is_scored_by_sharpness(recordings, tmp_path) 
     assert refused.exit_code == 2 and "has no masks" in refused.output
 
 
+@pytest.mark.slow
 def test_a_dask_clusters_workers_give_the_same(recordings, tmp_path) -> None:
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
     one, text = run(tmp_path, *recordings, "--jobs", "1", "--threads", "1")
@@ -127,6 +130,7 @@ def test_a_dask_clusters_workers_give_the_same(recordings, tmp_path) -> None:
     assert one == many and text == same_text
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_told(recordings) -> None:
     pytest.importorskip("distributed", reason="Dask is not installed")
     result = CliRunner().invoke(main, ["evaluate", *recordings, "--cluster", "tcp://127.0.0.1:1"])

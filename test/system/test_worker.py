@@ -255,6 +255,7 @@ def test_a_reset_while_a_window_is_segmented_is_forgotten_on_that_thread(make):
     slow.free("decode")
     for packet in sent[:40]:
         slow.put(packet)
+    slow.until_decoded(40)
     slow.until_busy("segment")
     slow.worker.reset()
     assert slow.forgot == []  # the window is still being segmented

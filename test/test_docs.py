@@ -1,0 +1,46 @@
+"""The pages say what is there: links lead somewhere, and the example of the README runs."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from evlayerseg_ros.cli import main
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_linked_from_the_readme():
+    text = (ROOT / "README.md").read_text()
+    for page in PAGES:
+        if page.name != "README.md":
+            assert f"(docs/{page.name})" in text, page.name
+
+
+def test_the_readme_names_every_command():
+    text = (ROOT / "README.md").read_text()
+    for name in main.commands:
+        assert re.search(rf"`{name}[ `]", text), name
+
+
+def test_the_example_of_the_readme_runs(tmp_path, capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    rng = np.random.default_rng(0)
+    n = 20_000
+    np.savez(
+        tmp_path / "some.npz",
+        x=rng.integers(0, 128, n), y=rng.integers(0, 96, n), p=rng.integers(0, 2, n),
+        t=np.sort(rng.integers(0, 100_000_000, n)), size=[128, 96],
+    )  # fmt: skip
+    exec(example.replace("recording.raw", str(tmp_path / "some.npz")), {})
+    assert len(capsys.readouterr().out.splitlines()) >= 4
