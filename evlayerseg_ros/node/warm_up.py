@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-=======
-from collections.abc import Iterator
 from copy import copy
->>>>>>> pipeline
 
 import numpy as np
 
@@ -18,7 +14,9 @@ from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
-<<<<<<< HEAD
+WINDOWS = 3  # of a scene: the second begins with the motions of the first
+LENGTH = 33_000_000  # ns, of a window
+EVENTS = 20_000  # of a window
 # s that it takes where everything has been compiled before.
 USUAL = 4.0
 
@@ -34,11 +32,6 @@ def told_if_slow(tell: Callable[[str], object]) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-=======
-WINDOWS = 3  # of a scene: the second begins with the motions of the first
-LENGTH = 33_000_000  # ns, of a window
-EVENTS = 20_000  # of a window
->>>>>>> pipeline
 
 
 def warm_up(segmenter: Segmenter, width: int, height: int) -> None:
