@@ -21,10 +21,11 @@ from evlayerseg_ros.motion.camera import CameraState
 from evlayerseg_ros.motion.evidence import PLANE, gather_evidence
 from evlayerseg_ros.motion.proposals import propose, shifts
 from evlayerseg_ros.segmentation.config import PostprocessConfig
+from evlayerseg_ros.segmentation.labels import upsample_labels
 from evlayerseg_ros.segmentation.objects import explains, pieces, with_motions
 from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-from evlayerseg_ros.segmentation.segmenter import Segmenter, upsample_labels
+from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 EVENTS = 20_000  # of a window by which it is judged how sure an answer is
 ACROSS = 320  # cells across the sensor in which events count as landing on each other
