@@ -67,6 +67,7 @@ setup(
         "onnxruntime",
         "opencv-python-headless",
         "rosbags",
+        "scipy",
         "setuptools",
         "tqdm",
     ],

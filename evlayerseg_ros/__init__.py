@@ -6,3 +6,7 @@ training, evaluation, bench, node, commands.
 """
 
 __version__ = "0.1.0"
+
+from evlayerseg_ros import surroundings as _surroundings
+
+_surroundings.prepare()

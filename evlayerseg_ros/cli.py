@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from evlayerseg_ros.commands.replay import replay
 from evlayerseg_ros.commands.training import export, simulate, train
 from evlayerseg_ros.commands.view import view
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.surroundings import sentence_of
 
 
 class _Group(click.Group):
@@ -26,13 +26,10 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except InputError as error:
-            sentence = str(error)
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read our output has left: click knows
+        except (InputError, ImportError, MemoryError, OSError) as error:
+            sentence = sentence_of(error)
+            if sentence is None:
                 raise
-            where = f" {error.filename}" if error.filename else ""
-            sentence = f"Cannot read or write{where}: {error.strerror or error}."
         click.echo(f"evlayerseg: {sentence}", err=True)
         ctx.exit(2)
 

@@ -1,5 +1,10 @@
 """The one error that bad input raises."""
 
+from __future__ import annotations
+
+# Where a module's package has another name.
+_PACKAGES = {"cv2": "opencv-python-headless", "lz4": "lz4", "skimage": "scikit-image"}
+
 
 class InputError(ValueError):
     """Bad input from outside: a file, a message, a parameter or a model.
@@ -11,3 +16,14 @@ class InputError(ValueError):
 
 class InferenceError(InputError):
     """A model that was loaded, or what runs it, failed on a window: out of memory, device lost."""
+
+
+class MissingPackage(InputError):
+    """What is asked for needs a Python package that is not installed."""
+
+    @classmethod
+    def of(cls, module: str, package: str = "") -> MissingPackage:
+        """The sentence about a module that cannot be imported, with its remedy."""
+        top = module.split(".")[0]
+        package = package or _PACKAGES.get(top, top)
+        return cls(f"This needs {package}, which is not installed: pip install {package}.")

@@ -11,8 +11,9 @@ from conftest import ROOT
 PACKAGE = ROOT / "evlayerseg_ros"
 # Each imports only from itself and those before it.
 ROOMS = (
-    "errors", "events", "motion", "segmentation", "pipeline", "outputs", "recordings", "replay",
-    "network", "simulation", "paper", "training", "evaluation", "bench", "node", "commands", "cli",
+    "errors", "surroundings", "events", "motion", "segmentation", "pipeline", "outputs",
+    "recordings", "replay", "network", "simulation", "paper", "training", "evaluation", "bench",
+    "node", "commands", "cli",
 )  # fmt: skip
 # replay/play.py gives packets to ROS, and bench/ measures the node: both import it where they run.
 ON_USE = {("replay", "node"), ("bench", "node")}

@@ -16,8 +16,8 @@ from evlayerseg_ros.bench.measure import Row, measure_in_turn, ratio, summary
 from evlayerseg_ros.bench.settings import Settings
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
+from evlayerseg_ros.recordings.raw import read_raw
 from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.recordings.vendor import read_raw
 
 RAW_BLOCK = 1 << 16  # bytes of a RAW file that are decoded at once, about a packet
 

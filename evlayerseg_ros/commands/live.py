@@ -46,14 +46,21 @@ def segment(ros_args: tuple[str, ...]) -> None:
     show_default=True,
     help="Seconds to wait for a subscriber.",
 )
+@options.size
 def play(
-    recording: Path, rate: float, loop: bool, to: str | None, topic: str | None, wait: float
+    recording: Path,
+    rate: float,
+    loop: bool,
+    to: str | None,
+    topic: str | None,
+    wait: float,
+    size: tuple[int, int] | None,
 ) -> None:
     """Publish RECORDING as EventPackets at its own pace, for machines without `ros2 bag`."""
     from evlayerseg_ros.replay.play import play as run
 
     need_ros()
-    played = run(recording, rate, to, loop, topic, wait)
+    played = run(recording, rate, to, loop, topic, wait, size)
     click.echo(f"{recording}: {played}")
 
 

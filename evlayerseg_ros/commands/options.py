@@ -20,17 +20,23 @@ Command = Callable[..., Any]
 PATH = click.Path(path_type=Path)
 
 
-def _size(
+def read_size(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> tuple[int, int] | None:
     if text is None:
         return None
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and 0 < int(width) < 4097 > int(height) > 0):
         raise click.BadParameter("expected WIDTHxHEIGHT in px, such as 640x480.")
     return int(width), int(height)
 
 
+size = click.option(
+    "--size",
+    callback=read_size,
+    metavar="WIDTHxHEIGHT",
+    help="Of the sensor, px, whatever the recording says; else what it says or implies.",
+)
 _SEGMENTER = SegmenterConfig()
 
 
@@ -112,12 +118,7 @@ WINDOW = (
             100,
         ),
     ),
-    click.option(
-        "--size",
-        callback=_size,
-        metavar="WIDTHxHEIGHT",
-        help="Of the sensor, where the recording does not say it, px.",
-    ),
+    size,
 )
 
 
@@ -188,6 +189,11 @@ def pipeline_config(
         width=width,
         height=height,
     )
+
+
+def size_of(config: PipelineConfig) -> tuple[int, int] | None:
+    """The sensor's size that was asked for, None if the recording is to say it."""
+    return (config.width, config.height) if config.width and config.height else None
 
 
 def _said(options: dict[str, Any]) -> dict[str, Any]:

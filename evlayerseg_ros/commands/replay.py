@@ -70,7 +70,8 @@ def replay(
 
     keep(force, output, video)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
-    with open_recording(recording, topic) as opened:
+    with open_recording(recording, topic, options.size_of(config)) as opened:
+        opened.tell()
         segmenter = Segmenter.from_config(config.segmenter)
         whole = not start and duration is None
         total = opened.total if whole else None

@@ -125,7 +125,9 @@ def _score(job: Job, progress: Callable[[], object]) -> SequenceScores:
         raise InputError(f"{job.recording} has no masks, which the paper's protocol needs.")
     segmenter = _model(job.config.segmenter)
     layers = Layers.of(segmenter) if job.paper else None
-    with open_recording(job.recording, job.topic) as opened:
+    size = (job.config.width, job.config.height) if job.config.width else None
+    with open_recording(job.recording, job.topic, size) as opened:
+        opened.tell()
         if truth is not None and truth.ros_time:
             truth = on_sensor_clock(truth, opened, job.config)
         found = evaluate_sequence(job.name, opened, truth, job.config, segmenter, layers, progress)

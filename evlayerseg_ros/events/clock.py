@@ -9,8 +9,10 @@ clocks drift apart, the header stamp jitters, and EVT3 sensor time starts anywhe
 where one packet's offset is the true one plus that packet's delay on its way. Delays only ever
 add, so the least offset of the last seconds is the best, and the offset moves towards it by at most
 1 % of the time that passes: stamps stay smooth, never go back, and follow drift. The first packet
-sets the offset; one that disagrees by more than JUMP sets it anew, because a clock was set or
-restarted.
+sets the offset; one that disagrees by more than JUMP at once sets it anew, because a clock was set
+or restarted. Where the disagreement grew to that little by little, the two clocks run at different
+paces: then the offset follows each stamp, back by at most 90 % of the time that passes, so that
+stamps do not go back either.
 
 Packets of encoding `mono` are documented differently: the header stamp is the ROS time of their
 time base, exactly.
@@ -24,6 +26,8 @@ from collections import deque
 JUMP = 1_000_000_000
 # Most that the offset moves, as a share of the time that passes.
 SLEW = 0.01
+# The same, back and forth, where clocks run at different paces; stamps must not go back.
+HURRY = (0.9, 9.0)
 # The least offset is sought over one to two of these spans (ns).
 SPAN = 5_000_000_000
 # How many packets' offsets are remembered, for windows that end in an earlier packet.
@@ -43,10 +47,22 @@ class SensorClock:
         self._span_start = 0
         self._least = self._least_before = 0
         self._stamp: int | None = None
+        self._slew = (SLEW, SLEW)
+        self.limit = JUMP  # ns apart, more of which is told
+        self._away = 0  # how far the last packet's stamp was from its event's time, ns
 
-    def disagrees(self, time: int, stamp: int) -> bool:
-        """Whether a packet's first event at `time` (ns) is more than JUMP off its header stamp."""
-        return bool(self._pieces) and abs(stamp - self.to_ros(time)) > JUMP
+    def away(self, time: int, stamp: int) -> int:
+        """How far (ns) a header stamp is ahead of a packet's first event at `time` (ns)."""
+        return stamp - self.to_ros(time) if self._pieces else 0
+
+    def drifts(self, away: int) -> bool:
+        """Whether the two clocks came to be so far apart (ns) little by little."""
+        return abs(away) > self.limit and abs(away - self._away) < JUMP // 2
+
+    def hurry(self, away: int) -> None:
+        """Bring together clocks that run at different paces and are `away` (ns) from each other."""
+        self._slew = HURRY
+        self.limit = abs(away) + JUMP
 
     def observe(self, time: int, stamp: int) -> None:
         """Learn from a packet: the sensor time of its first event and its header stamp, in ns."""
@@ -54,6 +70,7 @@ class SensorClock:
             return  # a part of the same packet: its first event was seen
         self._stamp = stamp
         offset = stamp - time
+        self._away = self.away(time, stamp)
         if not self._pieces:
             self._span_start = time
             self._least = self._least_before = offset
@@ -62,7 +79,9 @@ class SensorClock:
         if time - self._span_start >= SPAN:
             self._span_start, self._least_before, self._least = time, self._least, offset
         self._least = min(self._least, offset)
-        self._pieces.append((time, self.to_ros(time) - time, min(self._least, self._least_before)))
+        # Delays say nothing any more where the paces differ: then each stamp is followed.
+        target = offset if self._slew == HURRY else min(self._least, self._least_before)
+        self._pieces.append((time, self.to_ros(time) - time, target))
 
     def fix(self, time: int, offset: int) -> None:
         """Set the exact offset that holds from `time` (ns) on."""
@@ -75,5 +94,5 @@ class SensorClock:
             return time
         piece = next((p for p in reversed(self._pieces) if p[0] <= time), self._pieces[0])
         since, offset, target = piece
-        limit = int(SLEW * max(time - since, 0))
-        return time + offset + max(-limit, min(target - offset, limit))
+        back, forth = (int(share * max(time - since, 0)) for share in self._slew)
+        return time + offset + max(-back, min(target - offset, forth))

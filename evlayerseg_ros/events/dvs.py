@@ -1,4 +1,7 @@
-"""dvs_msgs/EventArray: the serialized message to events, without an object per event."""
+"""EventArrays: the serialized message to events, without an object per event.
+
+dvs_msgs, prophesee_event_msgs and dv_ros_msgs each have an EventArray, all of one layout.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,13 @@ import struct
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.types import Events
+from evlayerseg_ros.events.clean import clean
+from evlayerseg_ros.events.types import Packet
 
+# The message types of this layout, as ROS 2 names them.
+EVENT_ARRAYS = tuple(
+    f"{package}/msg/EventArray" for package in ("dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs")
+)
 # An event is uint16 x, uint16 y, time ts (two 32-bit numbers), bool polarity. ROS 1 packs that into
 # 13 bytes. CDR aligns each number by itself: times fall on every 16 bytes, and every event but the
 # first begins 2 bytes before its row, in the gap that the last event left.
@@ -23,30 +31,35 @@ _ALIGNED = np.dtype(
 )
 
 
-def parse_event_array(raw: bytes, ros1: bool = False) -> tuple[Events, int, str]:
-    """Events, header stamp (ns) and frame_id of a serialized dvs_msgs/EventArray.
+def parse_event_array(
+    raw: bytes, ros1: bool = False, size: tuple[int, int] = (0, 0), topic: str = ""
+) -> Packet:
+    """The events of a serialized EventArray, its header stamp and frame_id.
 
-    Events that the sensor sent out of order are put in order.
+    Events that the sensor sent out of order are put in order; those outside the sensor, and those
+    whose times fit none of their neighbours', are left out and counted.
 
     Args:
         raw: the message in CDR, little endian, with its encapsulation; or as ROS 1 serializes it.
         ros1: which of these.
+        size: (width, height) of the sensor in px, 0 for what the message says.
+        topic: where it came from.
 
     Raises:
-        InputError: not such a message, or an event outside the sensor.
+        InputError: not such a message, or no sensor has that size.
     """
     try:
-        return _parse(memoryview(raw), ros1)
+        return _parse(memoryview(raw), ros1, size, topic)
     except (struct.error, UnicodeDecodeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"A message of {len(raw)} bytes is no dvs_msgs/EventArray: "
+            f"A message of {len(raw)} bytes is no EventArray: "
             "expected header, height, width and events."
         ) from None
 
 
-def _parse(raw: memoryview, ros1: bool) -> tuple[Events, int, str]:
+def _parse(raw: memoryview, ros1: bool, size: tuple[int, int], topic: str) -> Packet:
     if ros1:
         at = 4  # after the header's seq
     else:
@@ -72,10 +85,7 @@ def _parse(raw: memoryview, ros1: bool) -> tuple[Events, int, str]:
         x = np.concatenate([table["y"][:1], table["x_of_next"][:-1]])
         y = np.concatenate([table["y_of_first"][:1], table["y"][1:]])
     t, p = table["sec"].astype(np.int64) * 1_000_000_000 + table["nsec"], table["p"]
-    if np.any(np.diff(t) < 0):
-        order = np.argsort(t, kind="stable")
-        x, y, t, p = x[order], y[order], t[order], p[order]
-    decoded = Events.from_arrays(
-        np.ascontiguousarray(x), np.ascontiguousarray(y), t, p, width, height
-    )
-    return decoded, seconds * 1_000_000_000 + nanoseconds, frame_id
+    width, height = size[0] or width, size[1] or height
+    (part,) = clean(x, y, t, p, width, height, as_one=True)
+    stamp = seconds * 1_000_000_000 + nanoseconds
+    return Packet.of_events(part.events, stamp, topic, frame_id, part.outside, part.strays)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass
@@ -15,7 +17,7 @@ class StreamStats:
         windows: windows that came out.
         lost_packets: packets missing between sequence numbers.
         gaps: how often packets were missing.
-        doubled_packets: packets that came again, or after younger ones; not used.
+        doubled_packets: packets that came again byte for byte, or after younger ones; not used.
         bad_packets: packets refused with an InputError.
         time_jumps: how often the sensor's clock went back, or away from the header stamps.
         pauses: how often no packet moved the sensor's clock for more than 2 s; no fault.
@@ -24,6 +26,7 @@ class StreamStats:
         unsynced: events without time or address, at the start and after a loss; not used.
         unknown_words: words of no known type; skipped.
         time_errors: time words that did not fit, and events whose time went back.
+        stray_events: decoded events whose times fit none of their neighbours'; not used.
         last_fault: a sentence on the last of these, "" if there was none.
         last_error: the text of the last InputError, "" if there was none.
     """
@@ -42,6 +45,7 @@ class StreamStats:
     unsynced: int = 0
     unknown_words: int = 0
     time_errors: int = 0
+    stray_events: int = 0
     last_fault: str = ""
     last_error: str = ""
 
@@ -58,6 +62,32 @@ class StreamStats:
             "time jumps": self.time_jumps,
             "restarts": self.restarts,
             "events outside the sensor": self.out_of_range,
+            "events of stray times": self.stray_events,
         }
         told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-        return f"{told}: {self.last_fault}" if told and self.last_fault else told
+        told = f"{told}: {self.last_fault}" if told and self.last_fault else told
+        large = left_out(vars(self))
+        return f"{told} {large}".strip() if large else told
+
+
+# Above this share of what came in, what is left out is no small matter any more.
+LARGE_SHARE = 0.1
+
+
+def left_out(counts: Mapping[str, Any]) -> str:
+    """A sentence if a large share of a stream was not used, "" else.
+
+    Args:
+        counts: what grew in some time, by the names of StreamStats.
+    """
+    unused = {
+        "packets": (counts["doubled_packets"] + counts["bad_packets"], counts["packets"]),
+        "events": (
+            counts["out_of_range"] + counts["stray_events"] + counts["unsynced"],
+            counts["events"],
+        ),
+    }
+    for what, (lost, used) in unused.items():
+        if lost > 1 and lost > LARGE_SHARE * (lost + used):
+            return f"{100 * lost / (lost + used):.0f} % of the {what} were left out."
+    return ""

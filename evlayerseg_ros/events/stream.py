@@ -9,17 +9,14 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import Decoder
+from evlayerseg_ros.events.decoded import AGAIN, LATE_TIME, DecodedEvents
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.timeline import Timeline
 from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig, Windower, WindowerAt
 
-# Messages of decoded events may overlap a little (ns); their events keep the order of arrival.
-OVERLAP = 65_000_000
-# Packets that arrive after younger ones: at most so many numbers and so much time (ns) late.
-LATE_PACKETS, LATE_TIME = 100, 1_000_000_000
-# So many packets in a row that come again, with none newer between: the publisher began anew.
-AGAIN = 5
+# Packets that arrive after younger ones are at most so many numbers late.
+LATE_PACKETS = 100
 # A larger step of the packet number is a new publisher, not loss.
 RESTART = 1_000_000
 
@@ -30,6 +27,7 @@ class _Last:
 
     seq: int | None = None
     stamp: int | None = None
+    print: int = 0  # of its bytes and time base
     counted: tuple[int, int, int, int] = field(default=(0, 0, 0, 0))  # decoder counters
 
 
@@ -40,9 +38,13 @@ class PacketStream:
     - Lost packets (a step in seq): the decoder waits for a fresh time and address and keeps the
       time wraps; the open window goes on without the lost events. Numbers that start again, another
       encoding or another sensor size: the open window closes and everything begins anew.
-    - A packet twice or after younger ones: left out. It waits until a newer one follows, since a
-      short recording that begins again looks the same at first: after AGAIN packets in a row that
-      were used before, they are used again, and everything begins anew.
+    - A packet twice, byte for byte, or after younger ones: left out. It waits until a newer one
+      follows, since a short recording that begins again looks the same at first: after AGAIN
+      packets in a row that were used before, they are used again, and everything begins anew. The
+      same number with other bytes or another time base is another packet, of a source that does
+      not count.
+    - Decoded events far before those that came earlier: a few of a message are strays and dropped;
+      a whole message waits likewise, and AGAIN of them are a clock that was set back.
     - Sensor time that goes back or disagrees with the header stamps by more than 1 s: the open
       window closes, and windows and clock begin anew. A pause of the sensor's clock by more than
       2 s (a camera that sends nothing while nothing moves): only the windows begin anew.
@@ -72,8 +74,10 @@ class PacketStream:
         self._width, self._height = width, height
         self._decoder: Decoder | None = None
         self._last = _Last()
-        self._used: deque[int | None] = deque(maxlen=LATE_PACKETS)  # numbers of the last packets
+        # Numbers and fingerprints of the last packets.
+        self._used: deque[tuple[int | None, int]] = deque(maxlen=LATE_PACKETS)
         self._behind: list[tuple[int, Packet]] = []  # came again or late, and wait
+        self._decoded = DecodedEvents(self._timeline, self.stats)
         self._size: tuple[int, int] | None = None
 
     @property
@@ -99,7 +103,7 @@ class PacketStream:
             InputError: the packet cannot be decoded; counted, and the next packet is welcome.
         """
         if packet.events is not None:
-            return self._push_events(packet.events, packet.stamp)
+            return self._push_events(packet, packet.events)
         seq = packet.seq
         try:
             decoder = self._decoder_of(packet)
@@ -107,7 +111,7 @@ class PacketStream:
             self._refuse(error, seq, packet.stamp)
             raise
         windows = self._change_to(decoder)
-        if seq is not None and self._comes_behind(seq, packet.stamp):
+        if seq is not None and self._comes_behind(seq, packet):
             return windows + self._hold(seq, packet)
         self._leave_out()
         return windows + self._use(packet)
@@ -134,6 +138,7 @@ class PacketStream:
         self._last = _Last()
         self._used.clear()
         self._behind.clear()
+        self._decoded.clear()
         self._size = None
 
     # -- faults of the packet sequence
@@ -143,7 +148,11 @@ class PacketStream:
         self.stats.last_error = self.stats.last_fault = str(error)
         if self._decoder is not None:
             self._decoder.resync()
-        if seq is not None and self._last.seq is not None and seq > self._last.seq:
+        if self._last.seq is None:
+            return
+        if seq is None:
+            self._last.seq += 1  # what could not be read at all was the next one
+        elif seq > self._last.seq:
             self._last.seq, self._last.stamp = seq, stamp
 
     def _decoder_of(self, packet: Packet) -> Decoder:
@@ -189,13 +198,15 @@ class PacketStream:
         self.reset()
         return windows
 
-    def _comes_behind(self, seq: int, stamp: int) -> bool:
+    def _comes_behind(self, seq: int, packet: Packet) -> bool:
         """Whether a packet comes again, or a little too late."""
         last = self._last
         if last.seq is None or last.stamp is None or seq > last.seq:
             return False
-        again = seq == last.seq and stamp == last.stamp
-        return again or (last.seq - seq < LATE_PACKETS and 0 < last.stamp - stamp < LATE_TIME)
+        if seq == last.seq:
+            return packet.stamp == last.stamp and packet.fingerprint() == last.print
+        late = last.stamp - packet.stamp
+        return last.seq - seq < LATE_PACKETS and 0 < late < LATE_TIME
 
     def _hold(self, seq: int, packet: Packet) -> list[Window]:
         """Keep a packet that comes behind until it is known whether a publisher begins again."""
@@ -203,7 +214,7 @@ class PacketStream:
         if held and not (held[-1][0] < seq and held[-1][1].stamp <= packet.stamp):
             self._leave_out()
         held.append((seq, packet))
-        if sum(number in self._used for number, _ in held) < AGAIN:
+        if sum((n, again.fingerprint()) in self._used for n, again in held) < AGAIN:
             return []
         again = held.copy()
         windows = self._begin_again(again[0][0])
@@ -218,13 +229,14 @@ class PacketStream:
             self.stats.doubled_packets += len(self._behind)
             self.stats.last_fault = f"Packet {seq} came again, or after packet {last}."
             self._behind.clear()
+        self._decoded.leave_out()
 
     def _follow(self, seq: int | None) -> list[Window]:
         """See what happened between the last packet and this one."""
         last = self._last.seq
         if seq is None or last is None or seq == last + 1:
             return []
-        if seq == last == 0:
+        if seq == last:
             return []  # a source that does not count
         if not last < seq <= last + RESTART:
             return self._begin_again(seq)
@@ -247,8 +259,8 @@ class PacketStream:
         """Decode a packet and return the windows that it closes."""
         windows = self._follow(packet.seq)
         stamp, time_base = packet.stamp, packet.time_base
-        self._last.seq, self._last.stamp = packet.seq, stamp
-        self._used.append(packet.seq)
+        self._last.seq, self._last.stamp, self._last.print = packet.seq, stamp, packet.fingerprint()
+        self._used.append((packet.seq, self._last.print))
         decoder = self._decoder
         assert decoder is not None
         events = decoder.decode(packet.data, time_base)
@@ -256,16 +268,12 @@ class PacketStream:
         exact = stamp - time_base if decoder.encoding == "mono" else None
         return windows + self._timeline.push(events, decoder.now, stamp, exact)
 
-    def _push_events(self, events: Events, stamp: int) -> list[Window]:
+    def _push_events(self, packet: Packet, events: Events) -> list[Window]:
+        self.stats.out_of_range += packet.outside
+        self.stats.stray_events += packet.strays
         events = self._on_sensor(events)
         windows = self._resize((events.width, events.height))
-        now = self._timeline.now
-        if len(events) and now is not None and 0 < now - events.t[0] <= OVERLAP:
-            events = replace(events, t=np.maximum(events.t, now))
-        self.stats.packets += 1
-        self.stats.events += len(events)
-        in_ros_time = len(events) and abs(int(events.t[0]) - stamp) <= 1_000_000_000
-        return windows + self._timeline.push(events, None, stamp, 0 if in_ros_time else None)
+        return windows + self._decoded.push(events, packet.stamp)
 
     def _on_sensor(self, events: Events) -> Events:
         """Decoded events on a sensor of the size asked for; those outside are counted."""

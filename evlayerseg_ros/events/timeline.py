@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evlayerseg_ros.events.buffer import cut_at_gaps
-from evlayerseg_ros.events.clock import SensorClock
+from evlayerseg_ros.events.clock import JUMP, SensorClock
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.window import Windower
@@ -78,19 +78,34 @@ class Timeline:
         if self.now is None:
             return []
         step = time - self.now
-        jumped = step < 0 or (stamp is not None and self._clock.disagrees(time, stamp))
+        away = 0 if stamp is None else self._clock.away(time, stamp)
+        if step >= 0 and self._clock.drifts(away):
+            self._tell(away, "run at different paces")
+            self._clock.hurry(away)
+        jumped = step < 0 or abs(away) > self._clock.limit
         if not jumped and step <= PAUSE:
             return []
         windows = self.flush()
         if jumped:
-            self._stats.time_jumps += 1
-            self._stats.last_fault = f"The sensor's clock jumped by {step * 1e-9:.3f} s."
+            if step < 0 or step > JUMP // 2:
+                self._stats.time_jumps += 1
+                self._stats.last_fault = f"The sensor's clock jumped by {step * 1e-9:.3f} s."
+            else:
+                self._tell(away, "agreed before, so one of them was set")
             self._windower.reset()
             self._clock.reset()
         else:
             self._stats.pauses += 1
             self._windower.pause()
         return windows
+
+    def _tell(self, away: int, why: str) -> None:
+        """Two clocks disagree by `away` (ns)."""
+        self._stats.time_jumps += 1
+        self._stats.last_fault = (
+            f"The header stamps, which are the host's clock, are {abs(away) * 1e-9:.3f} s "
+            f"{'ahead of' if away > 0 else 'behind'} the sensor's clock: the two {why}."
+        )
 
     def _stamped(self, windows: list[Window]) -> list[Window]:
         self._stats.windows += len(windows)

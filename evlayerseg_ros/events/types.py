@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -150,6 +151,8 @@ class Packet:
         events: the decoded events if encoding is "events", else None.
         fault: a sentence on why the message could not be read at all, "" if it could. A stream
             refuses and counts it like a packet that it cannot decode.
+        outside, strays: events that the reader left out, since they lie outside the sensor, or
+            their times fit none of their neighbours'.
     """
 
     encoding: str
@@ -164,22 +167,36 @@ class Packet:
     topic: str = ""
     events: Events | None = None
     fault: str = ""
+    outside: int = 0
+    strays: int = 0
 
     @classmethod
     def of_events(
-        cls, events: Events, stamp: int | None = None, topic: str = "", frame_id: str = ""
+        cls,
+        events: Events,
+        stamp: int | None = None,
+        topic: str = "",
+        frame_id: str = "",
+        outside: int = 0,
+        strays: int = 0,
     ) -> Packet:
         """A packet of decoded events, at least one unless `stamp` (ns) is given."""
         stamp = int(events.t[0]) if stamp is None else stamp
         size = (events.width, events.height)
         return cls(
-            "events", *size, 0, _NO_DATA, stamp, frame_id=frame_id, topic=topic, events=events
-        )
+            "events", *size, 0, _NO_DATA, stamp, frame_id=frame_id, topic=topic, events=events,
+            outside=outside, strays=strays,
+        )  # fmt: skip
 
     @classmethod
     def unreadable(cls, fault: str, topic: str = "") -> Packet:
         """What stands for a message that could not be read; `fault` says why."""
         return cls("", 0, 0, 0, _NO_DATA, 0, topic=topic, fault=fault)
+
+    def fingerprint(self) -> int:
+        """Of the bytes and the time base: another packet has another one."""
+        data = self.data if isinstance(self.data, bytes) else np.ascontiguousarray(self.data).data
+        return zlib.crc32(data, self.time_base & 0xFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,142 +1,87 @@
-"""Contrast maximisation at run time: move each layer until its events are sharp.
+"""Contrast maximisation: move events until they are sharp.
 
-The network's answer is the start; a few steps uphill follow on the sum of squared counts in the
-image of warped events, from coarse to fine (Gallego et al., CVPR 2018 and 2019). A moving layer is
-only shifted: its deformation would rather pull all its events together (event collapse, Shiba et
-al., Sensors 2022). The background fills the image and may deform a little. A background whose
-events are about as sharp where they happened stands still.
+A motion is improved by a few steps uphill on the sum of squared counts in the image of warped
+events, from coarse to fine (Gallego et al., CVPR 2018 and 2019). A moving object is only shifted:
+its deformation would rather pull all its events together (event collapse, Shiba et al., Sensors
+2022). The background fills the image and may deform a little.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import cv2
 import numba
 import numpy as np
 
-from evlayerseg_ros.motion.warp import carry
-from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.motion.warp import warp_point
 
-EVENTS = 10_000  # looked at; more do not make it better
-FEWEST = 100  # of a layer
+FEWEST = 100  # events from which a motion can be read
 STEPS = 8  # at each scale
-REST = 0.97  # how many times as sharp at rest a background must be to be taken for still
-# Events per pixel of the background, as a share of the densest layer's: with fewer they are noise,
-# the camera stands still, and no motion is to be read from them.
-EMPTY = 0.004
-MARGIN = 15  # px of 640 around moving layers in which no event is taken for the background's
 # px per pixel of the images of warped events, one after the other
 SCALES = (8.0, 4.0, 2.0)
 BACKGROUND_SCALES = (4.0, 2.0)
-# What a squared px away from the network's answer costs, in logarithms of contrast: of the shift,
-# and of the deformation at half the image's width. FREE costs nothing, FIXED cannot move.
+# What a squared px away from the start costs, in logarithms of contrast: of the shift, and of the
+# deformation at half the image's width. FREE costs nothing, FIXED cannot move.
 FREE, FIXED = 0.0, np.inf
 BACKGROUND_TIE = (0.0003, 0.003)
 
 
-def sharpen(found: Segmentation) -> np.ndarray:
-    """The layers' motions after contrast maximisation.
+def maximise_contrast(
+    window: Window, mine: np.ndarray, motion: np.ndarray, scales: tuple[float, ...] = SCALES,
+    tie: float = FREE, stiff: float = FIXED,
+) -> np.ndarray:  # fmt: skip
+    """The motion near a given one that makes some events sharpest.
 
     Args:
-        found: a window's layers.
+        window: the events.
+        mine: int [N], indices of those that follow the motion.
+        motion: float64 [2, 3], px/s.
+        scales: px per pixel of a 640 px wide sensor, of one image after the other.
+        tie, stiff: what the shift and the deformation cost, see FREE and FIXED.
 
     Returns:
-        float64 [L, 2, 3], px/s: moving layers shifted; the background's motion improved, or none
-        where hardly any events are its own.
+        float64 [2, 3], px/s.
     """
-    affine = found.affine.copy()
-    part = found.thinned(EVENTS)
-    labels = part.event_labels
-    for layer in range(1, len(affine)):
-        mine = np.flatnonzero(labels == layer)
-        if len(mine) >= FEWEST:
-            affine[layer] += climb(part, mine, affine[layer], SCALES, FREE, FIXED)
-    if part.density[0] < EMPTY * part.density.max():
-        affine[0] = 0
-        return affine
-    mine = _far_from_moving(found, part)
-    if len(mine) >= FEWEST:
-        affine[0] += climb(part, mine, affine[0], BACKGROUND_SCALES, *BACKGROUND_TIE)
-    return affine
-
-
-def settle(found: Segmentation) -> Segmentation:
-    """The same with a background at rest, if its motion makes its events hardly any sharper."""
-    part = found.thinned(EVENTS)
-    mine = _far_from_moving(found, part)
-    if len(mine) < FEWEST:
-        return found
-    none = np.zeros(6)
-    moved, at_rest = (
-        contrast(carried_by(part, mine, motion), none, SCALES[-1], *frame_of(part))
-        for motion in (found.affine[0], np.zeros((2, 3)))
-    )
-    if at_rest <= REST * moved:
-        return found
-    return replace(found, affine=np.concatenate((np.zeros((1, 2, 3)), found.affine[1:])))
-
-
-def _far_from_moving(found: Segmentation, part: Segmentation) -> np.ndarray:
-    """Indices of the events of `part` that lie well outside of what moves."""
-    margin = round(MARGIN * found.labels.shape[1] / 640)
-    x, y, width, height = cv2.boundingRect((found.labels > 0).view(np.uint8))
-    grown = found.labels
-    if width:
-        side = 2 * margin + 1
-        top, left = max(y - margin, 0), max(x - margin, 0)
-        box = np.s_[top : y + height + margin, left : x + width + margin]
-        grown = grown.copy()
-        grown[box] = cv2.dilate(grown[box], np.ones((side, side), np.uint8))
-    return np.flatnonzero(replace(part, labels=grown).event_labels == 0)
-
-
-def climb(
-    found: Segmentation, mine: np.ndarray, motion: np.ndarray, scales: tuple[float, ...],
-    tie: float, stiff: float,
-) -> np.ndarray:  # fmt: skip
-    """float64 [2, 3], px/s: what to add to a motion to make the events at `mine` sharp.
-
-    Args:
-        found: a window's layers.
-        mine: indices of a layer's events.
-        motion: float64 [2, 3], px/s.
-        scales: px per pixel, of one image after the other.
-        tie, stiff: what the shift and the deformation cost, see FREE and FIXED.
-    """
-    frame = frame_of(found)
-    at = carried_by(found, mine, motion)
-    shift = _uphill(at, np.array(scales), tie, stiff, *frame)
-    half, middle = frame[0] / 2, np.array(frame[:2]) / 2
+    width, height, image = room_for(window)
+    at = warp_some(window, mine, motion)
+    px = np.array(scales) * width / 640
+    shift = _uphill(at, px, tie, stiff, width, height, image)
+    half, middle = width / 2, np.array((width, height)) / 2
     linear = shift[:, 1:] / half
-    return np.column_stack((linear, shift[:, 0] - linear @ middle)) / found.window.duration
+    more = np.column_stack((linear, shift[:, 0] - linear @ middle))
+    return motion + more / window.duration
 
 
-def carried_by(found: Segmentation, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:
+def sharpness(
+    window: Window, mine: np.ndarray, motion: np.ndarray, scale: float = SCALES[-1]
+) -> float:
+    """Sum of squares of the image of warped events of the events at `mine`, along a motion."""
+    width, height, image = room_for(window)
+    at = warp_some(window, mine, motion)
+    return float(contrast(at, np.zeros(6), scale * width / 640, width, height, image))
+
+
+def warp_some(window: Window, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:
     """float32 [N, 3]: place (px) at the window's end and age (0 to 1) of the events at `mine`."""
-    window, some = found.window, found.window.events
-    return _carried(some.x[mine], some.y[mine], some.t[mine], window.start, window.end, motion)
+    some = window.events
+    return _warp(some.x[mine], some.y[mine], some.t[mine], window.start, window.end, motion)
 
 
-def way_apart(one: np.ndarray, other: np.ndarray) -> float:
-    """How far (px over the window) two motions are apart that carry the same events.
-
-    Args:
-        one, other: float32 [N, 3], what carried_by makes of them.
-    """
-    apart = np.linalg.norm((one - other)[:, :2], axis=1).sum()
-    return float(apart / max(one[:, 2].sum(), 1e-9))
+def way_apart(window: Window, mine: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
+    """How far (px over the window) two motions take the events at `mine` apart."""
+    a, b = (warp_some(window, mine, motion) for motion in (one, other))
+    return float(np.linalg.norm((a - b)[:, :2], axis=1).sum() / max(a[:, 2].sum(), 1e-9))
 
 
-def frame_of(found: Segmentation) -> tuple[int, int, np.ndarray]:
+def room_for(window: Window) -> tuple[int, int, np.ndarray]:
     """Width and height of the sensor, and room for the largest image of warped events."""
-    height, width = found.labels.shape
-    scale = int(min(SCALES))
-    return width, height, np.empty((width // scale + 2) * (height // scale + 2), np.float32)
+    width, height = window.events.width, window.events.height
+    scale = min(SCALES) * width / 640
+    room = (int(width // scale) + 3) * (int(height // scale) + 3)
+    return width, height, np.empty(room, np.float32)
 
 
 @numba.njit(nogil=True, cache=True)
-def _carried(x, y, t, start, end, motion):  # type: ignore[no-untyped-def]
+def _warp(x, y, t, start, end, motion):  # type: ignore[no-untyped-def]
     """float32 [N, 3]: each event's place (px) at the window's end, and its age, 0 to 1."""
     (a0, a1, a2), (b0, b1, b2) = motion[0], motion[1]
     at = np.empty((len(t), 3), np.float32)
@@ -145,7 +90,7 @@ def _carried(x, y, t, start, end, motion):  # type: ignore[no-untyped-def]
         # Somewhere in its pixel (a low-discrepancy sequence: Roberts, 2018): events at whole pixels
         # would look sharpest where they are not moved at all.
         px, py = x[i] + (0.7548777 * i) % 1.0 - 0.5, y[i] + (0.5698403 * i) % 1.0 - 0.5
-        at[i, 0], at[i, 1] = carry(a0, a1, a2, b0, b1, b2, px, py, tau)
+        at[i, 0], at[i, 1] = warp_point(a0, a1, a2, b0, b1, b2, px, py, tau)
         at[i, 2] = (end - t[i]) / (end - start)
     return at
 

@@ -6,7 +6,7 @@ import numba
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def carry(a0, a1, a2, b0, b1, b2, x, y, tau):  # type: ignore[no-untyped-def]
+def warp_point(a0, a1, a2, b0, b1, b2, x, y, tau):  # type: ignore[no-untyped-def]
     """Where a layer's point at (x, y) is tau seconds later, when the window ends.
 
     The velocity u = a0 X + a1 Y + a2, v = b0 X + b1 Y + b2 (px/s) holds at the window's end, so

@@ -1,11 +1,10 @@
 """Affine motion in torch.
 
-The convention of the whole package: a layer's displacement over a window is an affine field D [2,
-    3] at
-pixel (x, y) of the window's end, in px: what is seen at (x, y) at the end was at (x, y) - D (x, y,
-1) at the start. Dividing by the window's seconds gives the velocity that is published. Here
-coordinates and displacements are in cells of the voxel grid, with (0, 0) the centre of the first
-cell.
+The convention of the whole package: a layer's displacement over a window is an affine field D,
+[2, 3], at pixel (x, y) of the window's end, in px: what is seen at (x, y) at the end was at
+(x, y) - D (x, y, 1) at the start. Dividing by the window's seconds gives the velocity that is
+published. Here coordinates and displacements are in cells of the voxel grid, with (0, 0) the centre
+of the first cell.
 """
 
 from __future__ import annotations

@@ -23,11 +23,13 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
+from torch.nn import functional
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.network.base import Network
 from evlayerseg_ros.network.layernet import LayerNet, StandardConv, fold
 from evlayerseg_ros.segmentation.model_file import METADATA_KEY, ModelInfo
+from evlayerseg_ros.segmentation.network_input import EXTRAS
 
 OPSET = 17
 TOLERANCE = 1e-3  # relative to the largest output
@@ -84,7 +86,9 @@ def load_exported(path: Path) -> LayerNet:
         widths = tuple(len(values[f"{stage}.bias"]) for stage in stages)
         blocks = [name for name in values if name.startswith("down.0.")]
         depth = sum(name.endswith(".second.bias") for name in blocks)
-        network = LayerNet(info.layers, info.voxel.bins, widths, info.voxel.width, depth)
+        network = LayerNet(
+            info.layers, info.voxel.bins, widths, info.voxel.width, depth, info.voxel.extras
+        )
         plain: dict[str, torch.Tensor] = {}
         for name, module in network.named_modules():
             if isinstance(module, StandardConv):
@@ -97,6 +101,23 @@ def load_exported(path: Path) -> LayerNet:
     except Exception as error:  # a broken or foreign file fails in many ways, all meaning this
         raise InputError(f"{path} is not an exported LayerNet ({error}).") from error
     return network
+
+
+@torch.no_grad()
+def with_extras(network: LayerNet) -> LayerNet:
+    """A network that was made without the further channels, with them: it ignores them at first."""
+    settings = {**network.settings, "extras": EXTRAS}
+    if network.settings["extras"] == EXTRAS:
+        return network
+    wide = LayerNet(**settings)
+    stem, wide_stem = (net.stem[0] for net in (network, wide))
+    assert isinstance(stem, StandardConv) and isinstance(wide_stem, StandardConv)
+    plain = stem.fold()
+    weight = functional.pad(plain.weight, (0, 0, 0, 0, 0, EXTRAS))
+    wide.load_state_dict({**network.state_dict(), "stem.0.weight": weight})
+    assert plain.bias is not None
+    wide_stem.unfold(weight, plain.bias)
+    return wide
 
 
 def export(network: Network, out: Path, name: str, regime: str, training: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from torch.nn import functional
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.network.affine import fit_affine
 from evlayerseg_ros.network.base import Network
+from evlayerseg_ros.segmentation.network_input import EXTRAS
 
 MASK_STRIDE = 2  # cells of the voxel grid per step of the mask
 FLOW_STRIDE = 4  # and of the displacement map
@@ -119,6 +120,7 @@ class LayerNet(Network):
         widths: channels at 1/2, 1/4, 1/8 and 1/16.
         width: cells across of the voxel grid.
         depth: residual blocks at each of 1/4, 1/8 and 1/16; the last has one more.
+        extras: channels beside the voxel grids (see segmentation/network_input.py).
     """
 
     variant = "layernet"
@@ -132,12 +134,16 @@ class LayerNet(Network):
         widths: tuple[int, ...] = (32, 32, 64, 112),
         width: int = 320,
         depth: int = 1,
+        extras: int = EXTRAS,
     ) -> None:
         super().__init__()
         self.settings = {
             "layers": layers, "bins": bins, "widths": list(widths), "width": width, "depth": depth,
+            "extras": extras,
         }  # fmt: skip
-        self.voxel = VoxelSpec(bins=bins, split=True, width=width, multiple=16, layers=layers)
+        self.voxel = VoxelSpec(
+            bins=bins, split=True, width=width, multiple=16, layers=layers, extras=extras
+        )
         pairs = list(pairwise(widths))
         self.stem = block(self.voxel.channels, widths[0], 2)
         self.down = nn.ModuleList(

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from evlayerseg_ros.events.stats import left_out
 from evlayerseg_ros.node.messages import to_time
 from evlayerseg_ros.node.worker import Worker
 
@@ -122,11 +123,13 @@ class Monitor:
             return DiagnosticStatus.ERROR, self._faults[-1][1]
         if facts.input_fault:
             return DiagnosticStatus.WARN, facts.input_fault
+        if grown and (large := left_out(grown)):
+            return DiagnosticStatus.WARN, large
         for name, what in (
             ("lost_packets", "packets were lost on the way"),
             ("packets_dropped", "packets were dropped: decoding does not keep up"),
             ("windows_dropped", "windows were dropped: the network does not keep up"),
-            ("time_jumps", "times the sensor's clock jumped"),
+            ("time_jumps", "times the sensor's clock and the host's disagreed"),
             ("restarts", "times the camera began anew"),
         ):
             if grown.get(name):

@@ -78,13 +78,17 @@ def packet_of(message: EventPacket) -> Packet:
     )
 
 
-def packet_of_event_array(message: bytes) -> Packet:
-    """The same of a dvs_msgs/EventArray as it came over the wire: objects would be slow."""
+def packet_of_event_array(message: bytes, size: tuple[int, int] = (0, 0)) -> Packet:
+    """The same of an EventArray as it came over the wire: objects would be slow.
+
+    Args:
+        message: the serialized message.
+        size: (width, height) of the sensor in px, 0 for what the message says.
+    """
     try:
-        events, stamp, frame_id = parse_event_array(message)
+        return parse_event_array(message, size=size)
     except InputError as error:
         return Packet.unreadable(str(error))
-    return Packet.of_events(events, stamp, frame_id=frame_id)
 
 
 def to_bytes(data: np.ndarray | bytes) -> array:

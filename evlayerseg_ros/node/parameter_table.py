@@ -92,8 +92,8 @@ PARAMETERS: tuple[Spec, ...] = (
     Spec(
         "camera.motion",
         _SEGMENTER.camera_motion,
-        "How the camera's own motion is known: auto fits it to the events, still says that it "
-        "rests, imu takes its turn from a gyro.",
+        "How the camera's own motion is known: auto reads it from the events, still says that it "
+        "rests, so that all that is not noise moves by itself.",
         choices=CAMERA_MOTIONS,
         fixed=True,
     ),
@@ -164,7 +164,12 @@ PARAMETERS: tuple[Spec, ...] = (
         "event_type",
         "event_camera_msgs/EventPacket",
         "Type of the messages on ~/events.",
-        choices=("event_camera_msgs/EventPacket", "dvs_msgs/EventArray"),
+        choices=(
+            "event_camera_msgs/EventPacket",
+            "dvs_msgs/EventArray",
+            "prophesee_event_msgs/EventArray",
+            "dv_ros_msgs/EventArray",
+        ),
         fixed=True,
     ),
     Spec(

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from evlayerseg_ros.surroundings import quiet_if_it_fails, why_no_start
+
 if TYPE_CHECKING:
     from rclpy.executors import Executor
 
@@ -67,20 +69,20 @@ def main(args: list[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
 
-    # Imports take a second, and a signal in that time deserves an answer too.
-    import rclpy
-    from rclpy.exceptions import ParameterException
-    from rclpy.signals import SignalHandlerOptions
-
-    from evlayerseg_ros.node.segment_node import SegmentNode
-
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
+        # Imports take a second, and a signal in that time deserves an answer too.
+        import rclpy
+        from rclpy.signals import SignalHandlerOptions
+
+        from evlayerseg_ros.node.segment_node import SegmentNode
+
+        with quiet_if_it_fails():
+            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = SegmentNode()
-    except ParameterException as error:
-        print(f"segment: {error}", file=sys.stderr)
-        rclpy.shutdown()
-        sys.exit(2)
+    except Exception as error:  # rclpy raises many kinds
+        print(f"segment: {why_no_start(error, args or sys.argv)}", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(2)  # a half-made node may not go down in peace
     refuse_wrong_names(node)
     spin(node, lambda: stopping)
     node.finish()

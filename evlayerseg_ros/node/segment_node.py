@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -78,14 +80,17 @@ class SegmentNode(GuardedLifecycle):
     def _activate(self) -> None:
         """Subscribes and starts the worker."""
         assert self._segmenter is not None
-        dvs = parameters.value(self, "event_type") == "dvs_msgs/EventArray"
-        kind = _event_array_type() if dvs else EventPacket
+        asked = parameters.value(self, "event_type")
+        raw = asked.endswith("/EventArray")
+        kind = _event_array_type(asked) if raw else EventPacket
         self._monitor.forget()
-        self._pipeline = Pipeline(parameters.pipeline_config(self), self._segmenter)
+        config = parameters.pipeline_config(self)
+        size = (config.width, config.height)
+        self._pipeline = Pipeline(config, self._segmenter)
         self._pipeline.forget()
         self._worker = Worker(
             self._pipeline.stream,
-            read=packet_of_event_array if dvs else packet_of,
+            read=partial(packet_of_event_array, size=size) if raw else packet_of,
             segment=self._segment,
             forget=self._forget,
             wanted=self._wanted,
@@ -98,7 +103,7 @@ class SegmentNode(GuardedLifecycle):
         self._worker.start()
         self._heard = time.monotonic()
         self._subscription = self.create_subscription(
-            kind, "~/events", self._on_message, parameters.qos(self, "events"), raw=dvs
+            kind, "~/events", self._on_message, parameters.qos(self, "events"), raw=raw
         )
         self._state = "active"
         self.get_logger().info(
@@ -241,12 +246,13 @@ class SegmentNode(GuardedLifecycle):
             self.get_logger().warning(self._input_fault, throttle_duration_sec=60.0)
 
 
-def _event_array_type() -> type:
+def _event_array_type(name: str) -> type:
+    """The message type package/EventArray."""
+    package = name.split("/")[0]
     try:
-        from dvs_msgs.msg import EventArray
+        kind: type = importlib.import_module(f"{package}.msg").EventArray
     except ImportError:
         raise InputError(
-            "event_type is dvs_msgs/EventArray, but dvs_msgs is not installed: "
-            "build it in this workspace."
+            f"event_type is {name}, but {package} is not installed: build it in this workspace."
         ) from None
-    return EventArray
+    return kind

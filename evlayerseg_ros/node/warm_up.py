@@ -17,8 +17,7 @@ from evlayerseg_ros.segmentation.segmenter import Segmenter
 WINDOWS = 3  # of a scene: the second begins with the motions of the first
 LENGTH = 33_000_000  # ns, of a window
 EVENTS = 20_000  # of a window
-# s that it takes where everything has been compiled before.
-USUAL = 4.0
+USUAL = 4.0  # s that all of it takes where everything has been compiled before
 
 
 @contextmanager

@@ -1,20 +1,21 @@
-"""Bags: rosbag2 (mcap, sqlite3) and ROS 1, with EventPacket or dvs_msgs/EventArray."""
+"""Bags: rosbag2 (mcap, sqlite3) and ROS 1, with EventPacket or one of the EventArrays."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.rosbag1 import Reader as Reader1
-from rosbags.rosbag2 import Reader as Reader2
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.dvs import parse_event_array
+from evlayerseg_ros.events.dvs import EVENT_ARRAYS, parse_event_array
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.recordings.readers import Recording
+from evlayerseg_ros.recordings.salvage import Raw
+from evlayerseg_ros.recordings.storage import StorageFile, files_of
 
 _EVENT_PACKET = """std_msgs/Header header
 uint32 height
@@ -27,106 +28,126 @@ uint8[] events
 """
 # EventPacket was called EventArray before.
 _PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
-_ARRAY_TYPE = "dvs_msgs/msg/EventArray"
-_STORAGE = {"mcap": ".mcap", "sqlite3": ".db3"}
+_TYPES = (*_PACKET_TYPES, *EVENT_ARRAYS)
 
 
 class BagRecording(Recording):
     """The events of one topic of a bag. Types are our own: a bag may lack them or spell them oddly.
 
+    The files tell what is in it, never metadata.yaml, which only gives their order. Messages that
+    cannot be read, and breaks of a file, come as unreadable packets between the others.
+
     Args:
-        path: rosbag2 folder, or one .mcap, .db3 or .bag file.
+        path: rosbag2 folder, or one .mcap, .db3 (also .zstd) or .bag file.
         topic: which topic; None if there is just one with events.
+        size: (width, height) in px, None for what each message says.
 
     Raises:
-        InputError: not a sound bag, or no such topic.
+        InputError: nothing can be read of it, or no such topic.
     """
 
-    def __init__(self, path: Path, topic: str | None = None) -> None:
-        super().__init__(path)
+    def __init__(
+        self, path: Path, topic: str | None = None, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(path, size)
         self._ros1 = path.suffix == ".bag"
         self.kind = "a ROS 1 bag" if self._ros1 else "a rosbag2 recording"
         self._types = get_typestore(Stores.ROS1_NOETIC if self._ros1 else Stores.ROS2_JAZZY)
         for name in _PACKET_TYPES:
             self._types.register(get_types_from_msg(_EVENT_PACKET, name))
-        self._check_storage()
-        self._reader: Any = None
+        self._storages: list[StorageFile] = []
         try:
-            self._reader = (Reader1 if self._ros1 else Reader2)(path)
-            self._reader.open()
-        except Exception as error:
-            self._reader = None
-            raise self.unreadable(error) from error
-        try:
+            files, self._missing = files_of(path)
+            self._storages += [StorageFile(file) for file in files]
             self._choose(topic)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, Exception):
+                raise self._told(error) from error
             raise
 
-    def _check_storage(self) -> None:
-        """A common fault, told with its remedy: metadata.yaml does not name the storage."""
-        metadata = self.path / "metadata.yaml"
-        if not self.path.is_dir():
-            return
-        lines = metadata.read_text(errors="replace").splitlines()
-        named = [line.split(":", 1)[1] for line in lines if "storage_identifier:" in line]
-        if named and named[0].strip().strip("'\"") not in _STORAGE:
-            raise InputError(
-                f"{metadata} names no known storage_identifier: expected {' or '.join(_STORAGE)}; "
-                f"try its {' or '.join(_STORAGE.values())} file itself."
-            )
-
     def _choose(self, topic: str | None) -> None:
-        known = (*_PACKET_TYPES, _ARRAY_TYPE)
-        connections = [c for c in self._reader.connections if c.msgtype in known]
-        topics = sorted({c.topic for c in connections})
-        if topic is None and len(topics) > 1:
-            raise InputError(f"{self.path} has several event topics, choose: {', '.join(topics)}.")
-        if not topics or topic not in (None, *topics):
-            there = ", ".join(
-                sorted({f"{c.topic} ({c.msgtype})" for c in self._reader.connections})
+        counts: dict[tuple[str, str], int] = {}
+        for storage in self._storages:
+            for key, count in storage.counts.items():
+                counts[key] = counts.get(key, 0) + count
+        found = {t: 0 for (t, kind) in sorted(counts) if kind in _TYPES}
+        for name in found:
+            found[name] = sum(n for (t, kind), n in counts.items() if t == name and kind in _TYPES)
+        if not found or topic not in (None, *found):
+            raise InputError(self._why_no_topic(topic, counts))
+        full = [name for name, count in found.items() if count] or list(found)
+        if topic is None and len(full) > 1:
+            raise InputError(f"{self.path} has several event topics, choose: {', '.join(full)}.")
+        self.topic = topic or full[0]
+        self.total = found[self.topic]
+        first = next((packet for packet in self if not packet.fault), None)
+        if first is None:
+            raise InputError(self._why_none())
+        self.width, self.height = first.width, first.height
+        spans = [storage.duration for storage in self._storages]
+        self.duration = sum(spans) * 1e-9 if all(spans) else None
+
+    def _why_no_topic(self, topic: str | None, counts: dict[tuple[str, str], int]) -> str:
+        if not counts:
+            faults = [s.fault for s in self._storages if s.fault and s.is_what_it_says()]
+            if faults:
+                return faults[0].replace(": what can be read is used", ", and nothing is left")
+            return (
+                f"{self.path} cannot be read as {self.kind}: it has no topics, or is damaged or "
+                "something else."
             )
-            wanted = f"topic {topic}" if topic else "topic"
-            raise InputError(
-                f"{self.path} has no {wanted} with event_camera_msgs/EventPacket or "
-                f"dvs_msgs/EventArray: it has {there or 'no topics'}."
-            )
-        self.topic = topic or topics[0]
-        self._connections = [c for c in connections if c.topic == self.topic]
-        self.total = sum(c.msgcount for c in self._connections)
-        refused = f"there are no messages on topic {self.topic}."
-        for first in self:
-            if not first.fault:
-                self.width, self.height = first.width, first.height
-                break
-            refused = first.fault
-        else:
-            raise InputError(f"{self.path}: {refused}")
-        self.duration = self._reader.duration * 1e-9
+        there = ", ".join(sorted(f"{name} ({kind})" for name, kind in counts))
+        wanted = f"topic {topic}" if topic else "topic"
+        return (
+            f"{self.path} has no {wanted} with event_camera_msgs/EventPacket or an EventArray of "
+            f"dvs_msgs, prophesee_event_msgs or dv_ros_msgs: it has {there}."
+        )
+
+    def _why_none(self) -> str:
+        """Why no message could be read, though a topic is there."""
+        faults = [packet.fault for packet in self._packets()][:1]
+        metadata = self.path / "metadata.yaml"
+        text = metadata.read_text(errors="replace") if metadata.is_file() else ""
+        counted = [int(n) for n in re.findall(r"message_count: (\d+)", text)]
+        n = max([self.total or 0, *counted])
+        if not n:
+            return f"{self.path} has no messages on topic {self.topic}."
+        why = faults[0] if faults else "its files do not hold them."
+        return f"{self.path} says {n} messages, none on {self.topic} could be read: {why}"
 
     def _packets(self) -> Iterator[Packet]:
-        for connection, _, raw in self._reader.messages(self._connections):
-            if connection.msgtype == _ARRAY_TYPE:
-                yield self._event_array(raw)
-            else:
-                yield self._packet(raw, connection.msgtype)
+        for fault in self._missing:
+            yield Packet.unreadable(fault, self.topic)
+        for storage in self._storages:
+            for raw in storage.messages(self.topic, _TYPES):
+                yield self._packet(raw)
 
-    def _event_array(self, raw: bytes) -> Packet:
-        """A message that is none stands for itself: the stream counts it, as in the node."""
+    def _packet(self, raw: Raw) -> Packet:
+        if raw.fault:
+            return Packet.unreadable(raw.fault, self.topic)
         try:
-            events, stamp, frame_id = parse_event_array(raw, self._ros1)
+            if raw.msgtype in EVENT_ARRAYS:
+                return parse_event_array(raw.data, self._ros1, self.size or (0, 0), self.topic)
+            return self._event_packet(raw.data, raw.msgtype)
         except InputError as error:
-            return Packet.unreadable(str(error), self.topic)
-        return Packet.of_events(events, stamp, self.topic, frame_id)
+            return Packet.unreadable(f"{self.path}: {error}", self.topic)
+        except Exception:  # rosbags raises many kinds
+            return Packet.unreadable(
+                f"{self.path}: a message of {len(raw.data)} bytes on {self.topic} is cut off or "
+                f"damaged: expected {raw.msgtype}.",
+                self.topic,
+            )
 
-    def _packet(self, raw: bytes, msgtype: str) -> Packet:
+    def _event_packet(self, raw: bytes, msgtype: str) -> Packet:
         read = self._types.deserialize_ros1 if self._ros1 else self._types.deserialize_cdr
         message: Any = read(raw, msgtype)
         stamp = message.header.stamp
+        width, height = self.size or (int(message.width), int(message.height))
         return Packet(
             message.encoding,
-            int(message.width),
-            int(message.height),
+            width,
+            height,
             int(message.time_base),
             np.asarray(message.events, np.uint8),
             int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec),
@@ -138,6 +159,6 @@ class BagRecording(Recording):
 
     def close(self) -> None:
         """Close the bag."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        for storage in self._storages:
+            storage.close()
+        self._storages.clear()

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.recordings.readers import CHUNK
-from evlayerseg_ros.recordings.tables import NpyStream, _Table
+from evlayerseg_ros.recordings.readers import CHUNK, Table
+from evlayerseg_ros.recordings.tables import NpyStream
 
 
-class Evimo2Recording(_Table):
+class Evimo2Recording(Table):
     """EVIMO2v2's npz format (docs/evimo/ground-truth-format.md of github.com/better-flow/evimo).
 
     dataset_events_t.npy (s), dataset_events_xy.npy [N, 2] (px), dataset_events_p.npy, mapped into
@@ -25,11 +25,12 @@ class Evimo2Recording(_Table):
 
     kind = "an EVIMO2 sequence"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
+        super().__init__(path, size)
         meta = load_meta(path)["meta"]
         try:
-            self.width, self.height = int(meta["res_x"]), int(meta["res_y"])
+            if self.size is None:
+                self.width, self.height = int(meta["res_x"]), int(meta["res_y"])
             self._t, self._xy, self._p = (
                 np.load(path / f"dataset_events_{name}.npy", mmap_mode="r")
                 for name in ("t", "xy", "p")
@@ -50,7 +51,7 @@ class Evimo2Recording(_Table):
             yield xy[:, 0], xy[:, 1], t, self._p[part].ravel()
 
 
-class EvimoRecording(_Table):
+class EvimoRecording(Table):
     """The npz format of EVIMO and EVIMO2v1, by the same document: one npz a sequence.
 
     events.npy [N, 4] holds t (s), x, y (px) and p, read from front to back; the sensor's size is
@@ -59,12 +60,13 @@ class EvimoRecording(_Table):
 
     kind = "an EVIMO sequence"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
+        super().__init__(path, size)
         try:
             with rows_of(path, "events", 2) as events, rows_of(path, "mask", 3) as masks:
                 n, columns = events.shape
-                self.height, self.width = masks.shape[1:]
+                if self.size is None:
+                    self.height, self.width = masks.shape[1:]
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise self.unreadable(error) from error
         if columns != 4:

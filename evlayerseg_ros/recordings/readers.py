@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.types import Packet
+import numpy as np
+
+from evlayerseg_ros.errors import InputError, MissingPackage
+from evlayerseg_ros.events.clean import clean
+from evlayerseg_ros.events.types import Events, Packet, check_size
 
 # Events a packet for recordings that are not made of packets.
 CHUNK = 1 << 17
+# How the files of a rosbag2 end.
+BAG_ENDINGS = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 
 
 class Recording(ABC):
@@ -20,10 +28,11 @@ class Recording(ABC):
     Attributes:
         path: where it lies.
         kind: what it is, in a word or two.
-        topic: the topic that is read, "" for files.
+        topic: the topic or stream that is read, "" for files with one camera.
         width, height: sensor size in px.
         duration: seconds, None if only reading it all would tell.
         total: number of packets that iterating gives, None if only reading it all would tell.
+        note: a sentence on what was assumed since the file does not say it, "" if nothing was.
     """
 
     kind = ""
@@ -32,9 +41,15 @@ class Recording(ABC):
     height = 0
     duration: float | None = None
     total: int | None = None
+    note = ""
+    remedy = ""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
         self.path = path
+        if size is not None:
+            check_size(*size)
+            self.width, self.height = size
+        self.size = size  # asked for, None if the recording is to say it
 
     def __enter__(self) -> Recording:
         return self
@@ -48,95 +63,220 @@ class Recording(ABC):
         self.close()
 
     def __iter__(self) -> Iterator[Packet]:
-        """The packets from the first on; raises InputError where the recording is unsound."""
+        """The packets from the first on.
+
+        Where reading breaks, what came before stands, and a Packet.unreadable tells of the break.
+
+        Raises:
+            InputError: not one packet could be read.
+        """
+        some = False
         try:
-            yield from self._packets()
-        except InputError as error:
-            if str(self.path) in str(error):
-                raise
-            raise self.unreadable(error) from error
+            for packet in self._packets():
+                some = some or not packet.fault
+                yield packet
         except (KeyboardInterrupt, GeneratorExit, SystemExit):
             raise
         except BaseException as error:  # some readers panic
-            raise self.unreadable(error) from error
+            if not some:
+                raise self._told(error) from error
+            told = str(error) if isinstance(error, InputError) else "it is cut off or damaged."
+            where = "" if str(self.path) in told else f"{self.path} broke off: "
+            yield Packet.unreadable(f"{where}{told}", self.topic)
+
+    def _told(self, error: BaseException) -> InputError:
+        if isinstance(error, InputError) and str(self.path) in str(error):
+            return error
+        return self.unreadable(error)
 
     def unreadable(self, error: BaseException) -> InputError:
-        """The sentence for an error inside a reader."""
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return InputError(f"{self.path} cannot be read as {self.kind}: {reason[:200].rstrip('.')}.")
+        """The sentence for an error inside a reader: ours as it is, a library's by its kind."""
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        if isinstance(error, MissingPackage):
+            return MissingPackage(f"{self.path}: {error}")
+        if isinstance(error, InputError):
+            return InputError(f"{self.path} cannot be read as {self.kind}: {str(error)[:-1]}.")
+        if isinstance(error, OSError) and error.errno is not None and error.strerror:
+            return InputError(f"{self.path} cannot be read: {error.strerror}.")
+        if isinstance(error, MemoryError):
+            return InputError(f"{self.path} asks for more memory than there is: it is damaged.")
+        return InputError(
+            f"{self.path} cannot be read as {self.kind}: it is cut off, damaged or something "
+            f"else{remedy}."
+        )
+
+    def assume_size(self, size: tuple[int, int]) -> None:
+        """Takes a size that the file does not say, and notes it."""
+        self.width, self.height = size
+        self.notice(f"a sensor of {size[0]}x{size[1]} pixels is assumed (--size WxH says another)")
+
+    def notice(self, what: str) -> None:
+        """Notes something assumed, one clause."""
+        begun = self.note[:-1] if self.note else str(self.path)
+        self.note = f"{begun}{', and' if self.note else ':'} {what}."
+
+    def tell(self) -> None:
+        """Prints what was assumed, once, for the person at the terminal."""
+        if self.note:
+            print(f"evlayerseg: {self.note}", file=sys.stderr)
+
+    def only_camera(self, topic: str | None, there: tuple[str, ...] = ()) -> None:
+        """Refuses the choice of a stream in a file that holds one."""
+        if topic not in (None, "", *there):
+            raise InputError(
+                f"{self.path} has no topic {topic}: {self.kind} holds the events of one camera."
+            )
 
     @abstractmethod
-    def _packets(self) -> Iterator[Packet]: ...
+    def _packets(self) -> Iterator[Packet]:
+        """The packets; may raise anything."""
 
-    def close(self) -> None:  # noqa: B027 - most readers hold no file open
-        """Close the files; nothing to do by default."""
+    def close(self) -> None:
+        """Let go of the file; to be called when done, which `with` does."""
+        return None
 
 
-def open_recording(path: str | Path, topic: str | None = None) -> Recording:
+Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+class Table(Recording):
+    """A recording of plain columns in chunks; subclasses give _columns() and the size."""
+
+    def _columns(self) -> Iterator[Columns]:
+        """x, y (px), t (ns), p, a chunk at a time, as they lie in the file."""
+        raise NotImplementedError
+
+    def _packets(self) -> Iterator[Packet]:
+        last = None
+        some = False
+        outside = strays = 0
+        for columns in self._columns():
+            for part in clean(*columns, self.width, self.height, last):
+                outside, strays = outside + part.outside, strays + part.strays
+                if not len(part.events):
+                    continue
+                some, last = True, int(part.events.t[-1])
+                yield Packet.of_events(part.events, outside=outside, strays=strays)
+                outside = strays = 0
+        if not some:
+            raise InputError(self._why_none(outside))
+        if outside or strays:
+            none = Events.empty(self.width, self.height)
+            yield Packet.of_events(none, last, outside=outside, strays=strays)
+
+    def _why_none(self, outside: int) -> str:
+        if outside:
+            return (
+                f"{self.path}: none of its {outside} events lies on a sensor of "
+                f"{self.width}x{self.height}; expected its size."
+            )
+        return f"{self.path} holds no events: expected {self.kind}."
+
+    def _set_length(self, n: int) -> None:
+        if n == 0:
+            raise InputError(f"{self.path} holds no events.")
+        self.total = -(-n // CHUNK)
+
+
+def needs(module: str, package: str = "") -> Any:
+    """Imports a module that only some recordings need.
+
+    Raises:
+        MissingPackage: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingPackage.of(error.name or module, package) from error
+
+
+def open_recording(
+    path: str | Path, topic: str | None = None, size: tuple[int, int] | None = None
+) -> Recording:
     """Open a recording of any supported kind.
 
-    Bags (rosbag2 folder, .mcap or .db3 file, ROS 1 .bag) with event_camera_msgs/EventPacket or
-    dvs_msgs/EventArray; Prophesee .raw and .dat, iniVation .aedat4, .es; .h5 in the EV-LayerSegNet
-    authors' layout and DSEC's; .npz with x, y, t, p, size; .txt with lines `t x y p` (s, px); a
-    sequence of EVIMO or EVIMO2 in its npz format, a file or a folder.
+    Bags (rosbag2 folder, .mcap or .db3 file, also .zstd, ROS 1 .bag) with EventPacket or one of
+    the EventArrays; Prophesee .raw and .dat; iniVation .aedat4 and .aedat (2.0, 3.1); .es; .h5 in
+    the EV-LayerSegNet authors' layout, DSEC's and v2e's; .npz with x, y, t, p, size; .txt and .csv
+    with lines `t x y p`; a sequence of EVIMO or EVIMO2 in its npz format, a file or a folder.
 
     Args:
         path: file or folder.
-        topic: of a bag, which topic to read; None if it has just one with events.
+        topic: which topic of a bag, stream of an AEDAT file, or events of an HDF5 file; None if
+            there is just one with events.
+        size: (width, height) of the sensor in px, whatever the recording says; None: what it says,
+            or implies, or what is assumed and told in `note`.
 
     Returns:
         A Recording, to be used in a `with` statement.
 
     Raises:
-        InputError: missing, empty, of an unknown kind, unreadable, without events, or a bag with
-            several event topics and no choice.
+        InputError: missing, empty, of an unknown kind, unreadable, without events, or with several
+            cameras and no choice.
     """
-    # Readers are imported on use: each needs a library that others do not.
     path = Path(path)
     if not path.exists():
         raise InputError(f"There is no recording at {path}.")
-    if path.is_dir() and (path / "dataset_info.npz").exists():
-        from evlayerseg_ros.recordings.evimo2 import Evimo2Recording
-
-        return Evimo2Recording(path)
-    if path.is_dir() and not (path / "metadata.yaml").exists():
+    if path.is_dir() and not _is_whole(path):
         path = _only_recording_in(path)
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: expected a recording.")
-    suffix = path.suffix.lower()
-    if path.is_dir() or suffix in (".mcap", ".db3", ".bag"):
-        from evlayerseg_ros.recordings.bags import BagRecording
+    name, choices = _reader_of(path)
+    module, reader = name.split(":")
+    found = getattr(importlib.import_module(f"evlayerseg_ros.recordings.{module}"), reader)
+    recording: Recording = found(path, topic, size) if choices else found(path, size)
+    if not choices:
+        recording.only_camera(topic)
+    return recording
 
-        return BagRecording(path, topic)
-    if suffix in (".raw", ".dat", ".aedat4", ".aedat", ".es"):
-        from evlayerseg_ros.recordings.vendor import VendorRecording
 
-        return VendorRecording(path)
-    from evlayerseg_ros.recordings import evimo2, tables
+def _is_whole(folder: Path) -> bool:
+    return (folder / "dataset_info.npz").exists() or any(
+        p.name == "metadata.yaml" or p.name.endswith((*BAG_ENDINGS,)) for p in folder.iterdir()
+    )
 
-    if evimo2.is_evimo(path):
-        return evimo2.EvimoRecording(path)
+
+def _reader_of(path: Path) -> tuple[str, bool]:
+    """The reader, imported on use since each needs a library; whether it offers a choice."""
+    name = path.name.lower()
+    if path.is_dir() and (path / "dataset_info.npz").exists():
+        return "evimo2:Evimo2Recording", False
+    if path.is_dir() or name.endswith((*BAG_ENDINGS, ".bag")):
+        return "bags:BagRecording", True
+    if path.suffix.lower() == ".npz":
+        from evlayerseg_ros.recordings.evimo2 import is_evimo
+
+        return ("evimo2:EvimoRecording" if is_evimo(path) else "tables:NpzRecording"), False
     readers = {
-        ".npz": tables.NpzRecording,
-        ".txt": tables.TextRecording,
-        ".h5": tables.HdfRecording,
-        ".hdf5": tables.HdfRecording,
+        ".raw": ("raw:RawRecording", False),
+        ".dat": ("dat:DatRecording", False),
+        ".aedat4": ("vendor:AedatRecording", True),
+        ".aedat": ("vendor:AedatRecording", True),
+        ".es": ("vendor:EsRecording", False),
+        ".txt": ("text:TextRecording", False),
+        ".csv": ("text:TextRecording", False),
+        ".h5": ("hdf:HdfRecording", True),
+        ".hdf5": ("hdf:HdfRecording", True),
     }
-    if suffix not in readers:
+    if path.suffix.lower() in (".aedat", ".aedat4"):
+        with path.open("rb") as file:
+            begins = file.read(12)
+        if begins.startswith((b"#!AER-DAT2.", b"#!AER-DAT3.")):
+            return "aedat:AedatRecording", True
+    if path.suffix.lower() not in readers:
         raise InputError(
             f"{path} is of no known kind: expected a bag (folder, .mcap, .db3, .bag), .raw, .dat, "
-            ".aedat4, .es, .h5, .npz or .txt."
+            ".aedat4, .aedat, .es, .h5, .npz, .txt or .csv."
         )
-    return readers[suffix](path)
+    return readers[path.suffix.lower()]
 
 
 def _only_recording_in(folder: Path) -> Path:
-    """The one recording that a folder without metadata.yaml holds."""
-    found = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in (".mcap", ".db3")]
-    found = found or [p for p in (folder / "events.txt", folder / "events.h5") if p.exists()]
+    """The one recording that a folder without a bag holds."""
+    found = [p for p in (folder / "events.txt", folder / "events.h5") if p.exists()]
     if len(found) != 1:
         raise InputError(
             f"{folder} is no recording: expected a rosbag2 folder with a metadata.yaml, "
-            "or a folder with one .mcap, .db3, events.txt or events.h5."
+            "or a folder with .mcap or .db3 files, events.txt or events.h5."
         )
     return found[0]

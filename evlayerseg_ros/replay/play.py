@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Played:
         bytes: of events in them.
         seconds: wall time.
         late: longest delay behind the recording's own pace, s.
+        fault: what was wrong with the recording, "" if nothing was.
     """
 
     topic: str
@@ -35,11 +36,13 @@ class Played:
     bytes: int = 0
     seconds: float = 0.0
     late: float = 0.0
+    fault: str = ""
 
     def __str__(self) -> str:
         return (
             f"{self.packets} packets, {self.bytes * 1e-6:.2f} MB in {self.seconds:.2f} s "
             f"on {self.topic}, at most {self.late * 1e3:.0f} ms late"
+            f"{'; ' if self.fault else ''}{self.fault}"
         )
 
 
@@ -50,6 +53,7 @@ def play(
     loop: bool = False,
     recorded_topic: str | None = None,
     patience: float = 10.0,
+    size: tuple[int, int] | None = None,
     progress: Callable[[Played], object] = lambda played: None,
 ) -> Played:
     """Publishes a recording as EventPackets at its own pace.
@@ -62,6 +66,7 @@ def play(
         loop: begins again at the end, with numbers and times as recorded, until interrupted.
         recorded_topic: which topic of a bag, None if it has one.
         patience: s to wait for a subscriber.
+        size: (width, height) of the sensor in px, None for what the recording says.
         progress: called after each packet.
 
     Raises:
@@ -72,23 +77,24 @@ def play(
 
     if not rate > 0:
         raise InputError(f"The rate is {rate:g}: expected a number above 0.")
-    with open_recording(path, recorded_topic):
-        pass  # a wrong path is told before anybody waits
+    with open_recording(path, recorded_topic, size) as recording:
+        recording.tell()  # a wrong path is told before anybody waits
     with PacketPublisher(topic, patience) as publisher:
         played = Played(publisher.topic)
         begun = time.monotonic()
         try:
-            _play_once(path, recorded_topic, rate, publisher.publish, played, progress, begun)
-            while loop:
-                _play_once(path, recorded_topic, rate, publisher.publish, played, progress, begun)
+            again = True
+            while again:
+                with open_recording(path, recorded_topic, size) as recording:
+                    _play_once(recording, rate, publisher.publish, played, progress, begun)
+                again = loop
         except KeyboardInterrupt:
             pass  # that is how a loop ends
         return played
 
 
 def _play_once(
-    path: Path,
-    recorded_topic: str | None,
+    recording: Iterable[Packet],
     rate: float,
     publish: Callable[[Packet], None],
     played: Played,
@@ -97,17 +103,17 @@ def _play_once(
 ) -> None:
     """One pass through the recording, each packet at its time."""
     start, first, seq = time.monotonic(), None, 0
-    with open_recording(path, recorded_topic) as recording:
-        for packet in recording:
-            for out in encoded(packet):
-                first = out.stamp if first is None else first
-                _wait(start + (out.stamp - first) * 1e-9 / rate, played)
-                publish(out if out.seq is not None else replace(out, seq=seq))
-                seq += 1
-                played.packets += 1
-                played.bytes += len(out.data)
-                played.seconds = time.monotonic() - begun
-                progress(played)
+    for packet in recording:
+        played.fault = packet.fault or played.fault
+        for out in encoded(packet):
+            first = out.stamp if first is None else first
+            _wait(start + (out.stamp - first) * 1e-9 / rate, played)
+            publish(out if out.seq is not None else replace(out, seq=seq))
+            seq += 1
+            played.packets += 1
+            played.bytes += len(out.data)
+            played.seconds = time.monotonic() - begun
+            progress(played)
 
 
 def encoded(packet: Packet) -> Iterator[Packet]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +75,8 @@ def part_of(
             return
         if packet.events is not None and not packet.topic:
             first, last = np.searchsorted(packet.events.t, (begin, end))
-            if first < last:
-                yield Packet.of_events(packet.events[first:last])
+            if first < last or packet.outside or packet.strays:
+                yield replace(packet, events=packet.events[first:last])
         elif packet.stamp >= begin:
             yield packet
 

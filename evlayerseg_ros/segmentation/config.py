@@ -4,27 +4,64 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-CAMERA_MOTIONS = ("auto", "still", "imu")
+CAMERA_MOTIONS = ("auto", "still")
 
 
 @dataclass(frozen=True)
 class PostprocessConfig:
     """What follows the network; each stage is a function that its flag switches off.
 
+    Lengths in px are of a sensor 640 px wide.
+
     Attributes:
-        merge: give a moving object back to the background where the background's motion explains
-            its events as well.
-        split: a label and a motion for each connected piece of what moves.
-        outline: move a mask's border to the outline that its events draw.
-        settle: a background whose motion makes its events hardly sharper is at rest.
-        track: keep an object's id from window to window.
+        propose: motions are proposed by contrast, beside those of the window before.
+        memory: the network is told its own mask of the window before.
+        still: before a camera at rest what is not noise moves, also where the network is silent.
+        merge: what the background's motion explains as well is background.
+        parallax: what moves along the background's motion is at rest at another depth, unless the
+            network is sure that it is not.
+        split: parts of the mask that follow different motions are different objects.
+        join: parts close to each other that one motion explains are one object.
+        outline: a mask's border moves to the outline that its events draw.
+        sharper: times as sharp as along the background's motion that an object must be along its
+            own; sharpness of true objects is 1.05 and more.
+        distinct: times as sharp as along a neighbour's motion that an object must be along its own
+            to be another object.
+        one_motion: px over the window: motions closer than that are one.
+        apart: px over the window: motions closer than that do not show in sharpness.
+        along: deg between an object's motion relative to the background's and the latter, below
+            which it may be parallax.
+        sure: score of the network, 0 to 1, from which on it is sure.
+        smallest: share of the image of the smallest object; 0.0003 are 92 px at 640x480.
+        fewest: events of the smallest object.
+        objects: how many at most at once.
+        split_share: share of a part's area that a second motion must hold to be an object.
+        overlap: share of the smaller mask in which an object and a track must agree to be the same.
+        memory_ms: ms for which an object that is not seen keeps its id.
+        events: of a window that motions are read from; more do not make them better.
     """
 
+    propose: bool = True
+    memory: bool = True
+    still: bool = True
     merge: bool = True
+    parallax: bool = True
     split: bool = True
+    join: bool = True
     outline: bool = True
-    settle: bool = True
-    track: bool = True
+    sharper: float = 1.02
+    distinct: float = 1.06
+    one_motion: float = 0.75
+    apart: float = 1.5
+    along: float = 12.0
+    sure: float = 0.9
+    smallest: float = 0.0003
+    fewest: int = 12
+    objects: int = 8
+    split_share: float = 0.25
+    overlap: float = 0.25
+    memory_ms: float = 1000.0
+    events: int = 10_000
 
 
 @dataclass(frozen=True)
@@ -38,8 +75,8 @@ class SegmenterConfig:
         threads: of ONNX Runtime on a CPU; 0 lets the package choose.
         refine: run the network a second time on events deblurred by its first answer.
         track: begin with the motions found in the window before.
-        camera_motion: how the camera's own motion is known: "auto" (fitted to the events), "still"
-            (it rests: all that is not noise moves by itself) or "imu" (its turn comes from a gyro).
+        camera_motion: how the camera's own motion is known: "auto" (from the events) or "still" (it
+            rests: all that is not noise moves by itself).
         postprocess: what follows the network.
     """
 

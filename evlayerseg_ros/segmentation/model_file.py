@@ -80,7 +80,7 @@ class ModelInfo:
         voxel = self.voxel
         numbers = (
             (self.layers, 2, 64), (voxel.bins, 1, 64), (voxel.width, 0, 4096),
-            (voxel.multiple, 1, 1024), (voxel.layers, 0, self.layers),
+            (voxel.multiple, 1, 1024), (voxel.layers, 0, self.layers), (voxel.extras, 0, 64),
         )  # fmt: skip
         return isinstance(voxel.split, bool) and all(
             type(value) is int and low <= value <= high for value, low, high in numbers

@@ -16,18 +16,15 @@ import cv2
 import numba
 import numpy as np
 
-from evlayerseg_ros.motion.warp import carry
-from evlayerseg_ros.segmentation.merge import ALONE
+from evlayerseg_ros.motion.warp import warp_point
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 # px on a sensor 640 px wide:
 CORE = 10.0  # distance from the mask's border of what surely belongs to it
 APART = 7.0  # distance from the mask of what surely does not
-EDGE = 2.0  # distance from the outline of events that make it
 BLUR = 1.0  # standard deviation of the blur that closes gaps in the outline
 CORE_SHARE = 0.3  # of the largest distance from the border: the core of a small mask
 COUNT = 20  # grey levels of one event; 12 are the highest crest
-EVENTS = 10_000  # looked at for the layers' density
 
 
 def snap(found: Segmentation) -> Segmentation:
@@ -41,12 +38,10 @@ def snap(found: Segmentation) -> Segmentation:
     labels = found.labels.copy()
     scale = labels.shape[1] / 640
     margin = int(APART * scale) + 2
-    dense = found.thinned(EVENTS).density
     for layer in range(len(found.affine) - 1, 0, -1):
         mask = (labels == layer).view(np.uint8)
         x, y, width, height = cv2.boundingRect(mask)
-        # Before a camera that stands still nothing is to be cut off, and textures would mislead.
-        if not width or dense[0] < ALONE * dense[layer]:
+        if not width:
             continue
         top, left = max(y - margin, 0), max(x - margin, 0)
         part = np.s_[top : y + height + margin, left : x + width + margin]
@@ -56,7 +51,7 @@ def snap(found: Segmentation) -> Segmentation:
         here = labels[part]
         here[(here == layer) & ~grown] = 0
         here[(here == 0) & grown] = layer
-    return replace(found, labels=labels, margin=round(EDGE * scale))
+    return replace(found, labels=labels)
 
 
 def _marks(mask: np.ndarray, scale: float) -> np.ndarray:
@@ -84,7 +79,7 @@ def _splat(x, y, t, end, motion, left, top, image):  # type: ignore[no-untyped-d
     rows, columns = image.shape
     for i in range(len(t)):
         tau = (end - t[i]) * 1e-9
-        u, v = carry(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
+        u, v = warp_point(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
         u, v = u - left + 0.5, v - top + 0.5
         # Compared as numbers first: a wild motion may not fit an integer.
         if 0 <= u < columns and 0 <= v < rows:

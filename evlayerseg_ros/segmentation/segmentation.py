@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.motion.warp import carry
+from evlayerseg_ros.motion.warp import warp_point
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,8 @@ class Segmentation:
         margin: px around a mask in which events still belong to it: those of an edge fall on both
             of its sides.
         scores: of each label how sure it is, 0 to 1; 1 where it is missing.
+        rests: whether the camera is known to rest. Then an event where an object is, is the
+            object's, also if its motion would not take it there: limbs swing.
     """
 
     window: Window
@@ -57,6 +59,7 @@ class Segmentation:
     affine: np.ndarray
     margin: int = 0
     scores: Mapping[int, float] = field(default_factory=dict)
+    rests: bool = False
 
     def thinned(self, events: int) -> Segmentation:
         """The same of every n-th event only, so that there are at most that many."""
@@ -72,6 +75,8 @@ class Segmentation:
             disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
             reach = cv2.dilate(self.labels, disc) if self.margin else self.labels
             _label_events(events.x, events.y, events.t, self.window.end, self.affine, reach, out)
+            if self.rests:
+                np.copyto(out, reach[events.y, events.x], where=out == 0)
         return out
 
     @cached_property
@@ -157,7 +162,7 @@ def _label_events(x, y, t, end, affine, labels, out):  # type: ignore[no-untyped
         for i in range(len(t)):
             if out[i] == 0:
                 tau = (end - t[i]) * 1e-9
-                u, v = carry(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
+                u, v = warp_point(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
                 if _holds(labels, layer, u, v):
                     out[i] = layer
 
@@ -169,7 +174,7 @@ def _carry_labels(tau, affine, labels, out):  # type: ignore[no-untyped-def]
         for i in range(out.shape[0]):
             for j in range(out.shape[1]):
                 if out[i, j] == 0:
-                    u, v = carry(a0, a1, a2, b0, b1, b2, float(j), float(i), tau)
+                    u, v = warp_point(a0, a1, a2, b0, b1, b2, float(j), float(i), tau)
                     if _holds(labels, layer, u, v):
                         out[i, j] = layer
 
@@ -196,7 +201,7 @@ def _paint_flow(labels, affine, out):  # type: ignore[no-untyped-def]
 def _warp(x, y, t, end, affine, event_labels, out_x, out_y):  # type: ignore[no-untyped-def]
     for i in range(len(t)):
         a = affine[event_labels[i]]
-        out_x[i], out_y[i] = carry(
+        out_x[i], out_y[i] = warp_point(
             a[0, 0], a[0, 1], a[0, 2], a[1, 0], a[1, 1], a[1, 2],
             float(x[i]), float(y[i]), (end - t[i]) * 1e-9,
         )  # fmt: skip

@@ -11,22 +11,30 @@ import numpy as np
 import onnxruntime
 
 from evlayerseg_ros.errors import InferenceError, InputError
-from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.events.voxel import voxel_grid
-from evlayerseg_ros.motion.contrast import settle, sharpen
-from evlayerseg_ros.segmentation.config import (
-    CAMERA_MOTIONS,
-    PostprocessConfig,
-    SegmenterConfig,
-)
-from evlayerseg_ros.segmentation.merge import merge
+from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.motion.background import background_motion
+from evlayerseg_ros.motion.camera import CameraState
+from evlayerseg_ros.motion.evidence import gather_evidence, motion_at, subsample
+from evlayerseg_ros.motion.proposals import keep_best, propose, shifts
+from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, PostprocessConfig, SegmenterConfig
+from evlayerseg_ros.segmentation.memory import Memory
 from evlayerseg_ros.segmentation.model_file import PROVIDERS, ModelInfo, open_model, reason
+from evlayerseg_ros.segmentation.network_input import Prior, network_input
+from evlayerseg_ros.segmentation.objects import Tracks, outside, pieces, renumbered, with_motions
 from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-from evlayerseg_ros.segmentation.split import keep_numbers, split
 
 EVENTS = 100_000  # of a window that are looked at, as many as training showed
-MEMORY = 100_000_000  # ns from one window's end to the next one's start in which motions last
+MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
+SETTLED = 8  # windows after which the background's motion is looked for in every other one
+PHASES = 11  # searches in which all shifts of the grid are tried once
+MOST_MOTIONS = 5  # beside the background's that are told to the network
+EDGE = 2.0  # px of 640 around a mask in which events still are its own: those of its outline
+NEWEST = 0.7  # share of the newest window in the background's motion: cameras move smoothly
+HELD = 4.0  # supported events in a place and around it that hold something, before a resting camera
+SURELY_NOT = -4.0  # score of the network below which it is believed nevertheless
+CLOSED = np.ones((3, 3), np.uint8)  # gaps of that many places are closed
+SAME = 1.0  # px over the window, of 640: motions closer than that are proposed once
 log = logging.getLogger(__name__)
 
 
@@ -55,8 +63,8 @@ class Segmenter:
         self.postprocess = postprocess or PostprocessConfig()
         self.refine = refine
         self.track = track
-        self._before: Segmentation | None = None  # what the network said last
-        self._numbers = np.zeros((0, 0), np.uint8)  # and the objects that this became
+        self._camera = CameraState(camera_motion)
+        self.forget()
         self.info = info
         self.requested = requested
         names = {full: short for short, full in PROVIDERS.items()}
@@ -125,9 +133,8 @@ class Segmenter:
             window: events of any sensor size.
 
         Returns:
-            Labels at the window's end and the affine motion of each: background, and as many
-            moving layers as there are motions. A window without events or without duration is all
-            background at rest.
+            Labels at the window's end and the affine motion of each. A window without events or
+            without duration is all background at rest.
 
         Raises:
             InferenceError: the network failed, or gave something else than masks and motions.
@@ -135,60 +142,105 @@ class Segmenter:
         events = window.events
         if len(events) == 0 or window.end <= window.start:
             labels = np.zeros((events.height, events.width), np.uint8)
-            return Segmentation(window, labels, np.zeros((self.info.layers, 2, 3)))
-        some, known = window.thinned(EVENTS), self._expected(window)
-        result = self._look(some, known)
+            return Segmentation(window, labels, np.zeros((1, 2, 3)))
+        some = replace(window, events=subsample(events, EVENTS))
         if not self.info.voxel.layers:
-            result = replace(result, window=window)
+            result = replace(self._single_look(some), window=window)
             return most_events_first(result) if self.info.background == "most_events" else result
-        if self.refine:
-            result = self._look(some, result.affine)
-        stages = self.postprocess
-        result = merge(result) if stages.merge else result
-        self._before = result
-        result = split(result) if stages.split else result
-        result = snap(result) if stages.outline else result
-        if known is not None and stages.track:
-            result = keep_numbers(result, self._numbers)
-        self._numbers = result.labels
-        result = replace(result, window=window)
-        return settle(result) if stages.settle else result
+        if not (self.track and self._memory.followed_by(window)):
+            self.forget()
+        rests = self._camera.update(events, window.end)
+        self._memory.add(some)
+        past = self._memory.past(window.end)
+        motions = self._motions(window, past, rests)
+        result = self._look(some, past, motions, rests)
+        if self.refine and len(result.affine) > 1:
+            known = list(result.affine[1:])
+            result = self._look(some, past, [result.affine[0], *known], rests)
+        return replace(result, window=window)
 
     def forget(self) -> None:
         """Begin anew: the next window does not follow the last one."""
-        self._before = None
+        self._memory = Memory()
+        self._camera.forget()
+        self._tracks = Tracks(self.postprocess)
 
-    def _expected(self, window: Window) -> np.ndarray | None:
-        """float64 [L, 2, 3], px/s: what is known of the layers' motions beforehand, or None."""
-        before = self._before
-        if before is None or not (self.track and self.info.voxel.layers):
-            return None
-        events, last = window.events, before.window
-        same_sensor = (events.width, events.height) == (last.events.width, last.events.height)
-        follows = last.end <= window.end and window.start - last.end <= MEMORY
-        middle = np.array([events.width / 2, events.height / 2, 1])
-        ways = np.abs(before.affine @ middle) * window.duration
-        if not (same_sensor and follows and (ways < events.width).all()):  # nor if it is no number
-            return None
-        # A layer that was not seen is looked for as a part of the background.
-        unseen = [not (before.labels == layer).any() for layer in range(len(before.affine))]
-        return np.where(np.array(unseen)[:, None, None], before.affine[0], before.affine)
+    def _motions(self, window: Window, past: Events, rests: bool) -> list[np.ndarray]:
+        """float64 [2, 3] each, px/s: what things may move along; the background's motion first."""
+        memory, tracks = self._memory, self._tracks
+        end, cell = window.end, self.info.voxel.cell(window.events.width) * MASK_STEP
+        begins, settled = memory.windows == 1, memory.windows > SETTLED
+        ground: np.ndarray = np.zeros((2, 3)) if rests else memory.background
+        # By turns once the background's motion has settled: each takes a good part of a window.
+        if not rests and (not settled or memory.windows % 2):
+            away = outside(past, end, *tracks.labels_now(end, cell))
+            new = background_motion(away, end, memory.background, not begins)
+            ground = new if begins else (1 - NEWEST) * memory.background + NEWEST * new
+        if self.postprocess.propose and (not settled or rests or not memory.windows % 2):
+            tried = shifts() if begins else shifts(memory.windows, PHASES)
+            memory.proposed = keep_best(memory.proposed, propose(past, end, ground, tried))
+        motions = [ground, *(track.motion for track in tracks.tracks)]
+        motions += [proposal.motion for proposal in memory.proposed]
+        return distinct(motions, window)[: 1 + MOST_MOTIONS]
 
-    def _look(self, window: Window, known: np.ndarray | None) -> Segmentation:
-        """One pass of the network; `known` float64 [L, 2, 3], px/s, is what it is told."""
+    def _look(
+        self, window: Window, past: Events, motions: list[np.ndarray], rests: bool
+    ) -> Segmentation:
+        """One pass of the network and what follows it, told of some motions (px/s)."""
+        events, spec, stages = window.events, self.info.voxel, self.postprocess
+        cell = spec.cell(events.width)
+        step = cell * MASK_STEP
+        evidence = gather_evidence(past, window.end, np.array(motions), cell)
+        told = self._tracks.labels_now(window.end, step)[0] if stages.memory else None
+        shape = spec.shape(events.width, events.height)
+        if self._voxel.shape[1:] != shape:
+            self._voxel = np.zeros((1, *shape), np.float32)
+        mask = None if told is None else (told > 0).astype(np.float32)
+        network_input(window, spec, Prior(evidence, mask, rests), self._voxel[0])
+        masks, affine = self._run()
+        rows, columns = (int(np.ceil(side / step)) for side in (events.height, events.width))
+        score = (masks[0, 1] - masks[0, 0])[:rows, :columns]
+        if rests and stages.still:
+            score = np.maximum(score, self._supported_score(score, step))
+        start = motions[0] + cells_to_px(affine[0, 1].astype(np.float64), cell) / window.duration
+        labels, affines = pieces((score > 0).astype(np.uint8), evidence, start, step, stages)
+        full = upsample_labels(labels, score, step, events.height, events.width)
+        margin = max(1, round(EDGE * events.width / 640))
+        sure = 1 / (1 + np.exp(-score))
+        scores = {k: float(sure[labels == k].mean()) for k in range(1, len(affines))}
+        found = Segmentation(window, full, affines, margin, scores, rests)
+        found = with_motions(found, stages)
+        coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
+        found = renumbered(found, self._tracks.assign(found, coarse, step))
+        self._memory.background = found.affine[0]
+        return snap(found) if stages.outline and not rests else found
+
+    def _supported_score(self, score: np.ndarray, step: float) -> np.ndarray:
+        """float32 [h, w], above zero where a resting camera sees what is not noise.
+
+        There all events that support each other come from things that move, unless the network is
+        sure that they do not (lamps that flicker, patches of noise).
+        """
+        x, y = self._camera.supported_places()
+        count = np.zeros(score.shape, np.float32)
+        np.add.at(count, ((y / step).astype(int), (x / step).astype(int)), 1)
+        near = cv2.blur(count, (3, 3)) * 9
+        dense = cv2.morphologyEx((near >= HELD).astype(np.uint8), cv2.MORPH_CLOSE, CLOSED)
+        return np.where((dense > 0) & (score > SURELY_NOT), np.float32(0.1), np.float32(-1))
+
+    def _single_look(self, window: Window) -> Segmentation:
+        """One pass of a network that is told nothing (the paper's)."""
         events, spec = window.events, self.info.voxel
         shape = spec.shape(events.width, events.height)
         if self._voxel.shape[1:] != shape:
             self._voxel = np.zeros((1, *shape), np.float32)
-        voxel_grid(window, spec, self._voxel[0], known)
+        network_input(window, spec, None, self._voxel[0])
         masks, affine = self._run()
         cell = spec.cell(events.width)
-        labels = upsample_labels(masks[0], shape[1:], cell, events.height, events.width)
+        size = (int(shape[2] * cell), int(shape[1] * cell))
+        scores = [cv2.resize(m, size)[: events.height, : events.width] for m in masks[0]]
         motions = cells_to_px(affine[0].astype(np.float64), cell) / window.duration
-        result = Segmentation(window, labels, motions if known is None else motions + known)
-        if not spec.layers:
-            return result
-        return Segmentation(window, labels, sharpen(result))
+        return Segmentation(window, np.argmax(scores, 0).astype(np.uint8), motions)
 
     def _run(self) -> tuple[np.ndarray, np.ndarray]:
         """masks float32 [1, L, h, w] and affine [1, L, 2, 3] of the voxel grid."""
@@ -224,32 +276,29 @@ class Segmenter:
 
 
 def upsample_labels(
-    masks: np.ndarray, grid: tuple[int, int], cell: int, height: int, width: int
+    labels: np.ndarray, score: np.ndarray, cell: float, height: int, width: int
 ) -> np.ndarray:
     """Labels at the sensor's resolution.
 
     Args:
-        masks: float32 [L, h, w], scores of each layer on a map that spans the voxel grid.
-        grid: (rows, columns) of the voxel grid, padding included.
-        cell: px per cell.
+        labels: uint8 [h, w], of objects on a coarse map.
+        score: float32 [h, w], above zero where something moves.
+        cell: px per step of the map.
         height, width: of the sensor, px.
 
     Returns:
-        uint8 [height, width], the layer of the highest bilinearly interpolated score.
+        uint8 [height, width]: where the bilinearly interpolated score is above zero, the nearest
+        label.
     """
-    size = (grid[1] * cell, grid[0] * cell)
-
-    def enlarge(score: np.ndarray) -> np.ndarray:
-        if score.shape != (size[1], size[0]):
-            score = cv2.resize(score, size, interpolation=cv2.INTER_LINEAR)
-        return score[:height, :width]
-
-    if len(masks) == 2:
-        return (enlarge(masks[1] - masks[0]) > 0).astype(np.uint8)
-    return np.argmax(np.stack([enlarge(m) for m in masks]), 0).astype(np.uint8)
+    size = max(width, round(score.shape[1] * cell)), max(height, round(score.shape[0] * cell))
+    moving = cv2.resize(score, size, interpolation=cv2.INTER_LINEAR)[:height, :width] > 0
+    grown = cv2.dilate(labels, np.ones((3, 3), np.uint8))
+    grown[labels > 0] = labels[labels > 0]
+    nearest = cv2.resize(grown, size, interpolation=cv2.INTER_NEAREST)[:height, :width]
+    return nearest * moving
 
 
-def cells_to_px(affine: np.ndarray, cell: int) -> np.ndarray:
+def cells_to_px(affine: np.ndarray, cell: float) -> np.ndarray:
     """Affine displacement [..., 2, 3] in cells at cell coordinates as px at pixel coordinates.
 
     Pixel x lies at (x - (cell - 1) / 2) / cell, since the first cell's centre is (cell - 1) / 2.
@@ -269,3 +318,17 @@ def most_events_first(result: Segmentation) -> Segmentation:
     rank = np.empty(len(order), np.uint8)
     rank[order] = np.arange(len(order))
     return Segmentation(result.window, rank[result.labels], result.affine[order])
+
+
+def distinct(motions: list[np.ndarray], window: Window) -> list[np.ndarray]:
+    """Those motions (px/s) that are not, over the window, about the same as one before them."""
+    events = window.events
+    kept: list[np.ndarray] = []
+    for motion in motions:
+        way = [
+            np.hypot(*motion_at(motion - other, events.width / 2, events.height / 2))
+            for other in kept
+        ]
+        if all(w * window.duration * 640 / events.width > SAME for w in way):
+            kept.append(motion)
+    return kept

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.simulation.scenes import KINDS, random_scene
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor, simulate
+from evlayerseg_ros.simulation.suites import SUITES, suite_scenes
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
 
 MASK_RATE = 40.0  # Hz, ground truth of the paper's sequences
@@ -105,10 +106,27 @@ def _kind(kind: str) -> Callable[[int], Iterator[tuple[str, Scene]]]:
     return scenes
 
 
+def _suite(name: str) -> Callable[[int], Iterator[tuple[str, Scene]]]:
+    """A suite's scenes, with the photographs that training never sees."""
+
+    def scenes(seed: int) -> Iterator[tuple[str, Scene]]:
+        yield from suite_scenes(name, TextureBank(photographs(EVALUATION_PHOTOS)))(seed)
+
+    return scenes
+
+
+def _suites(seed: int) -> Iterator[tuple[str, Scene]]:
+    """All suites."""
+    for name in SUITES:
+        yield from _suite(name)(seed)
+
+
 PRESETS: dict[str, Callable[[int], Iterator[tuple[str, Scene]]]] = {
     "demo": demo,
     "affine25": affine25,
     **{kind: _kind(kind) for kind in KINDS if kind != "paper"},
+    "suites": _suites,
+    **{name: _suite(name) for name in SUITES},
 }
 
 
@@ -146,7 +164,8 @@ def write_sequence(path: Path, scene: Scene, rng: np.random.Generator) -> None:
     events, label = simulate(scene, rng)
     times = np.arange(0, scene.duration, 1 / MASK_RATE)
     masks = np.stack([scene.labels(float(t)) for t in times])
-    layers = range(len(scene.layers))
+    # Of an object in several parts, the first part's motion.
+    layers = np.unique(scene.label_of, return_index=True)[1].tolist()
     affine = np.stack([[scene.velocity(layer, float(t)) for layer in layers] for t in times])
     stamps = np.round(times * 1e9).astype(np.int64)
     np.savez_compressed(

@@ -3,10 +3,8 @@
 Every pixel integrates the log intensity that it sees at samples between which no layer moves by
 more than half a pixel, and emits an event each time that its own threshold is crossed, at the
 linearly interpolated instant (the ESIM model: Rebecq et al., CoRL 2018). The pixel, not the frame,
-is the outer
-loop: a pixel far from any object is sampled only as often as the background moves, so a scene costs
-    a
-fraction of rendering all its frames. numpy and numba only.
+is the outer loop: a pixel far from any object is sampled only as often as the background moves, so
+a scene costs a fraction of rendering all its frames. numpy and numba only.
 """
 
 from __future__ import annotations
@@ -25,13 +23,13 @@ MAX_STEPS = 4000  # samples of one clip at most; beyond, steps grow longer
 
 @dataclass(frozen=True)
 class Motion:
-    """A layer's pose, linear in time from start (s=0) to end (s=1) of the clip.
+    """A layer's pose at K instants, evenly from the clip's start (s=0) to its end (s=1); linear
+    between.
 
     Attributes:
-        shift: float [2, 2], (x, y) of the texture's centre at start and end, px from the image
-            centre.
-        rotation: float [2], rad, counter-clockwise in image axes (x right, y down).
-        scale: float [2], image px per texture px.
+        shift: float [K, 2], (x, y) of the texture's centre, px from the image centre.
+        rotation: float [K], rad, counter-clockwise in image axes (x right, y down).
+        scale: float [K], image px per texture px.
     """
 
     shift: np.ndarray
@@ -46,12 +44,15 @@ class Motion:
             size: (width, height) of the image.
             texture: (width, height) of the texture.
         """
-        a, b = 1 - s, s
-        angle = a * self.rotation[0] + b * self.rotation[1]
-        scale = a * self.scale[0] + b * self.scale[1]
+        last = len(self.rotation) - 1
+        before = min(max(int(s * last), 0), last - 1)
+        b = s * last - before
+        a = 1 - b
+        angle, scale = (a * v[before] + b * v[before + 1] for v in (self.rotation, self.scale))
         c, d = scale * np.cos(angle), scale * np.sin(angle)
         linear = np.array([[c, -d], [d, c]])
-        centre = (np.array(size) - 1) / 2 + a * self.shift[0] + b * self.shift[1]
+        shift = a * self.shift[before] + b * self.shift[before + 1]
+        centre = (np.array(size) - 1) / 2 + shift
         matrix = np.eye(3)
         matrix[:2, :2] = linear
         matrix[:2, 2] = centre - linear @ ((np.array(texture) - 1) / 2)
@@ -66,11 +67,14 @@ class Layer:
         log_intensity: float32 [h, w], natural log of the intensity.
         alpha: float32 [h, w], 1 where the layer is opaque; None for the background.
         motion: its pose over the clip.
+        label: 0 of what only the camera moves; else the number of the object that it is a part of.
+            None: the layer's place among the layers.
     """
 
     log_intensity: np.ndarray
     alpha: np.ndarray | None
     motion: Motion
+    label: int | None = None
 
     @property
     def texture_size(self) -> tuple[int, int]:
@@ -91,6 +95,7 @@ class Sensor:
         noise_spread: standard deviation of its logarithm from one part of the sensor to another.
         hot_pixels: how many pixels fire without cause.
         hot_rate: events per second of a hot pixel.
+        lamps: how many lamps flicker at 100 or 120 Hz in sight.
         settled: True if the scene had been moving before the clip, so that pixels start at a random
             distance from their thresholds; False starts all of them at zero, as ESIM does.
     """
@@ -104,6 +109,7 @@ class Sensor:
     noise_spread: float = 0.0
     hot_pixels: int = 0
     hot_rate: float = 200.0
+    lamps: int = 0
     settled: bool = False
 
 
@@ -114,6 +120,12 @@ class Scene:
     layers: list[Layer]
     duration: float
     sensor: Sensor = field(default_factory=Sensor)
+
+    @property
+    def label_of(self) -> np.ndarray:
+        """uint8 [layers]: the label of each layer, 0 for what only the camera moves."""
+        own = [i if one.label is None else one.label for i, one in enumerate(self.layers)]
+        return np.array(own, np.uint8)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -138,15 +150,20 @@ class Scene:
         change = (self.to_image(layer, t + dt) - self.to_image(layer, t - dt)) / (2 * dt)
         return (change @ np.linalg.inv(self.to_image(layer, t)))[:2]
 
-    def labels(self, t: float, step: int = 1) -> np.ndarray:
-        """uint8 [H/step, W/step]: the front-most layer at each pixel, t seconds after the start.
+    def layers_at(self, t: float, step: float = 1) -> np.ndarray:
+        """uint8 [H/step, W/step]: index of the front-most layer at each pixel, t s after the start.
 
         With step > 1, of the pixels nearest to the centres of step x step cells.
         """
         maps, _, alphas, shapes = pack(self, np.array([t]))
-        out = np.zeros((-(-self.sensor.height // step), -(-self.sensor.width // step)), np.uint8)
+        rows, columns = (int(np.ceil(side / step)) for side in self.size[::-1])
+        out = np.zeros((rows, columns), np.uint8)
         draw_labels(maps[:, 0], alphas, shapes, step, out)
         return out
+
+    def labels(self, t: float, step: float = 1) -> np.ndarray:
+        """uint8 [H/step, W/step]: the label at each pixel, t s after the start; see layers_at."""
+        return self.label_of[self.layers_at(t, step)]
 
 
 def simulate(scene: Scene, rng: np.random.Generator) -> tuple[Events, np.ndarray]:
@@ -158,7 +175,7 @@ def simulate(scene: Scene, rng: np.random.Generator) -> tuple[Events, np.ndarray
 
     Returns:
         Events in the order of time, t in ns at a resolution of 1 us from 0 at the clip's start;
-        labels uint8 [N], the index of the layer (noise counts as background, 0).
+        labels uint8 [N], of the layer that made each (noise counts as background, 0).
     """
     sensor = scene.sensor
     times, stride, centres, radii = sampling(scene)
@@ -188,8 +205,8 @@ def in_order(scene: Scene, parts: list[list[np.ndarray]]) -> tuple[Events, np.nd
     columns = zip(*parts, strict=True)
     arrays = [np.concatenate(c).astype(k) for c, k in zip(columns, kinds, strict=True)]
     order = order_by_time(arrays[2], int(scene.duration * 1e6) + 2)
-    x, y, t, p, label = (a[order] for a in arrays)
-    return Events(x, y, t.astype(np.int64) * 1000, p, *scene.size), label
+    x, y, t, p, layer = (a[order] for a in arrays)
+    return Events(x, y, t.astype(np.int64) * 1000, p, *scene.size), scene.label_of[layer]
 
 
 def sampling(scene: Scene) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
@@ -262,6 +279,29 @@ def noise(scene: Scene, rng: np.random.Generator) -> list[np.ndarray]:
         n = rng.poisson(sensor.hot_rate * scene.duration * rng.exponential())
         x = np.append(x, np.full(n, rng.integers(0, w)))
         y = np.append(y, np.full(n, rng.integers(0, h)))
-    t = rng.integers(0, max(1, int(scene.duration * 1e6)), len(x))
+    last = max(1, int(scene.duration * 1e6))
+    t = rng.integers(0, last, len(x))
     p = rng.integers(0, 2, len(x))
+    for _ in range(sensor.lamps):
+        x, y, t, p = (
+            np.append(a, b) for a, b in zip((x, y, t, p), _lamp(rng, w, h, last), strict=True)
+        )
     return [x, y, t, p, np.zeros_like(x)]
+
+
+def _lamp(rng: np.random.Generator, w: int, h: int, last: int) -> tuple[np.ndarray, ...]:
+    """x, y, t (us, below `last`) and p of a lamp that flickers: all its pixels at once."""
+    radius = np.exp(rng.uniform(np.log(0.004), np.log(0.06))) * w
+    stretch = rng.uniform(0.3, 1)
+    period = 1e6 / rng.choice([100.0, 120.0])
+    times = np.arange(rng.uniform(0, period), last, period / 2)
+    pixels = int(np.pi * radius**2 * stretch * rng.uniform(0.3, 1)) + 1
+    place = np.sqrt(rng.random((len(times), pixels))) * radius
+    angle = rng.uniform(0, 2 * np.pi, place.shape)
+    middle = rng.random(2) * [w, h]
+    x = np.round(middle[0] + place * np.cos(angle)).astype(np.int64)
+    y = np.round(middle[1] + place * np.sin(angle) * stretch).astype(np.int64)
+    t = np.round(times[:, None] + rng.normal(0, period * 0.08, place.shape)).astype(np.int64)
+    p = np.broadcast_to((np.arange(len(times)) % 2)[:, None], place.shape)
+    seen = (x >= 0) & (x < w) & (y >= 0) & (y < h) & (t >= 0) & (t < last)
+    return x[seen], y[seen], t[seen], p[seen]

@@ -21,27 +21,22 @@ def true_motion(labels: torch.Tensor, displacement: torch.Tensor, stride: int) -
 
 
 def supervised_loss(
-    output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    voxel: torch.Tensor,
-    labels: torch.Tensor,
-    displacement: torch.Tensor,
+    output: tuple[torch.Tensor, torch.Tensor, torch.Tensor], batch: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     """Loss of LayerNet with two layers against a simulator's truth.
 
     Args:
         output: what LayerNet returns: masks [B, 2, H/2, W/2], affine, motion.
-        voxel: [B, C, H, W], the input.
-        labels: uint8 [B, H, W], simulated layers; every object counts as layer 1.
-        displacement: [B, 1 + objects, 2, 3] in cells.
+        batch: samples as `to_tensors` makes them, stacked.
 
     Returns:
         Scalars: mask (weighted cross-entropy and Dice), motion (end-point error of the motion head
-            in
-        cells), affine (that of each layer's affine motion), and total.
+        in cells), affine (that of each layer's affine motion), and total.
     """
     masks, affine, motion = output
-    moving = (labels > 0).float()[:, None]
-    seen = (voxel.sum(1, keepdim=True) > 0).float()
+    labels, displacement = batch["layers"], batch["displacement"]
+    moving = batch["moving"].float()[:, None]
+    seen = batch["seen"].float()[:, None]
     target = functional.avg_pool2d(moving, MASK_STRIDE)
     reach = 2 * BORDER + 1
     widest, narrowest = (
@@ -69,7 +64,7 @@ def supervised_loss(
     x, y = pixel_grid(truth.shape[2], truth.shape[3], FLOW_STRIDE, truth)
     fields = affine_field(affine, x, y)
     inside = (functional.avg_pool2d(moving, FLOW_STRIDE) > 0.5).float()
-    one_object = ((labels.amax((1, 2)) == 1) & (inside.sum((1, 2, 3)) > 8)).float()
+    one_object = (batch["single"] & (inside.sum((1, 2, 3)) > 8)).float()
     affine_error = end_point(fields[:, 0], 1 - near).mean()
     affine_error = affine_error + (end_point(fields[:, 1], inside) * one_object).mean()
     total = entropy + dice + 0.1 * motion_error + 0.05 * affine_error
@@ -81,13 +76,17 @@ def supervised_loss(
     }
 
 
-def event_iou(masks: torch.Tensor, voxel: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """[B]: IoU of what moves at the window's end over the cells that saw an event."""
-    logit = functional.interpolate(masks[:, 1:2] - masks[:, 0:1], labels.shape[1:], mode="bilinear")
-    answer, truth = logit[:, 0] > 0, labels > 0
-    seen = voxel.abs().sum(1) > 0
-    both = (answer & truth & seen).sum((1, 2))
-    either = ((answer | truth) & seen).sum((1, 2))
+def event_iou(masks: torch.Tensor, moving: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """[B]: IoU of what moves at the window's end over the cells that saw an event.
+
+    Args:
+        masks: [B, 2 or more, h, w], logits.
+        moving, seen: bool [B, H, W].
+    """
+    logit = functional.interpolate(masks[:, 1:2] - masks[:, 0:1], moving.shape[1:], mode="bilinear")
+    answer = logit[:, 0] > 0
+    both = (answer & moving & seen).sum((1, 2))
+    either = ((answer | moving) & seen).sum((1, 2))
     return torch.where(
         either > 0, both / either.clamp(min=1), torch.ones_like(both, dtype=torch.float)
     )

@@ -8,13 +8,17 @@ import numpy as np
 import torch
 
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
+from evlayerseg_ros.events.voxel import VoxelSpec
+from evlayerseg_ros.motion.evidence import EVENTS, SPAN, subsample
+from evlayerseg_ros.segmentation.network_input import network_input
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-from evlayerseg_ros.segmentation.split import MOST_OBJECTS
 from evlayerseg_ros.simulation.simulator import Scene
+from evlayerseg_ros.simulation.world import MOST_LAYERS
+from evlayerseg_ros.training.priors import Told
 from evlayerseg_ros.training.teacher import Teacher
 
-FEWEST, MOST = 4_000, 100_000  # events of a window
+FEWEST, MOST = 2_500, 100_000  # events of a window
+LONGEST = 0.12  # s of a window
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,17 @@ class Sample:
 
     Attributes:
         window: the events.
-        labels: uint8 [rows, columns], front-most simulated layer at each cell at the window's end.
-        displacement: float32 [1 + MOST_OBJECTS, 2, 3], of each layer over the window, in px (zeros
-            where there is no such layer); see network/affine.py for the convention.
+        past: events of the last SPAN ns before the window's end, at most EVENTS of them.
+        layers: uint8 [rows, columns], front-most simulated layer at each cell at the window's end.
+        label_of: uint8 [MOST_LAYERS], of each layer the object that it is a part of, 0 for none.
+        displacement: float32 [MOST_LAYERS, 2, 3], of each layer over the window, in px (zeros where
+            there is no such layer); see network/affine.py for the convention.
     """
 
     window: Window
-    labels: np.ndarray
+    past: Events
+    layers: np.ndarray
+    label_of: np.ndarray
     displacement: np.ndarray
 
 
@@ -41,26 +49,45 @@ def cut_window(events: Events, start: int, count: int) -> Window:
     return Window(part, begin, end, end)
 
 
-def true_sample(scene: Scene, window: Window, cell: int) -> Sample:
-    """A window with the simulator's truth at cells of `cell` px."""
+def true_sample(scene: Scene, events: Events, window: Window, cell: float) -> Sample:
+    """A window with the simulator's truth at cells of `cell` px.
+
+    Args:
+        scene: what was simulated.
+        events: all of it.
+        window: a part of them.
+        cell: px of a cell.
+    """
     begin, end = window.start * 1e-9, window.end * 1e-9
-    displacement = np.zeros((1 + MOST_OBJECTS, 2, 3), np.float32)
+    displacement = np.zeros((MOST_LAYERS, 2, 3), np.float32)
+    label_of = np.zeros(MOST_LAYERS, np.uint8)
+    label_of[: len(scene.layers)] = scene.label_of
     for layer in range(len(scene.layers)):
         displacement[layer] = scene.displacement(layer, begin, end)
-    return Sample(window, scene.labels(end, cell), displacement)
+    past = past_of(events, window.end)
+    return Sample(window, past, scene.layers_at(end, cell), label_of, displacement)
 
 
-def taught_sample(window: Window, found: Segmentation, cell: int) -> Sample:
+def past_of(events: Events, end: int) -> Events:
+    """The events of the last SPAN ns before `end`, thinned as evidence is gathered from them."""
+    first, last = np.searchsorted(events.t, (end - SPAN, end), side="right")
+    past = subsample(events[first:last], EVENTS)
+    return past[np.arange(len(past))]  # copied, as in cut_window
+
+
+def taught_sample(events: Events, window: Window, found: Segmentation, cell: float) -> Sample:
     """A window with what a teacher found in it for its truth, at cells of `cell` px."""
-    size = found.labels.shape
     rows, columns = (
-        np.minimum(np.arange(-(-side // cell)) * cell + cell // 2, side - 1) for side in size
+        np.clip(((np.arange(int(np.ceil(side / cell))) + 0.5) * cell).astype(int), 0, side - 1)
+        for side in found.labels.shape
     )
-    displacement = np.zeros((1 + MOST_OBJECTS, 2, 3), np.float32)
-    for layer in range(min(len(found.affine), 1 + MOST_OBJECTS)):
+    displacement = np.zeros((MOST_LAYERS, 2, 3), np.float32)
+    for layer in range(min(len(found.affine), MOST_LAYERS)):
         if layer == 0 or (found.labels == layer).any():
             displacement[layer] = found.affine[layer] * window.duration
-    return Sample(window, found.labels[np.ix_(rows, columns)], displacement)
+    labels = found.labels[np.ix_(rows, columns)]
+    label_of = np.arange(MOST_LAYERS, dtype=np.uint8)
+    return Sample(window, past_of(events, window.end), labels, label_of, displacement)
 
 
 def clip_samples(
@@ -73,33 +100,43 @@ def clip_samples(
 ) -> list[Sample]:
     """Up to `windows` random windows of a scene's events; none if there are too few.
 
-    With a teacher, its answers stand for the truth, and windows that it is not sure of are left
-    out.
+    Half of them last 33 ms, as the node's do; the others hold any number of events. With a teacher,
+    its answers stand for the truth, and windows that it is not sure of are left out.
     """
     if len(events) < FEWEST * 1.5:
         return []
     cell = spec.cell(scene.sensor.width)
     samples = []
     for _ in range(windows):
-        size = int(np.exp(rng.uniform(np.log(FEWEST), np.log(min(MOST, len(events) * 0.9)))))
-        if rng.random() < 0.4:  # the length that most users and the paper's figures take
-            size = min(50_000, int(len(events) * 0.9))
-        start = int(rng.integers(0, len(events) - size))
-        if events.t[start + size - 1] <= events.t[start]:  # a burst has no time in which to move
+        if rng.random() < 0.5:
+            begin = rng.uniform(0, max(scene.duration - 0.033, 0)) * 1e9
+            start, end = np.searchsorted(events.t, (begin, begin + 33e6))
+            size = end - start
+        else:
+            size = int(np.exp(rng.uniform(np.log(FEWEST), np.log(min(MOST, len(events) * 0.9)))))
+            start = int(rng.integers(0, len(events) - size))
+        if size < FEWEST / 2:
             continue
-        window = cut_window(events, start, size)
+        window = cut_window(subsample_span(events, int(start), int(size)), 0, MOST)
+        if not 0 < window.duration < LONGEST:
+            continue
         if teacher is None:
-            samples.append(true_sample(scene, window, cell))
+            samples.append(true_sample(scene, events, window, cell))
         elif found := teacher(window, rng):
-            samples.append(taught_sample(window, found, cell))
+            samples.append(taught_sample(events, window, found, cell))
     return samples
+
+
+def subsample_span(events: Events, start: int, size: int) -> Events:
+    """`size` events from `start` on, or every n-th of them if they are more than MOST."""
+    return subsample(events[start : start + size], MOST)
 
 
 def to_tensors(
     sample: Sample,
     spec: VoxelSpec,
     rng: np.random.Generator | None,
-    known: np.ndarray | None = None,
+    told: Told | None = None,
     events: int = 0,
 ) -> dict[str, torch.Tensor]:
     """What a training step reads, as large as of a 640x480 sensor.
@@ -110,33 +147,37 @@ def to_tensors(
         sample: a window and its truth.
         spec: the network's voxel grid.
         rng: source of everything random; None takes the middle of the image as it is.
-        known: float [spec.layers, 2, 3], displacement in px that the network is told of each layer;
-            None: nothing.
+        told: what the network is told; None: nothing.
         events: how many events to draw for an objective that looks at events; 0: none.
 
     Returns:
-        voxel float32 [C, rows, columns]; labels uint8 [rows, columns], simulated layers;
-        displacement float32 [1 + MOST_OBJECTS, 2, 3] in cells at a place in cells, beyond what the
-        network was told; events float32 [events, 4]: x, y (cells), t (0 to 1), p (1 or 0).
+        voxel float32 [C, rows, columns]; layers uint8 [rows, columns], simulated layers; moving and
+        seen bool [rows, columns], whether something moves there, and whether there are events;
+        single bool, whether just one layer moves; displacement float32 [MOST_LAYERS, 2, 3] in cells
+        at a place in cells, beyond what the network was told of each; events float32 [events, 4]:
+        x, y (cells), t (0 to 1), p (1 or 0).
     """
     window, cell = sample.window, spec.cell(sample.window.events.width)
-    told = np.zeros((max(1, spec.layers), 2, 3)) if known is None else known
-    motions = told / window.duration if spec.layers else None
-    layer = np.minimum(np.arange(1 + MOST_OBJECTS), len(told) - 1)
-    affine = (sample.displacement - told[layer]).astype(np.float32)
+    affine = sample.displacement.copy()
+    if told is not None:
+        affine -= told.of_layer
     size = spec.shape(640, 480)[1:]
-    top, left = _corner(sample.labels, size, rng)
-    voxel = _part(voxel_grid(window, spec, None, motions), top, left, size)
-    labels = _part(sample.labels, top, left, size)
+    top, left = _corner(sample.layers, size, rng)
+    grid = network_input(window, spec, None if told is None else told.prior)
+    voxel = _part(grid, top, left, size)
+    layers = _part(sample.layers, top, left, size)
     corner = np.array([left, top])
     affine[:, :, 2] += affine[:, :, :2] @ (corner * cell + (cell - 1) / 2)
     affine[:, :, 2] /= cell
     points = _points(window, events, cell, corner, size, rng)
     if rng is not None:
-        voxel, labels = _flip(voxel, labels, affine, points, spec, rng)
+        voxel, layers = _flip(voxel, layers, affine, points, spec, rng)
     return {
         "voxel": torch.from_numpy(np.ascontiguousarray(voxel)),
-        "labels": torch.from_numpy(np.ascontiguousarray(labels)),
+        "layers": torch.from_numpy(np.ascontiguousarray(layers)),
+        "moving": torch.from_numpy(sample.label_of[layers] > 0),
+        "seen": torch.from_numpy(np.abs(voxel[: len(voxel) - spec.extras]).sum(0) > 0),
+        "single": torch.tensor(np.count_nonzero(sample.label_of[np.unique(layers)]) == 1),
         "displacement": torch.from_numpy(affine),
         "events": torch.from_numpy(points),
     }
@@ -160,7 +201,7 @@ def _part(image: np.ndarray, top: int, left: int, size: tuple[int, int]) -> np.n
 
 
 def _points(
-    window: Window, events: int, cell: int, corner: np.ndarray, size: tuple[int, int],
+    window: Window, events: int, cell: float, corner: np.ndarray, size: tuple[int, int],
     rng: np.random.Generator | None,
 ) -> np.ndarray:  # fmt: skip
     """float32 [events, 4]: that many of the events in the part, drawn at random, in cells."""
@@ -181,7 +222,8 @@ def _flip(
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Flips in x, y and polarity, each half of the time (the paper's augmentations).
 
-    Motions and events are changed in place; the flipped voxel grid and labels are returned.
+    Now and then all events become ON events, as of sensors that tell no polarity. Motions and
+    events are changed in place; the flipped voxel grid and labels are returned.
     """
     for axis in (0, 1):  # x, y
         if rng.random() < 0.5:
@@ -191,50 +233,15 @@ def _flip(
             affine[:, :, axis] *= -1
             affine[:, axis] *= -1
             points[:, axis] = last - points[:, axis]
+    grids = len(voxel) - spec.extras
     if rng.random() < 0.5:
-        on_off = voxel.reshape(-1, 2 if spec.split else 1, spec.bins, *voxel.shape[1:])
-        voxel = (on_off[:, ::-1] if spec.split else -on_off).reshape(voxel.shape)
+        on_off = voxel[:grids].reshape(-1, 2 if spec.split else 1, spec.bins, *voxel.shape[1:])
+        turned = (on_off[:, ::-1] if spec.split else -on_off).reshape(grids, *voxel.shape[1:])
+        voxel = np.concatenate((turned, voxel[grids:]))
         points[:, 3] = 1 - points[:, 3]
+    if spec.split and rng.random() < 0.06:
+        on_off = voxel[:grids].reshape(-1, 2, spec.bins, *voxel.shape[1:])
+        both = np.stack((on_off.sum(1), 0 * on_off[:, 0]), 1).reshape(grids, *voxel.shape[1:])
+        voxel = np.concatenate((both, voxel[grids:]))
+        points[:, 3] = 1
     return voxel, labels
-
-
-def random_known(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> np.ndarray | None:
-    """What the network may be told of the layers' motions: nothing, or the truth with an error.
-
-    Errors go from those of a good answer to those of a useless one, so that the network learns both
-    to begin and to go on from whatever it said, or from what was true a window ago.
-
-    Args:
-        sample: a window and its truth.
-        spec: the network's voxel grid.
-        rng: source of everything random.
-
-    Returns:
-        float [spec.layers, 2, 3], displacement in px, or None.
-    """
-    if not spec.layers or rng.random() < 0.25:
-        return None
-    events = sample.window.events
-    middle = np.array([events.width, events.height]) / 2
-    objects = np.flatnonzero(sample.displacement[1:].any((1, 2))) + 1
-    known = np.zeros((spec.layers, 2, 3))
-    known[0] = sample.displacement[0] + _random_affine(rng, 10, middle)
-    for layer in range(1, spec.layers):
-        if len(objects) == 0 or rng.random() < 0.18:  # nothing found, or something else
-            known[layer] = known[0]
-            known[layer] += _random_affine(rng, 30, middle)
-            continue
-        one = int(rng.choice(objects))
-        rows, columns = np.nonzero(sample.labels == one)
-        cell = spec.cell(events.width)
-        centre = np.array([columns.mean(), rows.mean()]) * cell if len(rows) else middle
-        known[layer] = sample.displacement[one] + _random_affine(rng, 20, centre)
-    return known
-
-
-def _random_affine(rng: np.random.Generator, largest: float, centre: np.ndarray) -> np.ndarray:
-    """float [2, 3]: displacement of up to about `largest` px at a centre, changing away from it."""
-    scale = largest * rng.random() ** 3
-    linear = rng.normal(0, scale / 200, (2, 2))
-    shift = rng.normal(0, scale, (2, 1))
-    return np.hstack((linear, shift - (linear @ centre)[:, None]))

@@ -16,7 +16,9 @@ from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.simulation.scenes import random_scene
 from evlayerseg_ros.simulation.simulator import simulate
 from evlayerseg_ros.simulation.textures import TextureBank
-from evlayerseg_ros.training.samples import Sample, clip_samples, random_known, to_tensors
+from evlayerseg_ros.simulation.world import random_world
+from evlayerseg_ros.training.priors import random_told
+from evlayerseg_ros.training.samples import Sample, clip_samples, to_tensors
 from evlayerseg_ros.training.teacher import Teacher
 
 
@@ -40,6 +42,8 @@ class SceneStream(IterableDataset):
         pool: clips whose windows are kept.
         events: as to_tensors.
         teacher: whose answers stand for the truth; None: the simulator's own.
+        worlds: share of the scenes that are worlds with depth (simulation/world.py); the others are
+            planes after the paper's recipe.
     """
 
     def __init__(
@@ -55,10 +59,11 @@ class SceneStream(IterableDataset):
         pool: int = 100,
         events: int = 0,
         teacher: Teacher | None = None,
+        worlds: float = 0.7,
     ) -> None:
         self.bank, self.spec, self.seed, self.lanes, self.start = bank, spec, seed, lanes, start
         self.reuse, self.per_clip, self.first, self.pool = reuse, per_clip, first, pool
-        self.events, self.teacher = events, teacher
+        self.events, self.teacher, self.worlds = events, teacher, worlds
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         cv2.setNumThreads(1)
@@ -75,15 +80,16 @@ class SceneStream(IterableDataset):
             rng = np.random.default_rng([self.seed, lane, 1, draw])
             clip_drawn = clips[rng.integers(len(clips))]
             sample = clip_drawn[rng.integers(len(clip_drawn))]
-            known = random_known(sample, self.spec, rng)
-            yield to_tensors(sample, self.spec, rng, known, self.events)
+            told = random_told(sample, self.spec, rng)
+            yield to_tensors(sample, self.spec, rng, told, self.events)
 
     def _clip(self, lane: int, clip: int) -> list[Sample]:
         """The windows of one of a lane's clips."""
         rng = np.random.default_rng([self.seed, lane, 0, clip])
         found: list[Sample] = []
         while not found:
-            scene = random_scene(rng, self.bank)
+            make = random_world if rng.random() < self.worlds else random_scene
+            scene = make(rng, self.bank)
             events = simulate(scene, rng)[0]
             found = clip_samples(scene, events, rng, self.spec, self.per_clip, self.teacher)
         return found

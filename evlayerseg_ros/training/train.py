@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.network.base import Network
-from evlayerseg_ros.network.export import load_exported
+from evlayerseg_ros.network.export import load_exported, with_extras
 from evlayerseg_ros.network.layernet import LayerNet
 from evlayerseg_ros.paper.loss import paper_loss
 from evlayerseg_ros.paper.network import PaperNet, combined_flow
@@ -56,6 +56,7 @@ class Settings:
         reuse: how often each simulated window is used.
         first: clips that each lane simulates before the first step.
         per_clip: windows taken from each clip.
+        worlds: share of the scenes that are worlds with depth; the others are planes.
         validate: steps between validations.
         windows: windows of the validation set.
         seed: of everything random.
@@ -77,7 +78,8 @@ class Settings:
     lanes: int = 2
     reuse: float = 3
     first: int = 24
-    per_clip: int = 4
+    per_clip: int = 6
+    worlds: float = 0.7
     validate: int = 250
     windows: int = 48
     seed: int = 0
@@ -109,9 +111,7 @@ def losses_of(network: Callable[..., tuple[torch.Tensor, ...]], regime: str, bat
         flow = combined_flow(*output)
         return {"total": paper_loss(flow, list(batch["events"])) / len(flow)}
     masks, affine, motion = output
-    return supervised_loss(
-        (masks, affine, motion), batch["voxel"], batch["labels"], batch["displacement"]
-    )
+    return supervised_loss((masks, affine, motion), batch)
 
 
 def train(
@@ -243,7 +243,7 @@ class _Run:
         """
         try:
             if path.suffix == ".onnx" or not path.exists():
-                weights = load_exported(find_model(path)).state_dict()
+                weights = with_extras(load_exported(find_model(path))).state_dict()
             else:
                 weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
             self.network.load_state_dict(weights)
@@ -296,7 +296,7 @@ def _batches(
     teacher = Teacher(settings.teacher) if settings.regime == "label-free" else None
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
-        settings.per_clip, settings.first, events=events, teacher=teacher,
+        settings.per_clip, settings.first, events=events, teacher=teacher, worlds=settings.worlds,
     )  # fmt: skip
     # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
     loader = iter(

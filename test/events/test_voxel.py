@@ -5,7 +5,7 @@ import pytest
 
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
-from evlayerseg_ros.motion.warp import carry
+from evlayerseg_ros.motion.warp import warp_point
 
 
 def window(x, y, t, p, width=640, height=480, start=0, end=1000) -> Window:
@@ -111,5 +111,5 @@ def test_carrying_turns_and_grows_as_the_affine_motion_says() -> None:
     end = rng.uniform((200, 150), (400, 300), (100, 2))  # where points are when the window ends
     tau = rng.uniform(0, 0.05, 100)
     begin = end - tau[:, None] * (end @ motion[:, :2].T + motion[:, 2])
-    back = [carry(*motion.ravel(), x, y, age) for (x, y), age in zip(begin, tau, strict=True)]
+    back = [warp_point(*motion.ravel(), x, y, age) for (x, y), age in zip(begin, tau, strict=True)]
     np.testing.assert_allclose(back, end, atol=1e-9)

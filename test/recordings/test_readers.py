@@ -240,7 +240,7 @@ def test_a_bad_event_array_in_a_bag_is_counted_and_the_rest_is_read(tmp_path):
         assert sum(len(list(encoded(packet))) for packet in recording) >= 3
     assert sum(len(window.events) for window in windows) == 60
     assert (stream.stats.bad_packets, stream.stats.packets) == (2, 3)
-    assert "is no dvs_msgs/EventArray" in stream.stats.last_error
+    assert "is no EventArray" in stream.stats.last_error
 
 
 @pytest.mark.parametrize("ros1", [False, True])
@@ -285,8 +285,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 
 
 def test_storage_identifier_missing(recordings, tmp_path):
-    with pytest.raises(InputError, match=r"storage_identifier.*mcap or sqlite3.*try its"):
-        open_recording(recordings / "event_camera_py/test_events_2")
+    with open_recording(recordings / "event_camera_py/test_events_2") as recording:
+        assert recording.total == 100  # the files say what they are
     name = "test_events_2_0.mcap"
     shutil.copy(recordings / "event_camera_py/test_events_2" / name, tmp_path / name)
     with open_recording(tmp_path) as recording:  # a folder with just that file
@@ -309,8 +309,7 @@ def test_storage_identifier_missing(recordings, tmp_path):
         ("some.npz", b"junk" * 9, "cannot be read as an npz recording"),
         ("some.h5", b"junk" * 9, "cannot be read as an HDF5 recording"),
         ("some.txt", b"0.1 1 2\n", "expected t x y p"),
-        ("some.txt", b"one two three four\n", "cannot be read as text"),
-        ("some.txt", b"0.2 1 1 1\n0.1 1 1 1\n", "time goes back"),
+        ("some.txt", b"one two three four\n", "is no event: expected t x y p"),
         ("some.jpg", b"picture", "of no known kind: expected a bag"),
     ],
 )
@@ -327,7 +326,7 @@ def test_an_aedat4_header_that_is_no_text_does_not_take_the_process_down(recordi
     content = (recordings / "vendor/cars_davis346.aedat4").read_bytes()[:100_000]
     path = tmp_path / "some.aedat4"
     path.write_bytes(content.replace(b"<attr", b"<\xe1ttr", 1))  # found by make fuzz
-    with pytest.raises(InputError, match="as an AEDAT4 file: 'utf-8' codec can't decode byte"):
+    with pytest.raises(InputError, match="cannot be read as an AEDAT4 file: it is cut off"):
         open_recording(path)
 
 
@@ -345,14 +344,17 @@ def test_a_sensor_of_no_size_is_told_with_the_file_that_says_so(tmp_path):
 def test_tables_that_lack_or_contradict(tmp_path):
     path = tmp_path / "some.npz"
     e = some_events(5)
-    np.savez(path, x=e.x, y=e.y, t=e.t, p=e.p)
-    with pytest.raises(InputError, match="lacks size"):
+    np.savez(path, x=e.x, t=e.t, p=e.p)
+    with pytest.raises(InputError, match="lacks y"):
         open_recording(path)
     np.savez(path, x=e.x[:3], y=e.y, t=e.t, p=e.p, size=(346, 260))
     with pytest.raises(InputError, match="one length"):
         open_recording(path)
     np.savez(path, x=e.x, y=e.y, t=e.t, p=e.p, size=(2, 2))
-    with pytest.raises(InputError, match="outside the sensor"), open_recording(path) as recording:
+    with (
+        pytest.raises(InputError, match="none of its 5 events lies"),
+        open_recording(path) as recording,
+    ):
         list(recording)
     np.savez(path, x=e.x[:0], y=e.y[:0], t=e.t[:0], p=e.p[:0], size=(2, 2))
     with pytest.raises(InputError, match="no events"):
@@ -367,17 +369,20 @@ def test_a_bag_cut_in_the_middle(recordings, tmp_path):
     whole = (recordings / "event_camera_py/test_events_1.bag").read_bytes()
     path = tmp_path / "cut.bag"
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"cut\.bag"), open_recording(path) as recording:
-        list(recording)
+    with open_recording(path) as recording:
+        packets = list(recording)
+    assert 200 < sum(not packet.fault for packet in packets) < 400
+    assert "is not whole" in packets[-1].fault and "rosbag reindex" in packets[-1].fault
 
 
 def test_a_message_that_lies_about_its_size(tmp_path):
     from evlayerseg_ros.events.dvs import parse_event_array
 
     head = struct.pack("<HHiII", 0x100, 0, 1, 2, 4) + b"cam\0"
-    with pytest.raises(InputError, match="no dvs_msgs/EventArray"):
+    with pytest.raises(InputError, match="no EventArray"):
         parse_event_array(head + struct.pack("<III", 48, 64, 2**32 - 1))
-    with pytest.raises(InputError, match="no dvs_msgs/EventArray"):
+    with pytest.raises(InputError, match="no EventArray"):
         parse_event_array(b"\0\1")
-    events, stamp, frame = parse_event_array(head + struct.pack("<III", 48, 64, 0))
-    assert (len(events), stamp, frame) == (0, 1_000_000_002, "cam")
+    packet = parse_event_array(head + struct.pack("<III", 48, 64, 0))
+    assert packet.events is not None and len(packet.events) == 0
+    assert (packet.stamp, packet.frame_id) == (1_000_000_002, "cam")

@@ -1,0 +1,99 @@
+"""Messages of decoded events, as EventArrays and files hold them, to windows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from evlayerseg_ros.events.clean import OVERLAP
+from evlayerseg_ros.events.stats import StreamStats
+from evlayerseg_ros.events.timeline import Timeline
+from evlayerseg_ros.events.types import Events, Window
+
+# What arrives after younger packets is at most so much (ns) late.
+LATE_TIME = 1_000_000_000
+# So many packets in a row that come again, with none newer between: the publisher began anew.
+AGAIN = 5
+
+
+class _Message(NamedTuple):
+    events: Events
+    stamp: int  # ns
+
+
+class DecodedEvents:
+    """Pushes messages of decoded events on, those that lie far before the last ones apart.
+
+    A few events of a message that do are strays and dropped. A whole message waits until it is
+    known: AGAIN in a row, or one far enough back, are a clock that was set back; less came late.
+
+    Args:
+        timeline: takes the events.
+        stats: where faults are counted.
+    """
+
+    def __init__(self, timeline: Timeline, stats: StreamStats) -> None:
+        self._timeline, self._stats = timeline, stats
+        self._back: list[_Message] = []
+        self._in_ros_time = False
+
+    def push(self, events: Events, stamp: int) -> list[Window]:
+        """The windows that a message closes.
+
+        Args:
+            events: in order; maybe none.
+            stamp: of its header, ns.
+        """
+        now = self._timeline.now
+        if len(events) and now is not None and events.t[0] < now:
+            early = int(np.searchsorted(events.t, now - OVERLAP))
+            if early > len(events) // 2:
+                return self._hold(_Message(events, stamp), now)
+            self._stats.stray_events += early
+            events = events[early:]
+            events = replace(events, t=np.maximum(events.t, now))
+        if len(events):
+            self.leave_out()
+        return self._use(_Message(events, stamp))
+
+    def leave_out(self) -> None:
+        """Count the messages that wait: the clock was not set back."""
+        if self._back:
+            late = (self._timeline.now or 0) - int(self._back[-1].events.t[-1])
+            self._stats.doubled_packets += len(self._back)
+            self._stats.last_fault = f"A message of events came {late * 1e-9:.3f} s too late."
+            self._back.clear()
+
+    def clear(self) -> None:
+        """Forget the messages that wait, and which clock the last ones had."""
+        self._back.clear()
+        self._in_ros_time = False
+
+    def _use(self, message: _Message) -> list[Window]:
+        events, stamp = message
+        self._stats.packets += 1
+        self._stats.events += len(events)
+        if len(events):
+            now, middle = self._timeline.now, int(events.t[len(events) // 2])
+            goes_on = now is not None and abs(int(events.t[0]) - now) <= LATE_TIME
+            # A stamp may be that of a stray: then events that just go on say what they are.
+            keeps = goes_on and self._in_ros_time
+            self._in_ros_time = keeps or abs(middle - stamp) <= LATE_TIME
+        return self._timeline.push(events, None, stamp, 0 if self._in_ros_time else None)
+
+    def _hold(self, message: _Message, now: int) -> list[Window]:
+        """Keep a message far before the last one until it is known whether the clock went back."""
+        held, events = self._back, message.events
+        if held and events.t[0] < held[-1].events.t[-1] - OVERLAP:
+            self.leave_out()
+        held.append(message)
+        # So many events so far back, or for so long, are no stray, and no message that came late.
+        far = now - int(events.t[-1]) > LATE_TIME or events.t[-1] - events.t[0] > OVERLAP
+        sure = far and len(events) >= AGAIN
+        if len(held) < AGAIN and not sure:
+            return []
+        again = held.copy()
+        held.clear()
+        return [window for late in again for window in self._use(late)]

@@ -1,0 +1,136 @@
+"""Whether the camera rests, told by where events support each other.
+
+Noise comes alone. What moves in the picture makes events side by side within milliseconds, and such
+events support each other (the background activity filter: Delbruck, 2008). Before a camera at rest
+they lie in a few compact places, where something moves by itself; a camera that moves makes them
+all over the scene, so that their convex hull is much larger than the places that hold them. One
+window says little, and cameras seldom change between rest and motion: evidence adds up over
+windows.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numba
+import numpy as np
+
+from evlayerseg_ros.events.types import Events
+
+BLOCKS = 20  # across the sensor: places that hold supported events or not
+SUPPORT = 10_000_000  # ns: an event is supported by two neighbours that fired so shortly before it
+MEMORY = 100e6  # ns in which what was seen fades to 1/e
+NEWEST, AT_REST = 60_000, 500_000  # events of a window that are looked at; more at rest
+DENSE = 0.03  # supported events per pixel in MEMORY from which on a place holds something
+PURE = 0.4  # and their share of all events there
+# A hull up to LOOSE times the places in it, and AROUND more (of the image), is compact; beyond
+# CROWDED of the image full of supported events, the camera moves.
+LOOSE, AROUND, CROWDED = 1.25, 0.02, 0.45
+DOUBT = 0.15  # of the image: a hull that much larger than compact counts as one full window
+FEW = 0.08  # of the image: fewer places say less against rest
+SURE = 8.0  # windows of 33 ms: evidence that adds up at most
+
+
+class CameraState:
+    """What is known of the camera's own motion, window after window.
+
+    Args:
+        motion: "still": it rests, whatever is seen; else that is told from the events.
+    """
+
+    def __init__(self, motion: str = "auto") -> None:
+        self.motion = motion
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._last = np.zeros((0, 0), np.int64)  # time of the last event of each pixel
+        self._newest = Events.empty(1, 1)
+        self._supported = np.zeros(0, bool)
+        self._time: int | None = None
+        self._belief = 0.0  # above zero: it rests
+
+    def update(self, events: Events, end: int) -> bool:
+        """Whether the camera rests, after one more window.
+
+        Args:
+            events: of the window, later than those before.
+            end: ns, the window's end.
+        """
+        shape = events.height + 2, events.width + 2
+        if self._last.shape != shape:
+            self._last = np.full(shape, -(1 << 62), np.int64)
+            side = events.width / BLOCKS
+            self._counts: np.ndarray = np.zeros((2, int(np.ceil(events.height / side)), BLOCKS))
+            self._time, self._belief = None, 0.0
+        most = AT_REST if self.rests or self._time is None else NEWEST
+        newest = events[max(0, len(events) - most) :]
+        if not len(newest):
+            return self.rests
+        began = self._time is None
+        since = int(newest.t[0]) if began else max(int(newest.t[0]), self._time or 0)
+        fade = 0.0 if began else np.exp(-(end - (self._time or 0)) / MEMORY)
+        counted = np.zeros_like(self._counts)
+        self._newest, self._supported = newest, np.zeros(len(newest), bool)
+        _count_support(
+            newest.x,
+            newest.y,
+            newest.t,
+            self._last,
+            events.width / BLOCKS,
+            counted,
+            self._supported,
+        )
+        # Only a part of a dense window is looked at: as if it had been as dense throughout.
+        whole = len(events) / len(newest)
+        span = max(end - since, 1) * whole
+        short = max(1.0, MEMORY / span) if began else 1.0
+        self._counts = self._counts * fade + counted * whole * short
+        weight = 3.0 if began else min((end - (self._time or 0)) / 33e6, 3.0)
+        self._belief = float(
+            np.clip(self._belief + weight * self._evidence(events.width), -SURE, SURE)
+        )
+        self._time = end
+        return self.rests
+
+    @property
+    def rests(self) -> bool:
+        """Whether the camera rests, as far as is known."""
+        return self.motion == "still" or self._belief > 0
+
+    def supported_places(self) -> tuple[np.ndarray, np.ndarray]:
+        """x and y, uint16 [n] px, of the last window's events that others support."""
+        return self._newest.x[self._supported], self._newest.y[self._supported]
+
+    def _evidence(self, width: int) -> float:
+        """-3 to 1: how much what was seen lately speaks for rest."""
+        every, supported = self._counts
+        per_px = supported / (width / BLOCKS) ** 2
+        held = (per_px > DENSE) & (supported > PURE * every)
+        share = float(held.mean())
+        if share > CROWDED:
+            return -3.0
+        places = np.argwhere(held).astype(np.float32)
+        hull = cv2.contourArea(cv2.convexHull(places)) / held.size if len(places) > 2 else 0.0
+        speaks = float(np.clip((LOOSE * share + AROUND - hull) / DOUBT, -1, 1))
+        # A few scattered places say little against rest: hands and feet of one person.
+        return speaks if speaks > 0 else speaks * min(1.0, share / FEW)
+
+
+@numba.njit(nogil=True, cache=True)
+def _count_support(x, y, t, last, side, counts, supported):  # type: ignore[no-untyped-def]
+    """Adds all events, and those with two neighbours that fired just before, to their places."""
+    for i in range(len(t)):
+        row, column, since = y[i] + 1, x[i] + 1, t[i] - SUPPORT
+        near = 0
+        for a in range(row - 1, row + 2):
+            for b in range(column - 1, column + 2):
+                if last[a, b] >= since:
+                    near += 1
+        if last[row, column] >= since:
+            near -= 1
+        last[row, column] = t[i]
+        j, k = min(int(y[i] / side), counts.shape[1] - 1), min(int(x[i] / side), BLOCKS - 1)
+        counts[0, j, k] += 1
+        if near >= 2:
+            counts[1, j, k] += 1
+            supported[i] = True

@@ -1,0 +1,137 @@
+"""AEDAT 2.0 (jAER) and 3.1 (cAER): what most older public recordings of DVS and DAVIS are."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings import sensors
+from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
+
+# The header of a packet of 3.1: type, source, size, time offset, overflow, capacity, number, valid.
+_PACKET = struct.Struct("<hhiiiiii")
+_POLARITY_EVENT = 1
+_LARGEST_PACKET = 1 << 28  # bytes
+
+
+class AedatRecording(Table):
+    """AEDAT 2.0 or 3.1 with polarity events of one camera; the size is that of the chip's name.
+
+    Args:
+        path: the file.
+        topic: of 3.1, the number of the source, where there are several.
+        size: (width, height) in px, None for what the chip implies.
+    """
+
+    def __init__(
+        self, path: Path, topic: str | None = None, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(path, size)
+        self._header, self._start = _read_header(path)
+        found = re.match(r"!AER-DAT(\d)\.(\d)", self._header)
+        self._version = f"{found[1]}.{found[2]}" if found else ""
+        self.kind = f"an AEDAT {self._version} file"
+        if self._version not in ("2.0", "3.1"):
+            raise InputError(f"{path} is AEDAT {self._version}: expected AEDAT 2.0, 3.1 or 4.")
+        self._source: int | None = None
+        if self._version == "3.1":
+            self._choose(topic)
+        else:
+            self.only_camera(topic)
+            chip = re.search(r"aechip:.*?(\w+)\s*$", self._header, re.IGNORECASE | re.MULTILINE)
+            self._davis = "davis" in (chip[1] if chip else self._header).lower()
+        if size is None:
+            self._find_size()
+
+    def _choose(self, topic: str | None) -> None:
+        there = sorted({source for source, _, _ in self._packets_of_3()})
+        if topic is not None and topic not in map(str, there):
+            named = ", ".join(map(str, there)) or "none"
+            raise InputError(f"{self.path} has no source {topic} with events: it has {named}.")
+        if topic is None and len(there) > 1:
+            raise InputError(
+                f"{self.path} has several cameras, choose: {', '.join(map(str, there))}."
+            )
+        self._source = int(topic) if topic is not None else (there or [0])[0]
+        self.topic = topic or ""
+
+    def _find_size(self) -> None:
+        head = self._header.split("Start of Preferences")[0]
+        line = rf"source {self._source}\b.*" if self._version == "3.1" else r"(aechip|hardware).*"
+        for found in re.finditer(line, head, re.IGNORECASE):
+            size = sensors.implied_by(f"sensor {found[0]}").size
+            if size is not None:
+                self.width, self.height = size
+                return
+        self.width, self.height = 1, 1  # where addresses are mirrored, it does not matter yet
+        first = next(self._columns(), None)
+        if first is None:
+            raise InputError(f"{self.path} holds no events: expected {self.kind}.")
+        self.assume_size(sensors.smallest(np.abs(first[0]), np.abs(first[1])))
+
+    def _columns(self) -> Iterator[Columns]:
+        if self._version == "3.1":
+            for source, overflow, rows in self._packets_of_3():
+                if source == self._source:
+                    yield _of_3(rows, overflow)
+        else:
+            yield from self._of_2()
+
+    def _of_2(self) -> Iterator[Columns]:
+        """jAER counts rows from below and columns from the right; both chips here."""
+        last, wraps = 0, 0
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            while block := file.read(8 * CHUNK):
+                words = np.frombuffer(block[: len(block) // 8 * 8], ">u4").reshape(-1, 2)
+                words = words.astype(np.int64)
+                address, ticks = words[:, 0], words[:, 1]
+                steps = np.diff(ticks, prepend=last)
+                wrapped = wraps + np.cumsum(steps < -(1 << 31)) - np.cumsum(steps > 1 << 31)
+                if len(words):
+                    last, wraps = int(ticks[-1]), int(wrapped[-1])
+                t = (ticks + (wrapped << 32)) * 1000
+                if self._davis:
+                    events = (address >> 31 == 0) & (address & 0x400 == 0)  # no frame, no trigger
+                    x, y, p = address >> 12 & 0x3FF, address >> 22 & 0x1FF, address >> 11 & 1
+                else:
+                    events = address & 0x8000 == 0
+                    x, y, p = address >> 1 & 0x7F, address >> 8 & 0x7F, 1 - (address & 1)
+                x, y = self.width - 1 - x, self.height - 1 - y
+                yield x[events], y[events], t[events], p[events]
+
+    def _packets_of_3(self) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Source, overflow of the time and the events of each packet of polarity events."""
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            while len(head := file.read(_PACKET.size)) == _PACKET.size:
+                kind, source, size, _, overflow, _, number, _ = _PACKET.unpack(head)
+                if size < 0 or number < 0 or size * number > _LARGEST_PACKET:
+                    raise InputError(f"{self.path}: a packet of {number} events of {size} bytes.")
+                body = file.read(size * number)
+                if kind == _POLARITY_EVENT and size == 8 and body:
+                    yield source, overflow, np.frombuffer(body[: len(body) // 8 * 8], "<u4")
+
+
+def _of_3(words: np.ndarray, overflow: int) -> Columns:
+    """x, y (px), t (ns), p of the valid events of a packet."""
+    data, ticks = words[0::2].astype(np.int64), words[1::2].astype(np.int64)
+    valid = data & 1 == 1
+    data, t = data[valid], (ticks[valid] + (overflow << 31)) * 1000
+    return data >> 17 & 0x7FFF, data >> 2 & 0x7FFF, t, data >> 1 & 1
+
+
+def _read_header(path: Path) -> tuple[str, int]:
+    """The lines that begin with #, without it, and the byte where the data begin."""
+    lines = []
+    with path.open("rb") as file:
+        while file.peek(1)[:1] == b"#":
+            lines.append(file.readline(1 << 16).decode("latin-1").strip("# \r\n"))
+            if lines[-1] == "!END-HEADER":
+                break
+        return "\n".join(lines), file.tell()

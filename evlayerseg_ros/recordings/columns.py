@@ -1,0 +1,43 @@
+"""Which column of a table is which: by their names, or by what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+# What the columns are called, in lower case.
+NAMES = {
+    "x": ("x", "xs", "col", "x [px]"),
+    "y": ("y", "ys", "row", "y [px]"),
+    "t": ("t", "ts", "time", "timestamp", "timestamps", "time_us", "t_us"),
+    "p": ("p", "ps", "pol", "polarity", "polarities", "on"),
+}
+# Orders that tables without names come in.
+_ORDERS = ("txyp", "xytp", "xypt")
+
+
+def by_names(names: Iterable[str]) -> dict[str, str] | None:
+    """The name of each of x, y, t, p in a table; None if x, y or t is missing."""
+    lower = {name.strip().lower(): name for name in names}
+    found: dict[str, str] = {}
+    for column, aliases in NAMES.items():
+        for alias in aliases:
+            if alias in lower:
+                found.setdefault(column, lower[alias])
+    return found if {"x", "y", "t"} <= set(found) else None
+
+
+def by_values(rows: np.ndarray) -> str | None:
+    """The order of the columns of a table [N, 4], as in "txyp"; None if it has none of those.
+
+    Args:
+        rows: some rows of the table that follow each other; `t x y p` is what few rows are.
+    """
+    for order in _ORDERS:
+        x, y, t, p = (rows[:, order.index(name)] for name in "xytp")
+        steps = np.diff(t)
+        rises = np.count_nonzero(steps < 0) <= 0.05 * len(t) and (len(t) < 50 or t[-1] > t[0])
+        if rises and np.isin(p[:1000], (-1, 0, 1)).all() and np.all(np.median((x, y), 1) >= 0):
+            return order
+    return None

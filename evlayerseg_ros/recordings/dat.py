@@ -1,0 +1,73 @@
+"""Prophesee DAT files: a time and an address of 32 bits each an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings import sensors
+from evlayerseg_ros.recordings.raw import _size_of, read_header
+from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
+
+# Types of event with an address as below: 0 is that of older files, as of N-CARS.
+_TYPES = (0, 12)
+_TICKS = 1 << 32
+
+
+class DatRecording(Table):
+    """DAT of event type 0 or 12. Times count us and wrap after 71 minutes.
+
+    Raises:
+        InputError: no such file.
+    """
+
+    kind = "a Prophesee DAT file"
+
+    def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
+        super().__init__(path, size)
+        header, start = read_header(path)
+        with path.open("rb") as file:
+            file.seek(start)
+            about = file.read(2)
+        if len(about) < 2 or about[0] not in _TYPES or about[1] != 8:
+            raise InputError(
+                f"{path} is no {self.kind[2:]} with events of 8 bytes: expected event type "
+                f"{_TYPES[0]} or {_TYPES[1]}, found {about[0] if about else 'none'}."
+            )
+        self._start = start + 2
+        self._old = "version 1" in header.lower()
+        self._set_length((path.stat().st_size - self._start) // 8)
+        found = size or _size_of(header) or sensors.implied_by(header).size
+        if found:
+            self.width, self.height = found
+        else:
+            seen = [(x, y) for x, y, _, _ in self._columns()]
+            x, y = (np.concatenate([part[k] for part in seen]) for k in (0, 1))
+            self.assume_size(sensors.smallest(x, y))
+
+    def _columns(self) -> Iterator[Columns]:
+        wraps, last = 0, 0
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            while block := file.read(8 * CHUNK):
+                words = np.frombuffer(block[: len(block) // 8 * 8], "<u4").reshape(-1, 2)
+                ticks = words[:, 0].astype(np.int64)
+                steps = np.diff(ticks, prepend=last)
+                wrapped = wraps + np.cumsum(steps < -_TICKS // 2) - np.cumsum(steps > _TICKS // 2)
+                if len(words):
+                    wraps, last = int(wrapped[-1]), int(ticks[-1])
+                yield (
+                    *_address(words[:, 1], self._old),
+                    (ticks + wrapped * _TICKS) * 1000,
+                    (words[:, 1] >> (17 if self._old else 28) & 1),
+                )
+
+
+def _address(words: np.ndarray, old: bool) -> tuple[np.ndarray, np.ndarray]:
+    """x and y: 14 bits each, of which version 1 has 9 and 8."""
+    if old:
+        return words & 0x1FF, words >> 9 & 0xFF
+    return words & 0x3FFF, words >> 14 & 0x3FFF

@@ -1,0 +1,172 @@
+"""HDF5 recordings: columns in a group, or one table."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError, MissingPackage
+from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table, needs
+from evlayerseg_ros.recordings.units import to_ns, unit_of
+
+# Stretches of events that are looked at for size and unit, and how long each is.
+_STRETCHES, _LENGTH = 16, 8192
+
+
+class _Source(NamedTuple):
+    """Where the events of one camera lie: four data sets, or one with four columns."""
+
+    data: tuple[Any, ...]
+    order: str  # of the columns of one plain table, "" else
+    names: dict[str, str]
+
+    def read(self, part: slice) -> list[np.ndarray]:
+        """x, y, t, p of some events."""
+        if self.order:
+            rows = self.data[0][part]
+            return [rows[:, self.order.index(name)] for name in "xytp"]
+        if len(self.data) == 1:
+            rows = self.data[0][part]
+            found = [rows[self.names[name]] if name in self.names else None for name in "xytp"]
+        else:
+            found = [None if column is None else column[part] for column in self.data]
+        n = max(len(column) for column in found if column is not None)
+        return [np.ones(n) if column is None else np.asarray(column) for column in found]
+
+
+class HdfRecording(Table):
+    """HDF5 in the EV-LayerSegNet authors' layout (events/xs, ys, ts, ps), DSEC's (events/x, y, t,
+    p), v2e's (events [N, 4]) or one with a compound table.
+
+    The unit of the times is recognised, s, ms, us or ns. The sensor's size is that of an attribute
+    `sensor_resolution`, `width` and `height` or `geometry`, else it is assumed and noted.
+
+    Args:
+        path: the file.
+        topic: the path in it of the events, where there are several.
+        size: (width, height) in px, None for what the file says.
+    """
+
+    kind = "an HDF5 recording"
+
+    def __init__(
+        self, path: Path, topic: str | None = None, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(path, size)
+        # Many are compressed with filters that h5py does not have by itself.
+        with contextlib.suppress(ImportError):
+            import hdf5plugin  # noqa: F401
+        h5py = needs("h5py")
+        self._file: Any = None
+        try:
+            self._file = h5py.File(path, "r")
+            self._open(topic)
+        except Exception as error:
+            self.close()
+            raise self._told(error) from error
+
+    def _told(self, error: BaseException) -> InputError:
+        text = str(error).lower()
+        if isinstance(error, OSError) and ("filter" in text or "plugin" in text):
+            return MissingPackage(
+                f"{self.path} is compressed with a filter that is not installed: "
+                "pip install hdf5plugin."
+            )
+        if isinstance(error, OSError):
+            error = ValueError()  # h5py's words
+        return super()._told(error)
+
+    def _open(self, topic: str | None) -> None:
+        found = self._sources()
+        if topic is not None:
+            found = {k: v for k, v in found.items() if k.strip("/") == topic.strip("/")} or found
+            if topic.strip("/") not in found:
+                there = ", ".join(found) or "none"
+                raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
+        if not found:
+            raise InputError(
+                f"{self.path} lacks events/xs, ys, ts, ps (or DSEC's x, y, t, p, or a table)."
+            )
+        if len(found) > 1:
+            raise InputError(f"{self.path} has several cameras, choose: {', '.join(found)}.")
+        ((where, self._source),) = found.items()
+        self.topic = where if topic is not None else ""
+        self._set_length(self._n())
+        offset = self._file.get("t_offset", 0)
+        self._offset = int(offset[()]) * 1000 if offset != 0 else 0  # DSEC counts from it
+        starts = np.unique(np.linspace(0, max(self._count - _LENGTH, 0), _STRETCHES).astype(int))
+        stretches = [self._source.read(slice(k, k + _LENGTH)) for k in starts.tolist()]
+        self._find_size(where, stretches)
+        times = [t for _, _, t, _ in stretches]
+        usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
+        self._unit = unit_of(times, (self.width, self.height), usual, self.path)
+        if self._unit != usual:
+            self.notice(f"its times are taken as {self._unit}")
+        first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
+        self.duration = float(last - first) * 1e-9
+
+    def _n(self) -> int:
+        lengths = {len(column) for column in self._source.data if column is not None}
+        if len(lengths) != 1:
+            raise InputError(f"{self.path}: events/ columns differ in length.")
+        self._count = lengths.pop()
+        return self._count
+
+    def _find_size(self, where: str, stretches: list[list[np.ndarray]]) -> None:
+        if self.size is not None:
+            return
+        said = dict(self._file.attrs)
+        if where in self._file:
+            said |= dict(self._file[where].attrs)
+        sides = said.get("sensor_resolution", said.get("resolution"))
+        if sides is not None and len(np.ravel(sides)) == 2:
+            self.height, self.width = sorted(int(v) for v in np.ravel(sides))
+        elif "width" in said and "height" in said:
+            self.width, self.height = int(said["width"]), int(said["height"])
+        elif "geometry" in said:
+            text = said["geometry"]
+            text = text.decode() if isinstance(text, bytes) else str(text)
+            self.width, self.height = sensors.parse_size(text)
+        else:
+            x, y = (np.concatenate([part[k] for part in stretches]) for k in (0, 1))
+            self.assume_size(sensors.smallest(x, y))
+
+    def _sources(self) -> dict[str, _Source]:
+        """Everything in the file that holds events, by its path."""
+        found: dict[str, _Source] = {}
+
+        def look(name: str, item: Any) -> None:
+            if hasattr(item, "keys"):
+                names = columns.by_names(item.keys())
+                if names is not None:
+                    data = tuple(item[names[k]] if k in names else None for k in "xytp")
+                    if all(c is None or getattr(c, "ndim", 0) == 1 for c in data):
+                        found[name or "/"] = _Source(data, "", names)
+            elif item.dtype.names and item.ndim == 1:
+                names = columns.by_names(item.dtype.names)
+                if names is not None:
+                    found[name] = _Source((item,), "", names)
+            elif item.ndim == 2 and item.shape[1] == 4 and name.rsplit("/")[-1] == "events":
+                order = columns.by_values(item[:_LENGTH]) if len(item) else "txyp"
+                if order is not None:
+                    found[name] = _Source((item,), order, {})
+
+        look("", self._file)
+        self._file.visititems(look)
+        return found
+
+    def _columns(self) -> Iterator[Columns]:
+        for start in range(0, self._count, CHUNK):
+            x, y, t, p = self._source.read(slice(start, start + CHUNK))
+            yield x, y, to_ns(t, self._unit, self._offset), p
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

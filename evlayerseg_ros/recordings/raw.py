@@ -1,0 +1,124 @@
+"""Prophesee RAW files: EVT 2.0, 2.1 and 3.0."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.codecs import Decoder
+from evlayerseg_ros.events.types import Events, Packet
+from evlayerseg_ros.recordings import sensors
+from evlayerseg_ros.recordings.readers import Recording
+
+_VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3", "2": "evt2", "3": "evt3"}
+_WORD_BYTES = {"evt2": 4, "evt21": 8, "evt3": 2}
+_BLOCK = 1 << 20  # bytes at a time
+# The largest sensor that the words of each encoding can tell of (px).
+_LARGEST = (2048, 2048)
+
+
+class RawRecording(Recording):
+    """A RAW file, decoded as the node decodes packets.
+
+    Encoding and size are the header's words, else what its `system_ID`, sensor or plug-in imply,
+    else EVT 3.0 or 2.0 and the smallest sensor that holds the first events, which is noted.
+
+    Raises:
+        InputError: the header says neither an encoding that is read nor a camera that implies one.
+    """
+
+    kind = "a Prophesee RAW file"
+
+    def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
+        super().__init__(path, size)
+        header, self._start = read_header(path)
+        implied = sensors.implied_by(header)
+        self._encoding = _encoding_of(header, path) or implied.encoding
+        if not self._encoding:
+            raise InputError(
+                f"{path} is no Prophesee RAW file: expected a header with `% evt 2.0`, 2.1 or 3.0, "
+                "or with the system_ID of a known camera."
+            )
+        found = size or _size_of(header) or implied.size
+        if found:
+            self.width, self.height = found
+        else:
+            first = next(self._decoded(Decoder(self._encoding, *_LARGEST)), None)
+            some = first is not None and len(first)
+            self.assume_size(sensors.smallest(first.x, first.y) if first and some else (1280, 720))
+
+    def _packets(self) -> Iterator[Packet]:
+        decoder = Decoder(self._encoding, self.width, self.height)
+        empty, outside = True, 0
+        for events in self._decoded(decoder):
+            if len(events):
+                empty = False
+                yield Packet.of_events(events, outside=decoder.out_of_range - outside)
+                outside = decoder.out_of_range
+        if empty:
+            raise InputError(f"{self.path} holds no events: expected {self.kind}.")
+
+    def _decoded(self, decoder: Decoder) -> Iterator[Events]:
+        word = _WORD_BYTES[self._encoding]
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            while block := file.read(_BLOCK):
+                yield decoder.decode(block[: len(block) // word * word])
+
+
+def read_raw(path: Path) -> tuple[str, np.ndarray]:
+    """A RAW file's encoding, as in EventPacket, and its encoded events, uint8 [n].
+
+    Raises:
+        InputError: the header does not say which encoding.
+    """
+    header, start = read_header(path)
+    encoding = _encoding_of(header, path) or sensors.implied_by(header).encoding
+    if not encoding:
+        raise InputError(f"{path} has no header with `% evt 2.0`, 2.1 or 3.0.")
+    return encoding, np.fromfile(path, np.uint8, offset=start)
+
+
+def read_header(path: Path) -> tuple[str, int]:
+    """The lines that begin with %, without it, and the byte where the data begin."""
+    lines: list[str] = []
+    with path.open("rb") as file:
+        while file.peek(1)[:1] == b"%":
+            begun = file.tell()
+            line = file.readline(4096)
+            text = line.decode("latin-1").strip("% \r\n")
+            if not line.startswith(b"% ") and not line.isascii():
+                return "\n".join(lines), begun  # data that happen to begin with %
+            lines.append(text)
+            if text == "end":
+                break
+        return "\n".join(lines), file.tell()
+
+
+def _encoding_of(header: str, path: Path) -> str:
+    """What the header says, "" if nothing; an encoding that is not read is named."""
+    found = re.search(r"^evt (\d+(?:\.\d+)?)", header, re.MULTILINE)
+    said = found[1] if found else ""
+    if not found:
+        found = re.search(r"^format EVT(\d)(\d?)", header, re.MULTILINE)
+        said = f"{found[1]}.{found[2] or 0}" if found else ""
+    if said and said not in _VERSIONS:
+        raise InputError(
+            f"{path} is EVT{said.removesuffix('.0')}, which is not read: expected a header with "
+            "`% evt 2.0`, 2.1 or 3.0; Metavision's tools convert it."
+        )
+    return _VERSIONS.get(said, "")
+
+
+def _size_of(header: str) -> tuple[int, int] | None:
+    found = re.search(r"^geometry (\d+)x(\d+)", header, re.MULTILINE)
+    if found:
+        return int(found[1]), int(found[2])
+    width, height = (
+        re.search(rf"\b{name}[=: ]+(\d+)", header, re.I) for name in ("width", "height")
+    )
+    return (int(width[1]), int(height[1])) if width and height else None

@@ -1,0 +1,240 @@
+"""What can be read of a bag's file that its library refuses: cut off, damaged, without an index.
+
+Each scan goes from front to back and takes every message that is whole. It never raises: a break
+is an entry with a fault, after which it goes on where it can.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import sqlite3
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import lz4.frame
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_ROWS = 500  # of a database at a time
+_MISSES = 64  # stretches of rows in a row that cannot be read: the end
+
+
+class Raw(NamedTuple):
+    """A message as it is stored, or a break.
+
+    Attributes:
+        topic, msgtype: as ROS 2 writes the type, package/msg/Name.
+        data: the serialized message.
+        fault: what is wrong here instead, in a few words, "" if there is a message.
+    """
+
+    topic: str
+    msgtype: str
+    data: bytes
+    fault: str = ""
+
+
+def broken(fault: str) -> Raw:
+    """An entry that tells of a break."""
+    return Raw("", "", b"", fault)
+
+
+def scan(path: Path) -> Iterator[Raw]:
+    """The messages of an .mcap, .db3 or .bag file in the order in which they were written."""
+    if path.suffix == ".db3":
+        yield from _scan_db3(path)
+        return
+    with path.open("rb") as file:
+        yield from (_scan_bag if path.suffix == ".bag" else _scan_mcap)(file)
+
+
+def unpacked(data: bytes, compression: str) -> tuple[bytes, bool]:
+    """Decompressed bytes, as many as there are, and whether all are there."""
+    if compression in ("", "none"):
+        return data, True
+    makers: dict[str, Any] = {
+        "zstd": zstd.ZstdDecompressor,
+        "lz4": lz4.frame.LZ4FrameDecompressor,
+        "bz2": bz2.BZ2Decompressor,
+    }
+    out = bytearray()
+    try:
+        tool = makers[compression]()
+        for start in range(0, len(data), 1 << 12):
+            out += tool.decompress(data[start : start + (1 << 12)])
+            if tool.eof:
+                return bytes(out), True
+    except (KeyError, EOFError, OSError, RuntimeError, ValueError, zstd.ZstdError):
+        pass
+    return bytes(out), False
+
+
+def unzip(source: Path, target: Path) -> str:
+    """Decompresses a .zstd file, as much of it as can be; says what is wrong, "" if nothing is."""
+    tool = zstd.ZstdDecompressor()
+    with source.open("rb") as packed, target.open("wb") as whole:
+        try:
+            while not tool.eof and (block := packed.read(1 << 20)):
+                whole.write(tool.decompress(block))
+        except zstd.ZstdError:
+            return "its compressed data are damaged"
+    return "" if tool.eof else "it was cut off"
+
+
+# -- mcap
+
+
+def _scan_mcap(file: BinaryIO) -> Iterator[Raw]:
+    file.seek(8)
+    schemas: dict[int, str] = {}
+    channels: dict[int, tuple[str, str]] = {}
+    size = file.seek(0, io.SEEK_END)
+    file.seek(8)
+    while len(head := file.read(9)) == 9:
+        code, length = head[0], int.from_bytes(head[1:], "little")
+        if code in (0x02, 0x0F):  # footer, end of data
+            return
+        left = size - file.tell()
+        body = file.read(min(length, left))
+        if code == 0x06 and length > 40:
+            yield from _chunk(body, schemas, channels)
+        elif length <= left:
+            yield from _record(code, body, schemas, channels)
+        if length > left:
+            yield broken("it was cut off")
+            return
+    yield broken("it was cut off")
+
+
+def _chunk(body: bytes, schemas: dict[int, str], channels: dict[int, Any]) -> Iterator[Raw]:
+    try:
+        (length,) = struct.unpack_from("<I", body, 28)
+        compression = body[32 : 32 + length].decode("latin-1")
+        at = 32 + length
+        (packed,) = struct.unpack_from("<Q", body, at)
+        data, whole = unpacked(body[at + 8 : at + 8 + packed], compression)
+    except struct.error:
+        data, whole = b"", False
+    at = 0
+    while at + 9 <= len(data):
+        code, length = data[at], int.from_bytes(data[at + 1 : at + 9], "little")
+        if at + 9 + length > len(data):
+            break
+        yield from _record(code, data[at + 9 : at + 9 + length], schemas, channels)
+        at += 9 + length
+    if not whole or at != len(data):
+        yield broken("a block of it is damaged or cut off")
+
+
+def _record(
+    code: int, body: bytes, schemas: dict[int, str], channels: dict[int, Any]
+) -> Iterator[Raw]:
+    try:
+        (number,) = struct.unpack_from("<H", body) if code in (3, 4, 5) else (0,)
+        if code == 0x03:
+            schemas[number] = _text(body, 2)[0]
+        elif code == 0x04:
+            topic, _ = _text(body, 4)
+            (schema,) = struct.unpack_from("<H", body, 2)
+            channels[number] = topic, schemas.get(schema, "")
+        elif code == 0x05 and number in channels and len(body) >= 22:
+            topic, kind = channels[number]
+            yield Raw(topic, kind, body[22:])
+    except (struct.error, UnicodeDecodeError):
+        yield broken("a record of it is damaged")
+
+
+def _text(body: bytes, at: int) -> tuple[str, int]:
+    (length,) = struct.unpack_from("<I", body, at)
+    return body[at + 4 : at + 4 + length].decode(), at + 4 + length
+
+
+# -- sqlite3
+
+
+def _scan_db3(path: Path) -> Iterator[Raw]:
+    try:
+        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        topics = {
+            k: (name, kind) for k, name, kind in base.execute("SELECT id, name, type FROM topics")
+        }
+    except sqlite3.Error:
+        yield broken("its table of topics cannot be read")
+        return
+    last = misses = 0
+    told = False
+    while misses < _MISSES:
+        rows: list[tuple[int, int, bytes]] = []
+        begun = last
+        fine = True
+        try:
+            for row in base.execute(
+                "SELECT id, topic_id, data FROM messages NOT INDEXED WHERE id > ? ORDER BY id "
+                "LIMIT ?", (last, _ROWS if misses == 0 else 1),
+            ):  # fmt: skip
+                rows.append(row)
+        except sqlite3.Error:
+            fine = False
+        for number, topic, data in rows:
+            last = number
+            if topic in topics and isinstance(data, bytes):
+                yield Raw(*topics[topic], data)
+        if fine and not rows:
+            break
+        if not fine and not told:
+            told = True
+            yield broken("its database is damaged or cut off")
+        misses = 0 if last > begun else misses + 1
+        last += 0 if fine or rows else 1 << min(misses, 8)
+    base.close()
+
+
+# -- ROS 1
+
+
+def _scan_bag(file: BinaryIO) -> Iterator[Raw]:
+    file.readline()
+    topics: dict[int, tuple[str, str]] = {}
+    yield from _ros1_records(file, topics)
+
+
+def _ros1_records(file: BinaryIO, topics: dict[int, tuple[str, str]]) -> Iterator[Raw]:
+    while len(begun := file.read(4)) == 4:
+        head = file.read(struct.unpack("<I", begun)[0] & 0xFFFFFF)
+        fields = _fields(head)
+        length = file.read(4)
+        data = file.read(struct.unpack("<I", length)[0]) if len(length) == 4 else b""
+        whole = len(length) == 4 and len(data) == struct.unpack("<I", length)[0]
+        code = fields.get("op", b"\0")[:1]
+        if code == b"\x05":
+            content, sound = unpacked(data, fields.get("compression", b"none").decode("latin-1"))
+            yield from _ros1_records(io.BytesIO(content), topics)
+            if not sound:
+                yield broken("a block of it is damaged or cut off")
+        elif whole and len(fields.get("conn", b"")) == 4:
+            (number,) = struct.unpack("<I", fields["conn"])
+            if code == b"\x07":
+                kind = _fields(data).get("type", b"").decode("latin-1").replace("/", "/msg/", 1)
+                topics[number] = fields.get("topic", b"").decode("latin-1"), kind
+            elif code == b"\x02" and number in topics:
+                yield Raw(*topics[number], data)
+        if not whole:
+            yield broken("it was cut off")
+            return
+
+
+def _fields(head: bytes) -> dict[str, bytes]:
+    found, at = {}, 0
+    while at + 4 <= len(head):
+        (length,) = struct.unpack_from("<I", head, at)
+        name, _, value = head[at + 4 : at + 4 + length].partition(b"=")
+        found[name.decode("latin-1")] = value
+        at += 4 + length
+    return found

@@ -1,0 +1,151 @@
+"""The files that a bag is made of: read by rosbags, and by a scan where that breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rosbags.rosbag1 import Reader as Reader1
+from rosbags.rosbag2 import Reader as Reader2
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings.readers import BAG_ENDINGS
+from evlayerseg_ros.recordings.salvage import Raw, broken, scan, unpacked, unzip
+
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_BEGINNINGS = {".mcap": b"\x89MCAP", ".db3": b"SQLite format 3", ".bag": b"#ROSBAG V2"}
+_REMEDIES = {
+    ".mcap": "`mcap recover` mends it",
+    ".db3": "`ros2 bag reindex` and sqlite3's `.recover` mend it",
+    ".bag": "`rosbag reindex` mends it",
+}
+
+
+class StorageFile:
+    """One .mcap, .db3 or .bag file, or one of the former that ends in .zstd.
+
+    Attributes:
+        path: the file.
+        counts: messages of each (topic, type).
+        duration: ns from the first message to the last, 0 if unknown.
+        fault: a sentence on what is wrong with the file as a whole, "" if nothing is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.fault = ""
+        self.duration = 0
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._reader: Any = None
+        self._stack = contextlib.ExitStack()
+        self._file = self._unzipped()
+        try:
+            self._open()
+        except Exception:  # rosbags raises many kinds
+            self._count()
+
+    def _unzipped(self) -> Path:
+        if self.path.suffix != ".zstd":
+            return self.path
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="evlayerseg_"))
+        whole = Path(folder) / self.path.stem
+        if fault := unzip(self.path, whole):
+            self.fault = self.told(fault)
+        return whole
+
+    def _open(self) -> None:
+        reader: Any = (Reader1 if self._file.suffix == ".bag" else Reader2)(self._file)
+        reader.open()
+        self._stack.callback(reader.close)
+        self._reader = reader
+        for connection in reader.connections:
+            self.counts[connection.topic, connection.msgtype] += connection.msgcount
+        self.duration = reader.duration if reader.message_count else 0
+
+    def _count(self) -> None:
+        """Counts what a scan gives, since the library cannot open the file."""
+        for raw in scan(self._file):
+            if raw.fault:
+                self.fault = self.fault or self.told(raw.fault)
+            else:
+                self.counts[raw.topic, raw.msgtype] += 1
+
+    def messages(self, topic: str, types: tuple[str, ...]) -> Iterator[Raw]:
+        """The messages of a topic, and where it broke."""
+        read = 0
+        if self._reader is not None:
+            try:
+                for raw in self._by_library(topic, types):
+                    yield raw
+                    read += 1
+            except Exception:
+                self.fault = self.fault or self.told("a part of it is damaged")
+            if read >= sum(self.counts[topic, kind] for kind in types) and not self.fault:
+                return
+        for raw in scan(self._file):
+            if raw.fault:
+                self.fault = self.fault or self.told(raw.fault)
+            elif raw.topic == topic and raw.msgtype in types:
+                read -= 1
+                if read < 0:
+                    yield self._plain(raw)
+        if self.fault:
+            yield broken(self.fault)
+
+    def _by_library(self, topic: str, types: tuple[str, ...]) -> Iterator[Raw]:
+        wanted = [c for c in self._reader.connections if c.topic == topic and c.msgtype in types]
+        if wanted:
+            for connection, _, data in self._reader.messages(wanted):
+                yield self._plain(Raw(topic, connection.msgtype, data))
+
+    def _plain(self, raw: Raw) -> Raw:
+        """The message itself, where each is compressed by itself."""
+        if raw.data[:4] != _ZSTD:
+            return raw
+        return raw._replace(data=unpacked(bytes(raw.data), "zstd")[0])
+
+    def is_what_it_says(self) -> bool:
+        """Whether the file begins as files of its kind do."""
+        with self._file.open("rb") as file:
+            return file.read(16).startswith(_BEGINNINGS[self._file.suffix])
+
+    def told(self, fault: str) -> str:
+        """A sentence on what is wrong, with the remedy."""
+        remedy = _REMEDIES[Path(self.path.name.removesuffix(".zstd")).suffix]
+        return f"{self.path} is not whole, {fault}: what can be read is used; {remedy}."
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader = None
+        self._stack.close()
+
+
+def files_of(path: Path) -> tuple[list[Path], list[str]]:
+    """The files of a bag in their order, and sentences on those that are missing.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not path.is_dir():
+        return [path], []
+    metadata = path / "metadata.yaml"
+    text = metadata.read_text(errors="replace") if metadata.exists() else ""
+    named = re.findall(r"^\s*-\s+['\"]?(\S+?\.(?:mcap|db3)(?:\.zstd)?)['\"]?\s*$", text, re.M)
+    there, missing = [], []
+    for name in dict.fromkeys(Path(name).name for name in named):
+        found = [path / n for n in (name, f"{name}.zstd") if (path / n).exists()]
+        there += found[:1]
+        missing += [] if found else [f"{path} lacks its file {name}: the others are used."]
+    if not there:
+        found = [p for p in path.iterdir() if p.name.endswith(BAG_ENDINGS)]
+        there = sorted(found, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)] or [0])
+    if not there:
+        raise InputError(
+            f"{path} holds no file of a bag: expected .mcap or .db3 beside its metadata.yaml."
+        )
+    return there, missing

@@ -1,0 +1,141 @@
+"""Text with an event a line."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
+from evlayerseg_ros.recordings.units import to_ns, unit_of
+
+# Where a long file is looked into for its size and unit: so many stretches of so many bytes.
+_STRETCHES, _BYTES = 16, 1 << 18
+
+
+class TextRecording(Table):
+    """Lines `t x y p` with t in s; or x y p t, or in the order that a first line of names says.
+
+    A first line of two numbers is the size (as E2VID's files have); without one a size is assumed.
+    Times in ms, us or ns are recognised. What is assumed is noted.
+    """
+
+    kind = "text with lines `t x y p`"
+
+    def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
+        super().__init__(path, size)
+        self.total: int | None = None
+        self._order: str | None = None
+        self._bad = 0
+        try:
+            self._read_head()
+            self._look()
+        except Exception as error:
+            raise self._told(error) from error
+
+    def _read_head(self) -> None:
+        """The lines before the first event: a size, names of columns, comments."""
+        self._start = 0
+        with self.path.open("rb") as file:
+            for line in iter(file.readline, b""):
+                words = _words(line)
+                if words and not line.startswith((b"#", b"%")):
+                    if len(words) == 2 and all(word.isdigit() for word in words):
+                        if self.size is None:
+                            self.width, self.height = (int(word) for word in words)
+                    elif (names := columns.by_names(words)) is not None:
+                        where = {v: k for k, v in names.items()}
+                        self._order = "".join(where.get(word, "-") for word in words)
+                    else:
+                        return
+                self._start = file.tell()
+                if self._start > 1 << 20:
+                    return
+
+    def _look(self) -> None:
+        """Order, size, unit and duration, from some stretches."""
+        stretches = list(self._stretches())
+        first, last = stretches[0], stretches[-1]
+        self._order = self._order or columns.by_values(first)
+        if self._order is None:
+            raise InputError(
+                f"{self.path}: no column rises as times do, with polarities last: expected t x y p."
+            )
+        x, y, t = (self._order.index(name) for name in "xyt")
+        if not self.width:
+            every = np.concatenate(stretches)
+            self.assume_size(sensors.smallest(every[:, x], every[:, y]))
+        times = [rows[:, t] for rows in stretches]
+        self._unit = unit_of(times, (self.width, self.height), "s", self.path)
+        if self._unit != "s":
+            self.notice(f"its times are taken as {self._unit}")
+        span = to_ns(np.array([first[0, t], last[-1, t]]), self._unit)
+        self.duration = float(span[1] - span[0]) * 1e-9
+
+    def _stretches(self) -> Iterator[np.ndarray]:
+        end = os.path.getsize(self.path)
+        starts = np.linspace(self._start, max(end - _BYTES, self._start), _STRETCHES)
+        with self.path.open("rb") as file:
+            reached = -1
+            for start in starts.astype(int).tolist():
+                if start < reached:
+                    continue
+                file.seek(start)
+                if start > self._start:
+                    file.readline()  # the rest of a line
+                lines = file.readlines(_BYTES)
+                reached = file.tell()
+                rows, _ = self._parsed(lines)
+                if len(rows):
+                    yield rows
+                elif start == self._start:
+                    self._parsed(lines, strict=True)
+                    raise InputError(f"{self.path} holds no events.")
+
+    def _parsed(self, lines: list[bytes], strict: bool = False) -> tuple[np.ndarray, int]:
+        """Rows float64 [N, columns], and how many lines are none."""
+        lines = [line for line in lines if line.strip() and line[:1] not in b"#%"]
+        width = len(self._order) if self._order else 4
+        try:
+            rows = np.loadtxt((line.replace(b",", b" ") for line in lines), ndmin=2)
+            if rows.size == 0 or rows.shape[1] == width:
+                return rows.reshape(-1, width), 0
+        except ValueError:
+            pass
+        good = [numbers for line in lines if (numbers := _numbers(line, width))]
+        if strict and lines and not good:
+            line = lines[0].decode(errors="replace").strip()[:40]
+            raise InputError(f"{self.path}: the line {line!r} is no event: expected t x y p.")
+        return np.array(good, np.float64).reshape(-1, width), len(lines) - len(good)
+
+    def _columns(self) -> Iterator[Columns]:
+        assert self._order is not None
+        where = [self._order.find(name) for name in "xytp"]
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            while lines := list(islice(file, CHUNK)):
+                rows, bad = self._parsed(lines)
+                # A line that is no event is one outside the sensor, to be counted.
+                rows = np.concatenate([rows, np.full((bad, rows.shape[1]), -1.0)])
+                x, y, t, p = (rows[:, k] if k >= 0 else np.ones(len(rows)) for k in where)
+                times = to_ns(t, self._unit)
+                times[len(rows) - bad :] = times[:1] if bad < len(rows) else 0
+                yield x, y, times, p
+
+
+def _words(line: bytes) -> list[str]:
+    return re.split(r"[\s,;]+", line.decode("latin-1").strip())
+
+
+def _numbers(line: bytes, width: int) -> list[float] | None:
+    words = _words(line)
+    try:
+        return [float(word) for word in words] if len(words) == width else None
+    except ValueError:
+        return None

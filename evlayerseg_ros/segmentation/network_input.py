@@ -1,0 +1,82 @@
+"""What the network reads: voxel grids along known motions, and what is known besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
+from evlayerseg_ros.motion.evidence import PLANE, Evidence
+
+EXTRAS = 4  # channels behind the voxel grids: see network_input
+GAIN = 0.25  # scale of the planes of evidence: gains of about 4 a step become 1
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """What is known of a window before the network looks.
+
+    Attributes:
+        evidence: of the motions that are proposed; its first motion is the background's.
+        mask: float32 [h, w], at any resolution, 1 where something moved by itself in the window
+            before, warped to this one's end; None: nothing is known.
+        rests: whether the camera is known to rest.
+    """
+
+    evidence: Evidence
+    mask: np.ndarray | None = None
+    rests: bool = False
+
+
+def network_input(
+    window: Window, spec: VoxelSpec, prior: Prior | None, out: np.ndarray | None = None
+) -> np.ndarray:
+    """The network's input for a window.
+
+    Channels: for each layer the voxel grid of the events along that layer's motion (the
+    background's; and each event along the motion proposed where it goes, else along the strongest
+    one); then the gain for the proposed motions, the gain for the background's, the mask of the
+    window before, and ones if the camera is known to rest.
+
+    Args:
+        window: the events.
+        spec: the network's voxel grid.
+        prior: what is known; None: nothing.
+        out: float32 of `spec.shape`, overwritten; a new one if None.
+
+    Returns:
+        float32 [channels, rows, columns].
+    """
+    shape = spec.shape(window.events.width, window.events.height)
+    if out is None:
+        out = np.zeros(shape, np.float32)
+    if spec.layers == 0 or prior is None:
+        voxel_grid(window, spec, out)
+        out[len(out) - spec.extras :] = 0
+        return out
+    evidence = prior.evidence
+    motions = evidence.motions
+    if len(motions) == 1:
+        motions = np.repeat(motions, 2, 0)
+    owners = evidence.owners(window.events, window.end) if len(motions) > 2 else None
+    voxel_grid(window, spec, out, motions, owners)
+    if spec.extras:
+        gains, mask, rests = out[-4:-2], out[-2], out[-1]
+        high, wide = (
+            min(side * PLANE, most) for side, most in zip(evidence.planes.shape[1:], shape[1:])
+        )
+        gains[:] = 0
+        for gain, plane in zip(gains, evidence.planes):
+            big = cv2.resize(plane, None, fx=PLANE, fy=PLANE, interpolation=cv2.INTER_NEAREST)
+            gain[:high, :wide] = big[:high, :wide] * GAIN
+        mask[:] = 0
+        if prior.mask is not None:
+            events = window.events
+            cell = spec.cell(events.width)
+            size = round(events.width / cell), round(events.height / cell)
+            mask[: size[1], : size[0]] = cv2.resize(prior.mask, size)[: len(mask), : mask.shape[1]]
+        rests[:] = prior.rests
+    return out

@@ -1,0 +1,158 @@
+"""Where the package runs: folders that can be written, and what libraries raise as one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from evlayerseg_ros.errors import InputError, MissingPackage
+
+_PACKAGE = Path(__file__).parent
+
+
+def prepare() -> None:
+    """Gives numba and ROS a folder to write to where theirs cannot be written, and says so once.
+
+    That is so where another user installed the package, or there is no home folder.
+    """
+    told = []
+    if not _numba_can_write():
+        folder = _own_folder("numba")
+        if folder is None:
+            _compile_without_cache()
+            told.append("compiled code is not kept")
+        else:
+            os.environ["NUMBA_CACHE_DIR"] = folder
+            told.append(f"compiled code is kept in {folder} (NUMBA_CACHE_DIR)")
+    if not _ros_can_log() and (folder := _own_folder("log")) is not None:
+        os.environ["ROS_LOG_DIR"] = folder
+    if told and not os.environ.get("EVLAYERSEG_TOLD"):
+        os.environ["EVLAYERSEG_TOLD"] = "1"  # for the processes that this one starts
+        print(f"evlayerseg: no writable cache: {told[0]}.", file=sys.stderr)
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a folder can be written, or made where it is missing."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _numba_can_write() -> bool:
+    if asked := os.environ.get("NUMBA_CACHE_DIR"):
+        return _writable(Path(asked))
+    home = os.path.expanduser("~/.cache")
+    users = os.environ.get("XDG_CACHE_HOME") or home
+    if os.path.isabs(users) and _writable(Path(users) / "numba"):
+        return True
+    rooms = [path for path in _PACKAGE.iterdir() if (path / "__init__.py").is_file()]
+    return all(_writable(room / "__pycache__") for room in rooms)
+
+
+def _ros_can_log() -> bool:
+    said = os.environ.get("ROS_LOG_DIR") or os.environ.get("ROS_HOME")
+    home = os.environ.get("HOME")
+    return bool(said) or (bool(home) and _writable(Path(str(home)) / ".ros/log"))
+
+
+def _own_folder(name: str) -> str | None:
+    """A folder for temporary files that only this user can write; None if there is none."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"evlayerseg-{name}-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        # What numba keeps is run when it is read: nobody else may have put it there.
+        if found.st_uid == os.getuid() and not found.st_mode & 0o022 and folder.is_dir():
+            return str(folder)
+        return tempfile.mkdtemp(prefix="evlayerseg-")
+    except OSError:
+        return None
+
+
+def _compile_without_cache() -> None:
+    from numba.core.dispatcher import Dispatcher
+
+    Dispatcher.enable_caching = lambda self: None
+
+
+def sentence_of(error: BaseException) -> str | None:
+    """What a person needs to know of an error that is no fault of this package; None if it is."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, ImportError):
+        name = error.name or ""
+        if name.split(".")[0] == _PACKAGE.name:
+            return None
+        if isinstance(error, ModuleNotFoundError) and name:
+            return str(MissingPackage.of(name))
+        return f"The package {name or 'of a library'} cannot be loaded here: {_first(error)}."
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this."
+    if isinstance(error, OSError) and error.errno != errno.EPIPE:
+        where = f" {error.filename}" if error.filename else ""
+        return f"Cannot read or write{where}: {error.strerror or _first(error)}."
+    return None
+
+
+def why_no_start(error: BaseException, args: list[str]) -> str:
+    """Why ROS could not start the node, as one sentence.
+
+    Args:
+        error: what rclpy raised.
+        args: the arguments that it was given.
+    """
+    if sentence := sentence_of(error):
+        return sentence
+    text = str(error)
+    low = text.lower()
+    after = dict(pairwise(args))
+    rules = " ".join([arg for arg in args if ":=" in arg] or args[1:])
+    if "Reason: " in text:  # a parameter that the node refuses, in its own words
+        return f"{text.split('Reason: ')[1].split('.: ')[0].rstrip('.')}."
+    if "ROS_DOMAIN_ID" in text or "domain id" in low:
+        said = os.environ.get("ROS_DOMAIN_ID", "")
+        return f"ROS_DOMAIN_ID is {said!r}: expected a whole number from 0 to 232."
+    if "logging" in low:
+        return "ROS can write no log: set ROS_LOG_DIR to a folder that can be written."
+    if "--params-file" in after and ("params" in low or "parameter" in low or "yaml" in low):
+        return (
+            f"The parameters in {after['--params-file']} cannot be read: expected a YAML file as "
+            "config/segment.yaml."
+        )
+    if "//" in rules:
+        return f"A name in {rules!r} is none for ROS: expected words between single /."
+    if any(word in low for word in (":=", "pars", "override", "remap", "unknown", "argument", "[")):
+        return (
+            f"The ROS arguments {rules!r} are not understood: expected --ros-args with "
+            "-p NAME:=VALUE and -r FROM:=TO."
+        )
+    if "name" in low or "topic" in low:
+        return f"A name in {rules!r} is none for ROS: expected words between single /."
+    return f"ROS cannot start the node: {_first(error)}."
+
+
+@contextlib.contextmanager
+def quiet_if_it_fails() -> Iterator[None]:
+    """Holds back what libraries write to stderr; it is lost if an error is raised."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        file.seek(0)
+        os.write(2, file.read())
+
+
+def _first(error: BaseException) -> str:
+    """The first line of an error's text, without its full stop."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(" .:,")

@@ -1,0 +1,252 @@
+"""What users' bags are like: cut off, damaged, without an index, at odds with their metadata."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faulty import PACKETS, SIZE, bases
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
+from rosbags.rosbag2 import Writer as Writer2
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.pipeline import windows_of
+from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.recordings.salvage import zstd
+
+PACKET = """std_msgs/Header header
+uint32 height
+uint32 width
+uint64 seq
+uint64 time_base
+string encoding
+bool is_bigendian
+uint8[] events
+"""
+NAME = "event_camera_msgs/msg/EventPacket"
+ROUNDS = 40  # of the 12 sound packets
+STAMP = 1_700_000_000_000_000_000
+STORAGES = {"mcap": StoragePlugin.MCAP, "db3": StoragePlugin.SQLITE3}
+
+
+def write(
+    path: Path,
+    storage="mcap",
+    short=None,
+    empty=(),
+    name=NAME,
+    mode=CompressionMode.NONE,
+):
+    """A bag of 12 * ROUNDS packets in encoding mono; number `short` is cut."""
+    ros1 = storage == "bag"
+    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
+    types.register(get_types_from_msg(PACKET, name))
+    new, serialize = types.types, types.serialize_ros1 if ros1 else types.serialize_cdr
+    bag = Writer1(path) if ros1 else Writer2(path, version=9, storage_plugin=STORAGES[storage])
+    if not ros1 and mode != CompressionMode.NONE:
+        bag.set_compression(mode, CompressionFormat.ZSTD)
+    with bag:
+        for topic in empty:
+            bag.add_connection(topic, name, typestore=types)
+        connection = bag.add_connection("/camera/events", name, typestore=types)
+        for seq in range(12 * ROUNDS):
+            base = bases()[seq % 12] + seq // 12 * bases()[-1]
+            time = new["builtin_interfaces/msg/Time"](*divmod(STAMP + base, 10**9))
+            header = new["std_msgs/msg/Header"](*((seq,) if ros1 else ()), time, "camera")
+            data = np.frombuffer(PACKETS["mono"][seq % 12], np.uint8)
+            message = new[name](header, SIZE[1], SIZE[0], seq, base, "mono", False, data)
+            raw = bytes(serialize(message, name))
+            bag.write(connection, STAMP + base, raw[:40] if seq == short else raw)
+    return path
+
+
+def run(path, **options):
+    """The counters of a stream that got all of a recording, and the number of its windows."""
+    stream = PacketStream(WindowConfig())
+    with open_recording(path, **options) as recording:
+        windows = list(windows_of(recording, stream))
+    return stream.stats, len(windows)
+
+
+def stored(folder: Path) -> Path:
+    (path,) = [p for p in folder.iterdir() if p.name != "metadata.yaml"]
+    return path
+
+
+@pytest.mark.parametrize("storage", ["mcap", "db3", "bag"])
+def test_one_message_that_is_cut_short(tmp_path, storage):
+    path = write(tmp_path / f"some{'.bag' if storage == 'bag' else ''}", storage, short=200)
+    stats, windows = run(path)
+    assert (stats.packets, stats.bad_packets, stats.lost_packets) == (12 * ROUNDS - 1, 1, 0)
+    assert "is cut off or damaged: expected event_camera_msgs/msg/EventPacket" in stats.last_error
+    assert windows == run(write(tmp_path / f"whole{path.suffix}", storage))[1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "share"),
+    [
+        (CompressionMode.NONE, 0.4),
+        (CompressionMode.NONE, 0.97),
+        (CompressionMode.STORAGE, 0.97),
+    ],
+)
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_recorder_that_lost_its_power(tmp_path, mode, folder, share):
+    bag = write(tmp_path / "some", mode=mode)
+    file = stored(bag)
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    stats, _ = run(bag if folder else file)
+    assert 0.3 * 12 * ROUNDS < stats.packets <= 12 * ROUNDS
+    assert "is not whole" in stats.last_error and "`mcap recover` mends it" in stats.last_error
+
+
+def test_a_file_of_which_nothing_is_left(tmp_path):
+    file = stored(write(tmp_path / "some", mode=CompressionMode.STORAGE))
+    file.write_bytes(file.read_bytes()[:300])
+    with pytest.raises(InputError, match="nothing is left; `mcap recover` mends it"):
+        open_recording(file)
+
+
+@pytest.mark.parametrize("storage", ["mcap", "db3", "bag"])
+def test_a_damaged_part_in_the_middle(tmp_path, storage):
+    bag = write(tmp_path / f"some{'.bag' if storage == 'bag' else ''}", storage)
+    file = bag if storage == "bag" else stored(bag)
+    content = bytearray(file.read_bytes())
+    at = len(content) // 2
+    content[at : at + 6000] = b"\xff" * 6000
+    file.write_bytes(content)
+    stats, _ = run(bag)
+    assert stats.packets > 0.4 * 12 * ROUNDS
+    assert stats.bad_packets + stats.lost_packets + stats.restarts > 0
+
+
+@pytest.mark.parametrize("storage", ["mcap", "db3"])
+def test_metadata_that_disagree_do_not_matter(tmp_path, storage):
+    bag = write(tmp_path / "some", storage)
+    metadata = bag / "metadata.yaml"
+    text = metadata.read_text()
+    odd = "offered_qos_profiles: '- history: 3'"
+    for wrong in (
+        text.replace("offered_qos_profiles: []", odd),
+        text.replace("/camera/events", "/other"),
+        text.replace("storage_identifier", "storage"),
+        "rosbag2_bagfile_information: [",
+    ):
+        metadata.write_text(wrong)
+        assert run(bag)[0].packets == 12 * ROUNDS
+    metadata.unlink()
+    assert run(bag)[0].packets == 12 * ROUNDS
+
+
+def test_messages_that_the_metadata_count_and_no_file_holds(tmp_path):
+    bag = write(tmp_path / "some", "db3")
+    base = sqlite3.connect(stored(bag))
+    base.execute("DELETE FROM messages")
+    base.commit()
+    base.close()
+    with pytest.raises(InputError, match=r"says 480 messages, none on /camera/events could be"):
+        open_recording(bag)
+
+
+def test_a_bag_of_two_files_of_which_one_is_missing(tmp_path):
+    bag = write(tmp_path / "some")
+    file = stored(bag)
+    metadata = bag / "metadata.yaml"
+    lines = f"  - {file.name}\n  - some_1.mcap\n"
+    metadata.write_text(metadata.read_text().replace(f"  - {file.name}\n", lines, 1))
+    stats, _ = run(bag)
+    assert (stats.packets, stats.bad_packets) == (12 * ROUNDS, 1)
+    assert "lacks its file some_1.mcap" in stats.last_error
+
+
+def test_an_mcap_without_a_message_index(tmp_path):
+    """As some recorders and `mcap` tools leave it: the chunks are there, their indexes are not."""
+    file = stored(write(tmp_path / "some"))
+    content = bytearray(file.read_bytes())
+    at = 8
+    while at < len(content) - 8:
+        code, length = content[at], int.from_bytes(content[at + 1 : at + 9], "little")
+        if code == 0x08:  # chunk index: no message index
+            content[at + 9 + 32 : at + 9 + 36] = (0).to_bytes(4, "little")
+            rest = content[at + 9 + 36 + 10 : at + 9 + length]
+            content[at + 9 + 36 : at + 9 + length] = rest + bytes(10)
+        at += 9 + length
+    file.write_bytes(content)
+    assert run(file)[0].packets == 12 * ROUNDS
+
+
+@pytest.mark.parametrize("storage", ["mcap", "db3"])
+def test_a_lone_file_that_is_compressed(tmp_path, storage):
+    file = stored(write(tmp_path / "some", storage))
+    alone = tmp_path / f"{file.name}.zstd"
+    alone.write_bytes(zstd.compress(file.read_bytes()))
+    assert run(alone)[0].packets == 12 * ROUNDS
+    alone.write_bytes(alone.read_bytes()[: int(0.9 * alone.stat().st_size)])
+    if storage == "mcap":
+        stats, _ = run(alone)
+        assert 0 < stats.packets < 12 * ROUNDS and "was cut off" in stats.last_error
+
+
+def test_messages_that_are_compressed_alone_without_their_metadata(tmp_path):
+    file = stored(write(tmp_path / "some", "db3", mode=CompressionMode.MESSAGE))
+    alone = shutil.copy(file, tmp_path / "alone.db3")
+    assert run(alone)[0].packets == 12 * ROUNDS
+
+
+def test_an_empty_topic_beside_a_full_one(tmp_path):
+    bag = write(tmp_path / "some", empty=("/dead/events",))
+    assert run(bag)[0].packets == 12 * ROUNDS
+    with pytest.raises(InputError, match=r"on /dead/events could be read|no messages on"):
+        open_recording(bag, topic="/dead/events")
+
+
+def test_the_old_name_of_event_packets(tmp_path):
+    bag = write(tmp_path / "some", name="event_array_msgs/msg/EventArray")
+    assert run(bag)[0].packets == 12 * ROUNDS
+
+
+@pytest.mark.parametrize("ros1", [False, True])
+@pytest.mark.parametrize("package", ["dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs"])
+def test_event_arrays_of_three_packages(tmp_path, package, ros1):
+    store = Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY
+    types, name = get_typestore(store), f"{package}/msg/EventArray"
+    stamp = "time ts" if ros1 else "builtin_interfaces/Time ts"
+    event = f"{package}/msg/Event"
+    types.register(get_types_from_msg(f"uint16 x\nuint16 y\n{stamp}\nbool polarity", event))
+    array = f"std_msgs/Header header\nuint32 height\nuint32 width\n{package}/Event[] events"
+    types.register(get_types_from_msg(array, name))
+    new = types.types
+    time = new["builtin_interfaces/msg/Time"]
+    path = tmp_path / ("some.bag" if ros1 else "some")
+    bag = Writer1(path) if ros1 else Writer2(path, version=9, storage_plugin=StoragePlugin.MCAP)
+    with bag:
+        connection = bag.add_connection("/events", name, typestore=types)
+        for k in range(100):  # one of 10 ms a message
+            t = STAMP + k * 10_000_000 + np.arange(50) * 200_000
+            x = np.arange(50)
+            if k % 10 == 5:
+                t[20] -= 99_000_000
+                x[7] = 700
+            events = [
+                new[event](int(a), 3, time(*divmod(int(b), 10**9)), True)
+                for a, b in zip(x, t, strict=True)
+            ]
+            header = new["std_msgs/msg/Header"](
+                *((k,) if ros1 else ()), time(*divmod(int(t[0]), 10**9)), "camera"
+            )
+            write_ = types.serialize_ros1 if ros1 else types.serialize_cdr
+            bag.write(
+                connection, int(t[0]), bytes(write_(new[name](header, 180, 240, events), name))
+            )
+    stats, windows = run(path)
+    assert (stats.packets, stats.events, windows) == (100, 4980, 31)
+    assert (stats.out_of_range, stats.stray_events, stats.time_jumps) == (10, 10, 0)
+    stats, _ = run(path, size=(800, 180))
+    assert (stats.events, stats.out_of_range) == (4990, 0)

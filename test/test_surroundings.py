@@ -1,0 +1,105 @@
+"""Odd machines: no folder to write to, missing modules, ROS arguments that make no sense."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from evlayerseg_ros import surroundings
+
+HIDE = """
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == {module!r}:
+            raise ModuleNotFoundError("No module named " + name, name=name)
+sys.meta_path.insert(0, Hidden())
+from evlayerseg_ros.cli import main
+main()
+"""
+
+
+def run(code, *args, **environment):
+    """A Python of its own, with nothing in its environment but this."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, args)],
+        env={"PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "package"),
+    [
+        ("h5py", "some.h5", "h5py"),
+        ("faery", "some.es", "faery"),
+        ("rosbags", "some.mcap", "rosbags"),
+        ("onnxruntime", "some.npz", "onnxruntime"),
+        ("cv2", "some.npz", "opencv-python-headless"),
+    ],
+)
+def test_a_module_that_is_missing_is_one_sentence(tmp_path, module, name, package):
+    path = tmp_path / name
+    if name == "some.npz":
+        n = 300
+        np.savez(
+            path, x=np.ones(n), y=np.ones(n), t=np.arange(n) * 10**5, p=np.ones(n), size=(9, 9)
+        )
+    else:
+        path.write_bytes(b"#!AER-DAT4.0\r\nsome bytes")
+    video = ["--video", tmp_path / "out.mp4"] if module == "cv2" else []
+    cache = os.environ.get("NUMBA_CACHE_DIR", "/tmp/numba")
+    done = run(HIDE.format(module=module), "replay", path, *video, NUMBA_CACHE_DIR=cache)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"{package}, which is not installed: pip install {package}." in done.stderr
+
+
+def test_an_unwritable_cache_is_replaced_and_told_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(surroundings, "_writable", lambda folder: False)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/nowhere")
+    monkeypatch.delenv("ROS_LOG_DIR", raising=False)
+    monkeypatch.delenv("EVLAYERSEG_TOLD", raising=False)
+    monkeypatch.setattr(surroundings.tempfile, "gettempdir", lambda: str(tmp_path))
+    surroundings.prepare()
+    told = capsys.readouterr().err
+    assert os.environ["NUMBA_CACHE_DIR"].startswith(str(tmp_path)) and told.count("\n") == 1
+    assert os.environ["ROS_LOG_DIR"].startswith(str(tmp_path))
+    surroundings.prepare()
+    assert not capsys.readouterr().err
+
+
+def test_a_folder_of_somebody_else_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(surroundings.tempfile, "gettempdir", lambda: str(tmp_path))
+    theirs = tmp_path / f"evlayerseg-numba-{os.getuid()}"
+    theirs.mkdir(mode=0o777)
+    theirs.chmod(0o777)
+    assert surroundings._own_folder("numba") not in (None, str(theirs))
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize(
+    ("args", "environment", "told"),
+    [
+        ((), {"ROS_DOMAIN_ID": "abc"}, "ROS_DOMAIN_ID is 'abc': expected a whole number"),
+        (("--params-file", "/nowhere.yaml"), {}, "The parameters in /nowhere.yaml cannot be read"),
+        (("-p", "model:="), {}, "'model:=' are not understood: expected --ros-args with"),
+        (("-r", "~/events:=//davis/events"), {}, "expected words between single /."),
+        (("-p", "provider:=gpu"), {}, "provider is 'gpu': expected auto or cpu"),
+        ((), {"ROS_LOG_DIR": "/proc/none"}, "ROS can write no log: set ROS_LOG_DIR"),
+        (("--log-level", "foo"), {}, "are not understood"),
+    ],
+)
+def test_a_start_that_ros_refuses_is_one_sentence(tmp_path, args, environment, told):
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    code = "from evlayerseg_ros.node.segment import main; main()"
+    ros = ["--ros-args", *args] if args else []
+    done = run(code, *ros, **{"HOME": str(tmp_path), **environment})
+    assert done.returncode == 2
+    assert done.stderr.startswith("segment: ") and done.stderr.count("\n") == 1
+    assert told in done.stderr
