@@ -1,8 +1,10 @@
-# make demo | test | test-fast | fuzz | soak | lint | venv | clean. Each makes what it needs; PYTHON= names another Python.
+# make demo | test | test-fast | fuzz | soak | lint | venv | clean. Each makes what it needs; PYTHON= names another Python,
+# ROS=kilted takes the wheels of ROS 2 Kilted instead of Jazzy's, in an environment beside.
 PYTHON ?= python3
-VENV := .venv
+VENV := .venv$(if $(ROS),-$(ROS))
+export ROS
 BIN := $(VENV)/bin
-SETUP := tools/setup_venv.sh setup.py constraints.txt launch config rviz $(wildcard interfaces/*/*.txt interfaces/*/msg/*)
+SETUP := tools/setup_venv.sh setup.py constraints.txt constraints-kilted.txt launch config rviz $(wildcard interfaces/*/*.txt interfaces/*/msg/*)
 
 # A home that cannot be written must not matter.
 export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log

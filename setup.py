@@ -73,6 +73,7 @@ setup(
     ],
     extras_require={
         "ros": ROS_WHEELS,
+        "kilted": [*ROS_WHEELS, "ros-ament-cmake-ros-core"],
         "test": ["pytest", "pytest-timeout"],  # colcon looks here for what runs the tests
         "train": TRAIN,
         "view": ["rerun-sdk"],

@@ -29,3 +29,34 @@ def drifting(
     x, y, t = x[inside], y[inside], t[inside] + start
     events = Events.from_arrays(x, y, t, np.arange(len(t)) % 2, width, height)
     return Window(events, start, start + LENGTH, start + LENGTH)
+
+
+def shift(u: float, v: float) -> np.ndarray:
+    """float64 [2, 3]: a motion that shifts everything by (u, v) px/s."""
+    return np.array([[0, 0, u], [0, 0, v]], float)
+
+
+def flow_at(motion: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """float64 [N, 2]: velocity of an affine motion at points, px/s."""
+    return points @ motion[:, :2].T + motion[:, 2]
+
+
+def carried(
+    size: tuple[int, int], rng: np.random.Generator, span: int,
+    *layers: tuple[np.ndarray, np.ndarray], firings: int = 30,
+) -> Events:  # fmt: skip
+    """Points [N, 2], px, that fire at random instants of the `span` ns before they are there.
+
+    By the affine convention: what is at X at the end was at X - tau u(X) tau seconds before.
+    """
+    x, y, t = [], [], []
+    for points, motion in layers:
+        age = rng.random((firings, len(points)))
+        at = points - (age[..., None] * span * 1e-9) * flow_at(motion, points)
+        x.append(np.round(at[..., 0]).ravel())
+        y.append(np.round(at[..., 1]).ravel())
+        t.append(((1 - age) * span).ravel())
+    x, y, t = (np.concatenate(part).astype(np.int64) for part in (x, y, t))
+    keep = np.flatnonzero((x >= 0) & (x < size[0]) & (y >= 0) & (y < size[1]))
+    keep = keep[np.argsort(t[keep], kind="stable")]
+    return Events.from_arrays(x[keep], y[keep], t[keep], np.arange(len(keep)) % 2, *size)

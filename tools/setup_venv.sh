@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environment of this checkout: tools/setup_venv.sh VENV PYTHON [EXTRA]
+# Makes the environment of this checkout: [ROS=kilted] tools/setup_venv.sh VENV PYTHON [EXTRA]
 #
 # VENV becomes an ament prefix like colcon's: packages pinned by constraints.txt, this package (editable,
 # so that the tree is what runs), and, where no ROS is sourced, ROS 2 from wheels and type support
@@ -39,7 +39,11 @@ else
     done
     can "$python" 'import os, sysconfig; assert os.path.exists(sysconfig.get_path("include") + "/Python.h")' ||
         fail "Python's headers are missing: install the system package python3-dev."
-    cp constraints.txt "$constraints"
+    case ${ROS:-jazzy} in
+        jazzy) wheels=ros && cp constraints.txt "$constraints" ;;
+        kilted) wheels=kilted && { grep -v ^ros- constraints.txt; cat constraints-kilted.txt; } >"$constraints" ;;
+        *) fail "There are no wheels of ROS $ROS: jazzy or kilted is expected." ;;
+    esac
 fi
 
 if [ ! -x "$venv/bin/pip" ]; then
@@ -60,7 +64,7 @@ cat >"$site/evlayerseg_prefix.pth" <<'EOF'
 import os, sys; p = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep); sys.prefix in p or os.environ.update(AMENT_PREFIX_PATH=os.pathsep.join([*filter(None, p), sys.prefix]))
 EOF
 
-extras=$([ $ros = wheels ] && echo ros || true)
+extras=$([ $ros = wheels ] && echo $wheels || true)
 extras=$(echo "$extras $extra" | xargs | tr ' ' ',')
 echo "setup: installing packages${extras:+ [$extras]}"
 pip() { "$bin/python" -m pip --disable-pip-version-check -qq "$@"; }

@@ -34,8 +34,9 @@ import numpy as np
 
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.pipeline import Segment
+from evlayerseg_ros.segmentation.labels import most_events_first
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-from evlayerseg_ros.segmentation.segmenter import Segmenter, most_events_first
+from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 MEASURES = ("paper_iou", "paper_dr")
 

@@ -21,15 +21,16 @@ from evlayerseg_ros.motion.camera import CameraState
 from evlayerseg_ros.motion.evidence import PLANE, gather_evidence
 from evlayerseg_ros.motion.proposals import propose, shifts
 from evlayerseg_ros.segmentation.config import PostprocessConfig
+from evlayerseg_ros.segmentation.labels import upsample_labels
 from evlayerseg_ros.segmentation.objects import explains, pieces, with_motions
 from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-from evlayerseg_ros.segmentation.segmenter import Segmenter, upsample_labels
+from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 EVENTS = 20_000  # of a window by which it is judged how sure an answer is
 ACROSS = 320  # cells across the sensor in which events count as landing on each other
 GATHER = 2.0  # steps of the planes of evidence, standard deviation of the blur of gains
-SHARE = 0.15  # of the largest gain that a place of an object has
+SHARE = 0.05  # of the largest gain that a place of an object has
 SURE, UNSURE = 1.2, 1.05  # times sharper than along the background's motion, see Teacher
 EMPTY = 0.25  # share of the windows without a candidate that are taken for empty
 FEWEST = 300  # events of an object

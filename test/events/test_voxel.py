@@ -1,11 +1,11 @@
 """Voxel grids against closed forms and a plain numpy formula."""
 
+import cv2
 import numpy as np
 import pytest
 
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
-from evlayerseg_ros.motion.warp import warp_point
 
 
 def window(x, y, t, p, width=640, height=480, start=0, end=1000) -> Window:
@@ -105,11 +105,49 @@ def test_carried_events_that_leave_the_sensor_are_left_out() -> None:
         voxel_grid(window([0], [0], [0], [1]), spec, None, np.zeros((2, 2, 3)))
 
 
-def test_carrying_turns_and_grows_as_the_affine_motion_says() -> None:
-    rng = np.random.default_rng(2)
-    motion = np.array([[2.0, -3, 100], [3, 2, -50]])  # px/s at px
-    end = rng.uniform((200, 150), (400, 300), (100, 2))  # where points are when the window ends
-    tau = rng.uniform(0, 0.05, 100)
-    begin = end - tau[:, None] * (end @ motion[:, :2].T + motion[:, 2])
-    back = [warp_point(*motion.ravel(), x, y, age) for (x, y), age in zip(begin, tau, strict=True)]
-    np.testing.assert_allclose(back, end, atol=1e-9)
+SMALL = VoxelSpec(bins=2, split=True, width=320, multiple=16, layers=2, extras=4)
+
+
+def test_the_grid_of_a_small_sensor_is_enlarged() -> None:
+    """A cell is 0.4 px of a sensor 128 px wide: as OpenCV enlarges the grid of its pixels."""
+    assert SMALL.cell(128) == pytest.approx(0.4)
+    assert SMALL.shape(128, 96) == (12, 240, 320)
+    rng = np.random.default_rng(0)
+    x, y, p = rng.integers(0, 128, 900), rng.integers(0, 96, 900), rng.integers(0, 2, 900)
+    events = window(x, y, np.sort(rng.integers(0, 1001, 900)), p, 128, 96)
+    got = voxel_grid(events, SMALL)
+    pixels = voxel_grid(events, VoxelSpec(bins=2, split=True))
+    for channel, plane in enumerate(pixels):
+        want = cv2.resize(plane, (320, 240), interpolation=cv2.INTER_LINEAR)
+        np.testing.assert_allclose(got[channel], want, atol=1e-5)
+    np.testing.assert_array_equal(got[:4], got[4:8])  # both layers are at rest
+    assert not got[8:].any()
+    # Each pixel weighs as much in every cell that it covers: 2.5 x 2.5 cells.
+    assert got[:4].sum() == pytest.approx(900 * 2.5**2, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("width", "cell"), [(640, 2), (1280, 4), (346, 1), (304, 304 / 320), (240, 0.75), (280, 0.875)]
+)
+def test_only_grids_below_nine_tenths_of_a_pixel_are_enlarged(width: int, cell: float) -> None:
+    assert SMALL.cell(width) == pytest.approx(cell if cell < 0.9 else max(1, round(cell)))
+    assert VoxelSpec(bins=2, split=True, width=320).cell(width) >= 1
+
+
+def test_the_last_grid_takes_each_event_along_the_motion_of_its_owner() -> None:
+    spec = VoxelSpec(bins=2, split=True, layers=2)
+    rng = np.random.default_rng(3)
+    x, y, p = rng.integers(0, 640, 3000), rng.integers(0, 480, 3000), rng.integers(0, 2, 3000)
+    t = np.sort(rng.integers(0, 33_000_001, 3000))
+    events = window(x, y, t, p, end=33_000_000)
+    motions = np.zeros((3, 2, 3))
+    motions[:, :, 2] = [(100, 0), (-300, 200), (50, -400)]
+    owners = rng.integers(1, 3, 3000).astype(np.uint8)
+    got = voxel_grid(events, spec, None, motions, owners)
+    np.testing.assert_array_equal(got[:4], voxel_grid(events, spec, None, motions[:2])[:4])
+    want = np.zeros_like(got[4:])
+    for owner in (1, 2):
+        mine = owners == owner
+        part = window(x[mine], y[mine], t[mine], p[mine], end=33_000_000)
+        want += voxel_grid(part, spec, None, motions[[0, owner]])[4:]
+    np.testing.assert_allclose(got[4:], want, atol=1e-4)

@@ -59,7 +59,7 @@ def motions(layers: int = 2) -> np.ndarray:
 @pytest.mark.parametrize("grown", [3, 6, 9])
 def test_a_fat_mask_becomes_the_star_that_the_events_draw(grown: int) -> None:
     star, fat = filled(STAR), filled(STAR, grown)
-    found = snap(Segmentation(scene(60_000), fat, motions()))
+    found = snap(Segmentation(scene(60_000), fat, motions(), margin=2))
     assert iou(found.labels, star) > max(0.93, iou(fat, star))
     assert (found.event_labels == 1)[found.window.events.p == 1].mean() > 0.95
 
@@ -70,12 +70,6 @@ def test_other_layers_stay_what_they_are() -> None:
     found = snap(Segmentation(scene(60_000), labels, motions(3))).labels
     assert iou(found == 1, filled(STAR) > 0) > 0.9
     assert set(np.unique(found)) == {0, 1, 2}
-
-
-def test_nothing_is_cut_off_where_only_the_object_makes_events() -> None:
-    labels = filled(STAR, 6)
-    found = snap(Segmentation(scene(100), labels, motions()))
-    assert np.array_equal(found.labels, labels)
 
 
 @pytest.mark.parametrize("speed", [0.0, 1e3, 1e9, 1e300, np.inf, np.nan])

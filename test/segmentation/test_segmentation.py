@@ -5,7 +5,12 @@ import pytest
 
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-from evlayerseg_ros.segmentation.segmenter import cells_to_px, most_events_first, upsample_labels
+from evlayerseg_ros.segmentation.segmenter import (
+    cells_to_px,
+    distinct,
+    most_events_first,
+    upsample_labels,
+)
 
 W, H = 64, 48
 END = 100_000_000  # ns; a window of 0.1 s
@@ -95,16 +100,25 @@ def test_cells_to_px_agrees_at_points() -> None:
 
 
 def test_upsampled_labels_keep_their_place() -> None:
-    masks = np.zeros((2, 24, 32), np.float32)  # every step spans 2 cells of 2 px
-    masks[0] = 1
-    masks[1, 6:12, 8:16] = 2
-    labels = upsample_labels(masks, (48, 64), 2, 90, 128)
+    score = np.full((24, 32), -1.0, np.float32)  # every step spans 4 px
+    score[6:12, 8:16] = 1
+    labels = upsample_labels((score > 0).astype(np.uint8), score, 4, 90, 128)
     assert labels.shape == (90, 128)
     ys, xs = np.nonzero(labels)
     # The edge lies half-way between the map's places, so exactly on the block's border.
     assert (ys.min(), ys.max() + 1, xs.min(), xs.max() + 1) == (24, 48, 32, 64)
-    three = np.concatenate([masks, masks[1:] * 2])
-    assert set(np.unique(upsample_labels(three, (48, 64), 2, 90, 128))) == {0, 2}
+    two = (score > 0).astype(np.uint8)
+    two[:, 12:] *= 2
+    labels = upsample_labels(two, score, 4, 90, 128)
+    assert (labels[30, 32:47] == 1).all() and (labels[30, 49:64] == 2).all()
+    assert not upsample_labels(two, -np.abs(score), 4, 90, 128).any()
+
+
+def test_motions_that_are_about_the_same_are_kept_once() -> None:
+    window = segmentation(box(40), [REST]).window  # 0.1 s at 64 px: 1 px of 640 is 1 px/s
+    some = np.array([REST, [[0, 0, 0.5], [0, 0, 0]], RIGHT, REST, [[0, 0, 200], [0, 0, 5]]])
+    kept = distinct(list(some), window)
+    np.testing.assert_array_equal(kept, some[[0, 2, 4]])
 
 
 def test_layer_with_most_events_becomes_the_background() -> None:
