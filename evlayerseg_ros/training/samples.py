@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,9 +15,7 @@ from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.simulation.simulator import Scene
 from evlayerseg_ros.simulation.world import MOST_LAYERS
 from evlayerseg_ros.training.priors import Told
-
-if TYPE_CHECKING:
-    from evlayerseg_ros.training.teacher import Teacher
+from evlayerseg_ros.training.teacher import Teacher
 
 FEWEST, MOST = 2_500, 100_000  # events of a window
 LONGEST = 0.12  # s of a window

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,9 +29,7 @@ from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.simulation.world import MOST_LAYERS
 from evlayerseg_ros.training.recordings import Runs
 from evlayerseg_ros.training.samples import Sample, past_of, taught_sample
-
-if TYPE_CHECKING:
-    from evlayerseg_ros.training.teacher import Teacher
+from evlayerseg_ros.training.teacher import Teacher
 
 WARM = 2  # first windows of a run whose answers have no vote: they rest on little
 NEAR, FAR = (
@@ -76,8 +74,9 @@ class Lessons:
         cell = spec.cell(run[0].events.width)
         events = Events.concatenate([window.events for window in run])
         if self._by_runs is None:
-            answers = [(window, self._by_windows(window, rng), None) for window in run]
-            return [taught_sample(events, w, found, cell) for w, found, _ in answers if found]
+            pasts = (past_of(events, window.end) for window in run)
+            answers = ((w, self._by_windows(w, rng, past)) for w, past in zip(run, pasts))
+            return [taught_sample(events, w, found, cell) for w, found in answers if found]
         return [
             taught_sample(events, taught.found.window, taught.found, cell, taught.sure)
             for taught in self._by_runs(run)
@@ -90,8 +89,6 @@ class Lessons:
 
     @cached_property
     def _by_windows(self) -> Teacher:
-        from evlayerseg_ros.training.teacher import Teacher
-
         return Teacher()
 
 

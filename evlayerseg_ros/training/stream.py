@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -24,9 +23,7 @@ from evlayerseg_ros.simulation.world import random_world
 from evlayerseg_ros.training.priors import random_told
 from evlayerseg_ros.training.samples import Sample, clip_samples, to_tensors
 from evlayerseg_ros.training.self_training import Lessons
-
-if TYPE_CHECKING:
-    from evlayerseg_ros.training.teacher import Teacher
+from evlayerseg_ros.training.teacher import Teacher
 
 TRIES = 3  # runs of a recording that are looked at for a clip; then one is simulated
 HOPELESS = 12  # clips in turn that no run was good for

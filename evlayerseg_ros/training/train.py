@@ -23,6 +23,7 @@ from evlayerseg_ros.training.learner import Batch, Learner, losses_of, make_netw
 from evlayerseg_ros.training.parallel import Place, place
 from evlayerseg_ros.training.self_training import Lessons
 from evlayerseg_ros.training.stream import SceneStream
+from evlayerseg_ros.training.teacher import Teacher
 from evlayerseg_ros.training.validation import validate, validation_set
 
 __all__ = ["PRESETS", "Settings", "losses_of", "make_network", "schedule", "train"]
@@ -199,11 +200,7 @@ def _batches(
     lanes = range(here.rank, settings.lanes, here.world)
     each = settings.batch // settings.lanes
     events = settings.events if settings.regime == "paper" else 0
-    teacher = None
-    if settings.regime == "label-free":
-        from evlayerseg_ros.training.teacher import Teacher
-
-        teacher = Teacher(settings.teacher)
+    teacher = Teacher(settings.teacher) if settings.regime == "label-free" else None
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
         settings.per_clip, settings.first, events=events, teacher=teacher, worlds=settings.worlds,
