@@ -39,7 +39,7 @@ NEAR, FAR = (
 MOVES = (
     0.5  # share of the near votes from which on something moves: misses are commoner than ghosts
 )
-HALO, OUTSIDE = 4, 0.3  # cells around an object in which fewer of the near votes mean its outside
+HALO, OUTSIDE = 12, 0.3  # cells around an object in which fewer of the near votes mean its outside
 FEWEST = 50  # events of a window
 EMPTY = 0.3  # share of the windows in which nothing moves that teach
 SAME = 0.25  # share of a part that lies in an object known already, of which it then is a part
@@ -182,8 +182,9 @@ class RunTeacher:
         found = Segmentation(window, labels, affine)
         side = 1 + 2 * round(HALO * window.events.width / ACROSS)
         halo = cv2.dilate(labels, np.ones((side, side), np.uint8)) > 0
-        doubts = _doubts(found, events)
-        rests = ~(anywhere | doubts) | (halo & (share < OUTSIDE) & ~doubts)
+        # Before a camera at rest the Segmenter takes all events that support each other as moving.
+        doubts = np.zeros_like(halo) if forth[k].rests else _doubts(found, events)
+        rests = ~(anywhere | doubts) | (halo & (share < OUTSIDE))
         return Taught(found, (labels > 0) | rests)
 
 

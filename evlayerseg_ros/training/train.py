@@ -89,7 +89,7 @@ PRESETS = {
         first=12, validate=60, windows=16,
     ),
     "adapt": Settings(
-        steps=400, rate=3e-4, average=0.99, reuse=4, first=6, validate=100, windows=16,
+        steps=400, rate=5e-5, average=0.98, reuse=4, first=6, validate=100, windows=16,
     ),
 }  # fmt: skip
 REGIMES = ("labels", "label-free", "paper")
