@@ -3,7 +3,7 @@
 The Segmenter segments a run of windows twice, forwards and backwards in time (events of the other
 polarity then). Late in a run an answer rests on more evidence: on the events of 133 ms, on tracks,
 on what is known of the camera. Carried along the motions that were found, the answers of windows
-around and of both directions meet in each window. Something moves where half of the nearest say so,
+around and of both directions meet in each window. Something moves where most of the nearest say so,
 and nothing does where none of all says so. In between the teacher is silent, and so it is where
 events speak for a motion of their own and the network for none: it must not learn its own misses.
 Next to an object that was found the nearest answers alone tell, so that its outline is learnt.
