@@ -93,9 +93,8 @@ def _txt(rng: Rng, path: Path) -> None:
     rows = ["320 240"] if rng.random() < 0.5 else []
     rows += [" ".join(map(str, row)) for row in zip(*(np.ravel(table[k]) for k in "txyp"))]
     if rng.random() < 0.3:
-        rows[int(rng.integers(len(rows)))] = _pick(
-            rng, ("", "#", "a b c d", "1 2 3", "1,2,3,4", "\0")
-        )
+        lines = ("", "#", "a b c d", "1 2 3", "1,2,3,4", "\0")
+        rows[int(rng.integers(len(rows)))] = _pick(rng, lines)
     path.write_text(_pick(rng, ("\n", "\r\n", "\n\n")).join(rows))
 
 
@@ -109,7 +108,7 @@ def _header(rng: Rng, text: str) -> str:
 def _raw(rng: Rng, path: Path) -> None:
     encoding, version = _pick(rng, (("evt2", "2.0"), ("evt21", "2.1"), ("evt3", "3.0")))
     said = (f"% evt {version}", f"% geometry {SIZE[0]}x{SIZE[1]}", "% system_ID 49",
-            "% sensor_generation 4.2", f"% format EVT{version[0]};width=320;height=240")  # fmt: skip
+            "% sensor_generation 4.2", f"% format EVT{version[0]};width=320")  # fmt: skip
     lines = [line for line in said if rng.random() < 0.6] or [said[0]]
     head = _header(rng, "\n".join(lines) + "\n")
     path.write_bytes(head.encode() + b"% end\n" + b"".join(PACKETS[encoding]))

@@ -269,13 +269,13 @@ def test_recordings_with_one_field_wrong(tmp_path, data, seed, kinds):
 
     rng = np.random.default_rng(seed)
     suffix = data.draw(st.sampled_from(sorted(KINDS)))
-    for turn in range(TURNS):
+    for turn in range(min(TURNS, 3)):
         folder = Path(tempfile.mkdtemp(dir=tmp_path))
         path = folder / f"some.{suffix}"
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             KINDS[suffix](rng, path)
-        if kinds and turn % 10 == 9:
+        if kinds and turn == 2:
             path.write_bytes(FAULTS[kinds[0]](rng, path.read_bytes()))
         inputs["files with one field wrong"] += 1
         size = SIZE if rng.random() < 0.3 else None
