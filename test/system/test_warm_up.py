@@ -16,39 +16,33 @@ from faulty import PACKETS, SIZE, bases
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.outputs.outputs import OUTPUTS
-from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
-from evlayerseg_ros.motion.contrast import sharpen
-from evlayerseg_ros.node.warm_up import warm_up
+from evlayerseg_ros.node.warm_up import finding_the_box, warm_up
 
 def compiled():
     found = [o for o in gc.get_objects() if isinstance(o, Dispatcher)]
     return {f"{d.py_func.__qualname__}{s}" for d in found for s in d.signatures}
 
-segmenter = Segmenter.load("default", "cpu", threads=1)
+segmenter = Segmenter.load("default", "cpu", threads=1, track=True)
 warm_up(segmenter, 0, 0)
 before = compiled()
-outlined = False
+moving = 0
 for encoding, packets in PACKETS.items():
     stream, windows = PacketStream(WindowConfig(duration_ms=10.0)), []
     for k, (packet, base) in enumerate(zip(packets, bases())):
         data = np.frombuffer(bytearray(packet), np.uint8)
         windows += stream.push(Packet(encoding, *SIZE, base, data, 10**18 + base, k))
     assert len(windows) > 2
-    for window in windows:
-        found = segmenter(window)
-        labels = np.ones_like(found.labels)
-        labels[:, : int(np.median(window.events.x))] = 0
-        moving = snap(Segmentation(window, labels, found.affine))
-        outlined |= moving.margin > 0  # its border was moved to an outline
-        for segmentation in (found, Segmentation(window, moving.labels, sharpen(moving))):
+    for segment in (segmenter, finding_the_box(segmenter)):
+        segment.forget()
+        for k, window in enumerate(windows):
+            segment.refine = k == len(windows) - 1
+            found = segment(window)
+            moving += bool(found.labels.any())
             for make in OUTPUTS.values():
-                make(window, segmentation)
-    segmenter.refine = True
-    segmenter(window)
-assert outlined
+                make(window, found)
+assert moving
 print(len(before), sorted(compiled() - before))
 """
 
