@@ -7,15 +7,9 @@ from drifting import carried, flow_at, shift
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.motion.evidence import BLOCK, Evidence
 from evlayerseg_ros.segmentation.config import PostprocessConfig
-from evlayerseg_ros.segmentation.objects import (
-    Tracks,
-    explains,
-    outside,
-    pieces,
-    renumbered,
-    with_motions,
-)
+from evlayerseg_ros.segmentation.objects import explains, outside, pieces, with_motions
 from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
 
 W, H = 320, 240
 SIZE = W, H

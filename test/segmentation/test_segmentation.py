@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from evlayerseg_ros.events import Events, Window
-from evlayerseg_ros.segmentation.segmentation import Segmentation
-from evlayerseg_ros.segmentation.segmenter import (
+from evlayerseg_ros.segmentation.labels import (
     cells_to_px,
     distinct,
     most_events_first,
     upsample_labels,
 )
+from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 W, H = 64, 48
 END = 100_000_000  # ns; a window of 0.1 s
