@@ -50,8 +50,8 @@ def test_processes_change_nothing(recordings, tmp_path) -> None:
     two, same_text = run(tmp_path, *recordings, "--jobs", "2", "--threads", "1")
     assert one == two and text == same_text
     assert list(one["sequences"]) == ["scene0", "scene1", "scene2"]
-    assert one["sequences"]["scene0"]["object_iou"] is not None
-    assert one["sequences"]["scene2"]["object_iou"] is None  # one object only
+    assert one["sequences"]["scene0"]["object_pixel_iou"] is not None
+    assert one["sequences"]["scene2"]["object_pixel_iou"] is None  # one object only
 
 
 @pytest.mark.slow
