@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from evlayerseg_ros.simulation.suites import SUITES
+
 COLUMNS = {
     "event_iou": "event_iou",
     "det": "event_dr",
@@ -21,8 +23,12 @@ Row = dict[str, float | None]
 
 
 def suite_of(name: str) -> str:
-    """A sequence's name without the number at its end: one_small of one_small0."""
-    return re.sub(r"\d+$", "", name) or name
+    """A sequence's name without the number at its end: one_small of one_small0.
+
+    Simulated suites whose own names end in a number keep it: sensor_128 of sensor_1280.
+    """
+    known = (suite for suite in SUITES if re.fullmatch(re.escape(suite) + r"\d+", name))
+    return next(known, re.sub(r"\d+$", "", name) or name)
 
 
 def as_data(sequences: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from evlayerseg_ros.evaluation import by_events, results, suites
 from evlayerseg_ros.evaluation.scores import Score, SequenceScores
 from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.simulation.suites import SUITES
 
 NOTHING = Window(Events.empty(4, 4), 0, 1, 1)
 
@@ -128,3 +129,8 @@ def test_no_suites_without_labels_of_events_or_repeated_names() -> None:
     assert suites.as_data({"a0": {"event_accuracy": 1.0}, "b0": {"event_accuracy": 1.0}}) == {}
     assert suites.as_data({"a0": {"event_accuracy": 1.0}, "a1": {"event_accuracy": None}}) == {}
     assert suites.suite_of("one_small12") == "one_small" and suites.suite_of("007") == "007"
+
+
+def test_every_simulated_suite_is_a_suite_of_its_own() -> None:
+    for name in SUITES:
+        assert {suites.suite_of(f"{name}{index}") for index in range(12)} == {name}
