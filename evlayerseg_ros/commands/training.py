@@ -51,10 +51,9 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
 @click.argument("out", type=options.PATH)
 @click.option(
     "--preset",
-    type=click.Choice(["smoke", "default"]),
-    default="default",
-    show_default=True,
-    help="smoke takes a minute or two on two cores: loss and IoU improve, no more.",
+    type=click.Choice(["smoke", "default", "adapt"]),
+    help="smoke takes a minute or two on two cores: loss and IoU improve, no more. adapt is short "
+    "and careful: what --recordings with --init takes if nothing is said; else default.",
 )
 @_folders
 @click.option(
@@ -82,10 +81,29 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed instead of the preset's.")
 @click.option("--resume", is_flag=True, help="Go on from OUT/checkpoint.pt.")
+@click.option(
+    "--recordings",
+    type=options.PATH,
+    multiple=True,
+    help="Learn from this recording, or all in this folder, without any label; may be repeated.",
+)
+@click.option(
+    "--hold-out",
+    type=options.PATH,
+    multiple=True,
+    help="Of --recordings: judge by this one instead of by the last fifth of each.",
+)
+@click.option(
+    "--mix",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Of --recordings: share that is simulated, so that nothing is forgotten.",
+)
 @force_option
 def train(
     out: Path,
-    preset: str,
+    preset: str | None,
     photos: tuple[Path, ...],
     cutouts: tuple[Path, ...],
     steps: int | None,
@@ -96,9 +114,15 @@ def train(
     regime: str,
     teacher: str | None,
     precision: str,
+    recordings: tuple[Path, ...],
+    hold_out: tuple[Path, ...],
+    mix: float,
     force: bool,
 ) -> None:
     """Train a network on simulated scenes; OUT gets checkpoint.pt and curves.csv.
+
+    With --recordings also on what a camera saw, without labels: the weights of --init teach, with
+    hindsight. OUT then gets model.onnx, and report.html with what it changed.
 
     Scenes are made while training runs, from photographs that scikit-image ships, procedural
     textures, and the folders given. Nothing is downloaded. `torchrun -m evlayerseg_ros.cli train
@@ -115,10 +139,22 @@ def train(
         "steps": steps, "batch": batch, "seed": seed, "regime": regime, "precision": precision,
         "teacher": teacher,
     }  # fmt: skip
+    preset = preset or ("adapt" if recordings and (init or resume) else "default")
     settings = replace(
         SETTINGS[preset], **{key: value for key, value in given.items() if value is not None}
     )
-    click.echo(run(out, settings, list(photos), list(cutouts), resume, init))
+    if hold_out and not recordings:
+        raise click.UsageError("--hold-out is for --recordings.")
+    try:
+        if recordings:
+            from evlayerseg_ros.training.learn import Recorded, learn
+
+            recorded = Recorded(recordings, hold_out, mix)
+            click.echo(learn(out, settings, recorded, list(photos), list(cutouts), resume, init))
+        else:
+            click.echo(run(out, settings, list(photos), list(cutouts), resume, init))
+    except KeyboardInterrupt:  # the loop has said what it kept
+        click.get_current_context().exit(130)
 
 
 @click.command()

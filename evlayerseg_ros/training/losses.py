@@ -23,7 +23,9 @@ def true_motion(labels: torch.Tensor, displacement: torch.Tensor, stride: int) -
 def supervised_loss(
     output: tuple[torch.Tensor, torch.Tensor, torch.Tensor], batch: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Loss of LayerNet with two layers against a simulator's truth.
+    """Loss of LayerNet with two layers against a simulator's truth, or a teacher's.
+
+    Places where that is not sure have no weight.
 
     Args:
         output: what LayerNet returns: masks [B, 2, H/2, W/2], affine, motion.
@@ -36,7 +38,7 @@ def supervised_loss(
     masks, affine, motion = output
     labels, displacement = batch["layers"], batch["displacement"]
     moving = batch["moving"].float()[:, None]
-    seen = batch["seen"].float()[:, None]
+    seen, sure = batch["seen"].float()[:, None], batch["sure"].float()[:, None]
     target = functional.avg_pool2d(moving, MASK_STRIDE)
     reach = 2 * BORDER + 1
     widest, narrowest = (
@@ -44,6 +46,7 @@ def supervised_loss(
     )
     border = widest - narrowest
     weight = 0.2 + functional.max_pool2d(seen, MASK_STRIDE) * (1 + border)
+    weight = weight * functional.avg_pool2d(sure, MASK_STRIDE)
     logit = masks[:, 1:2] - masks[:, 0:1]
     entropy = functional.binary_cross_entropy_with_logits(logit, target, weight)
     answer = torch.sigmoid(logit)
@@ -52,7 +55,8 @@ def supervised_loss(
     dice = (1 - (2 * both + 20) / (either + 20)).mean()
 
     truth = true_motion(labels, displacement, FLOW_STRIDE)
-    place = 0.1 + functional.max_pool2d(seen, FLOW_STRIDE)
+    known = functional.avg_pool2d(sure, FLOW_STRIDE)
+    place = (0.1 + functional.max_pool2d(seen, FLOW_STRIDE)) * known
     near = functional.max_pool2d(moving, FLOW_STRIDE)
     place = place * (1 + near * (1 / near.mean((1, 2, 3), keepdim=True).clamp(min=0.03) - 1) * 0.5)
 
@@ -65,7 +69,7 @@ def supervised_loss(
     fields = affine_field(affine, x, y)
     inside = (functional.avg_pool2d(moving, FLOW_STRIDE) > 0.5).float()
     one_object = (batch["single"] & (inside.sum((1, 2, 3)) > 8)).float()
-    affine_error = end_point(fields[:, 0], 1 - near).mean()
+    affine_error = end_point(fields[:, 0], (1 - near) * known).mean()
     affine_error = affine_error + (end_point(fields[:, 1], inside) * one_object).mean()
     total = entropy + dice + 0.1 * motion_error + 0.05 * affine_error
     return {

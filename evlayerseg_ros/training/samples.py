@@ -32,6 +32,7 @@ class Sample:
         label_of: uint8 [MOST_LAYERS], of each layer the object that it is a part of, 0 for none.
         displacement: float32 [MOST_LAYERS, 2, 3], of each layer over the window, in px (zeros where
             there is no such layer); see network/affine.py for the convention.
+        sure: bool [rows, columns], where the truth is known; None: everywhere.
     """
 
     window: Window
@@ -39,6 +40,7 @@ class Sample:
     layers: np.ndarray
     label_of: np.ndarray
     displacement: np.ndarray
+    sure: np.ndarray | None = None
 
 
 def cut_window(events: Events, start: int, count: int) -> Window:
@@ -75,8 +77,22 @@ def past_of(events: Events, end: int) -> Events:
     return past[np.arange(len(past))]  # copied, as in cut_window
 
 
-def taught_sample(events: Events, window: Window, found: Segmentation, cell: float) -> Sample:
-    """A window with what a teacher found in it for its truth, at cells of `cell` px."""
+def taught_sample(
+    events: Events,
+    window: Window,
+    found: Segmentation,
+    cell: float,
+    sure: np.ndarray | None = None,
+) -> Sample:
+    """A window with what a teacher found in it for its truth, at cells of `cell` px.
+
+    Args:
+        events: those before the window's end, the window's own among them.
+        window: a part of them.
+        found: the teacher's answer, at most MOST_LAYERS labels.
+        cell: px of a cell.
+        sure: bool [H, W], where the teacher is sure; None: everywhere.
+    """
     rows, columns = (
         np.clip(((np.arange(int(np.ceil(side / cell))) + 0.5) * cell).astype(int), 0, side - 1)
         for side in found.labels.shape
@@ -85,9 +101,11 @@ def taught_sample(events: Events, window: Window, found: Segmentation, cell: flo
     for layer in range(min(len(found.affine), MOST_LAYERS)):
         if layer == 0 or (found.labels == layer).any():
             displacement[layer] = found.affine[layer] * window.duration
-    labels = found.labels[np.ix_(rows, columns)]
+    places = np.ix_(rows, columns)
+    labels = found.labels[places]
+    known = None if sure is None else sure[places]
     label_of = np.arange(MOST_LAYERS, dtype=np.uint8)
-    return Sample(window, past_of(events, window.end), labels, label_of, displacement)
+    return Sample(window, past_of(events, window.end), labels, label_of, displacement, known)
 
 
 def clip_samples(
@@ -151,11 +169,11 @@ def to_tensors(
         events: how many events to draw for an objective that looks at events; 0: none.
 
     Returns:
-        voxel float32 [C, rows, columns]; layers uint8 [rows, columns], simulated layers; moving and
-        seen bool [rows, columns], whether something moves there, and whether there are events;
-        single bool, whether just one layer moves; displacement float32 [MOST_LAYERS, 2, 3] in cells
-        at a place in cells, beyond what the network was told of each; events float32 [events, 4]:
-        x, y (cells), t (0 to 1), p (1 or 0).
+        voxel float32 [C, rows, columns]; layers uint8 [rows, columns], simulated layers; moving,
+        seen and sure bool [rows, columns], whether something moves there, there are events, and
+        the truth is known; single bool, whether just one layer moves; displacement float32
+        [MOST_LAYERS, 2, 3] in cells at a place in cells, beyond what the network was told of each;
+        events float32 [events, 4]: x, y (cells), t (0 to 1), p (1 or 0).
     """
     window, cell = sample.window, spec.cell(sample.window.events.width)
     affine = sample.displacement.copy()
@@ -165,17 +183,20 @@ def to_tensors(
     top, left = _corner(sample.layers, size, rng)
     grid = network_input(window, spec, None if told is None else told.prior)
     voxel = _part(grid, top, left, size)
-    layers = _part(sample.layers, top, left, size)
+    sure = np.ones_like(sample.layers) if sample.sure is None else sample.sure
+    maps = _part(np.stack((sample.layers, sure.astype(np.uint8))), top, left, size)
     corner = np.array([left, top])
     affine[:, :, 2] += affine[:, :, :2] @ (corner * cell + (cell - 1) / 2)
     affine[:, :, 2] /= cell
     points = _points(window, events, cell, corner, size, rng)
     if rng is not None:
-        voxel, layers = _flip(voxel, layers, affine, points, spec, rng)
+        voxel, maps = _flip(voxel, maps, affine, points, spec, rng)
+    layers = maps[0]
     return {
         "voxel": torch.from_numpy(np.ascontiguousarray(voxel)),
         "layers": torch.from_numpy(np.ascontiguousarray(layers)),
         "moving": torch.from_numpy(sample.label_of[layers] > 0),
+        "sure": torch.from_numpy(maps[1] > 0),
         "seen": torch.from_numpy(np.abs(voxel[: len(voxel) - spec.extras]).sum(0) > 0),
         "single": torch.tensor(np.count_nonzero(sample.label_of[np.unique(layers)]) == 1),
         "displacement": torch.from_numpy(affine),
@@ -217,18 +238,18 @@ def _points(
 
 
 def _flip(
-    voxel: np.ndarray, labels: np.ndarray, affine: np.ndarray, points: np.ndarray,
+    voxel: np.ndarray, maps: np.ndarray, affine: np.ndarray, points: np.ndarray,
     spec: VoxelSpec, rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Flips in x, y and polarity, each half of the time (the paper's augmentations).
 
     Now and then all events become ON events, as of sensors that tell no polarity. Motions and
-    events are changed in place; the flipped voxel grid and labels are returned.
+    events are changed in place; the flipped voxel grid and maps [.., rows, columns] are returned.
     """
     for axis in (0, 1):  # x, y
         if rng.random() < 0.5:
-            voxel, labels = np.flip(voxel, 2 - axis), np.flip(labels, 1 - axis)
-            last = labels.shape[1 - axis] - 1
+            voxel, maps = np.flip(voxel, 2 - axis), np.flip(maps, -1 - axis)
+            last = maps.shape[-1 - axis] - 1
             affine[:, :, 2] += affine[:, :, axis] * last
             affine[:, :, axis] *= -1
             affine[:, axis] *= -1
@@ -244,4 +265,4 @@ def _flip(
         both = np.stack((on_off.sum(1), 0 * on_off[:, 0]), 1).reshape(grids, *voxel.shape[1:])
         voxel = np.concatenate((both, voxel[grids:]))
         points[:, 3] = 1
-    return voxel, labels
+    return voxel, maps

@@ -11,7 +11,10 @@ import cv2
 import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
+from tqdm import tqdm
 
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.simulation.scenes import random_scene
 from evlayerseg_ros.simulation.simulator import simulate
@@ -19,7 +22,11 @@ from evlayerseg_ros.simulation.textures import TextureBank
 from evlayerseg_ros.simulation.world import random_world
 from evlayerseg_ros.training.priors import random_told
 from evlayerseg_ros.training.samples import Sample, clip_samples, to_tensors
+from evlayerseg_ros.training.self_training import Lessons
 from evlayerseg_ros.training.teacher import Teacher
+
+TRIES = 3  # runs of a recording that are looked at for a clip; then one is simulated
+HOPELESS = 12  # clips in turn that no run was good for
 
 
 class SceneStream(IterableDataset):
@@ -44,6 +51,7 @@ class SceneStream(IterableDataset):
         teacher: whose answers stand for the truth; None: the simulator's own.
         worlds: share of the scenes that are worlds with depth (simulation/world.py); the others are
             planes after the paper's recipe.
+        lessons: recordings that some of the clips come from; None: all are simulated.
     """
 
     def __init__(
@@ -60,10 +68,14 @@ class SceneStream(IterableDataset):
         events: int = 0,
         teacher: Teacher | None = None,
         worlds: float = 0.7,
+        lessons: Lessons | None = None,
     ) -> None:
         self.bank, self.spec, self.seed, self.lanes, self.start = bank, spec, seed, lanes, start
         self.reuse, self.per_clip, self.first, self.pool = reuse, per_clip, first, pool
         self.events, self.teacher, self.worlds = events, teacher, worlds
+        self.lessons = lessons
+        self._runs: Iterator[list[Window]] | None = None
+        self._fruitless = 0
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         cv2.setNumThreads(1)
@@ -86,12 +98,32 @@ class SceneStream(IterableDataset):
     def _clip(self, lane: int, clip: int) -> list[Sample]:
         """The windows of one of a lane's clips."""
         rng = np.random.default_rng([self.seed, lane, 0, clip])
-        found: list[Sample] = []
+        found = self._recorded(self.lessons, lane, clip, rng) if self.lessons else []
         while not found:
             make = random_world if rng.random() < self.worlds else random_scene
             scene = make(rng, self.bank)
             events = simulate(scene, rng)[0]
             found = clip_samples(scene, events, rng, self.spec, self.per_clip, self.teacher)
+        return found
+
+    def _recorded(
+        self, lessons: Lessons, lane: int, clip: int, rng: np.random.Generator
+    ) -> list[Sample]:
+        """The windows of a clip that comes from a recording; none of one that is simulated."""
+        if not lessons.is_recorded(self.seed, lane, clip):
+            return []
+        if self._runs is None:
+            before = sum(lessons.is_recorded(self.seed, lane, k) for k in range(clip))
+            self._runs = lessons.runs.drawn(lane, TRIES * before, tqdm.write)
+        found: list[Sample] = []
+        for run in islice(self._runs, TRIES):  # always as many, so that a lane can go on anywhere
+            found = found or lessons.samples(run, self.spec, rng)
+        self._fruitless = 0 if found else self._fruitless + 1
+        if self._fruitless == HOPELESS:
+            raise InputError(
+                "The teacher is sure of nothing in these recordings: too few events, or nothing "
+                "in them moves by itself."
+            )
         return found
 
 

@@ -47,14 +47,17 @@ class Teacher:
     def __init__(self, model: str = "") -> None:
         self.model = model
 
-    def __call__(self, window: Window, rng: np.random.Generator) -> Segmentation | None:
+    def __call__(
+        self, window: Window, rng: np.random.Generator, past: Events | None = None
+    ) -> Segmentation | None:
         """Background and moving layers of a window, or None.
 
         Where each candidate is clearly sharper along its own motion than along the background's
         (SURE times) it moves; where it is hardly so (UNSURE times) nothing does. Contrast
-        maximisation misses much, so that most of what it calls empty is left out.
+        maximisation misses much, so that most of what it calls empty is left out. It looks at
+        `past`, the events of the last 133 ms, where they are given.
         """
-        found = self._segmenter(window) if self.model else by_contrast(window)
+        found = self._segmenter(window) if self.model else by_contrast(window, past)
         if found is None or not found.labels.any():
             empty = self.model or rng.random() < EMPTY
             return found if empty else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import math
+import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,20 +16,17 @@ from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.network.base import Network
-from evlayerseg_ros.network.export import load_exported, with_extras
-from evlayerseg_ros.network.layernet import LayerNet
-from evlayerseg_ros.paper.loss import paper_loss
-from evlayerseg_ros.paper.network import PaperNet, combined_flow
 from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.simulation.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
-from evlayerseg_ros.training.losses import supervised_loss
+from evlayerseg_ros.training.learner import Batch, Learner, losses_of, make_network, schedule
 from evlayerseg_ros.training.parallel import Place, place
+from evlayerseg_ros.training.self_training import Lessons
 from evlayerseg_ros.training.stream import SceneStream
 from evlayerseg_ros.training.teacher import Teacher
 from evlayerseg_ros.training.validation import validate, validation_set
 
-Batch = dict[str, torch.Tensor]
+__all__ = ["PRESETS", "Settings", "losses_of", "make_network", "schedule", "train"]
 
 
 @dataclass
@@ -91,27 +88,11 @@ PRESETS = {
         width=160, widths=(8, 16, 32, 48), depth=1, steps=240, rate=4e-3, average=0.97, reuse=16,
         first=12, validate=60, windows=16,
     ),
+    "adapt": Settings(
+        steps=400, rate=5e-5, average=0.98, reuse=4, first=6, validate=100, windows=16,
+    ),
 }  # fmt: skip
 REGIMES = ("labels", "label-free", "paper")
-
-
-def make_network(settings: Settings) -> Network:
-    """The network that the settings train, with random weights from their seed."""
-    torch.manual_seed(settings.seed)
-    if settings.regime == "paper":
-        return PaperNet()
-    widths = tuple(settings.widths)
-    return LayerNet(width=settings.width, widths=widths, depth=settings.depth)
-
-
-def losses_of(network: Callable[..., tuple[torch.Tensor, ...]], regime: str, batch: Batch) -> Batch:
-    """The losses of a batch by name; "total" is what is minimised."""
-    output = network(batch["voxel"])
-    if regime == "paper":
-        flow = combined_flow(*output)
-        return {"total": paper_loss(flow, list(batch["events"])) / len(flow)}
-    masks, affine, motion = output
-    return supervised_loss((masks, affine, motion), batch)
 
 
 def train(
@@ -121,6 +102,7 @@ def train(
     cutouts: list[Path],
     resume: bool = False,
     init: Path | None = None,
+    lessons: Lessons | None = None,
 ) -> Path:
     """Train a network; under torchrun, on all its processes.
 
@@ -131,13 +113,15 @@ def train(
             scikit-image ships and procedural textures.
         resume: go on from the checkpoint in `out` as if it had never stopped.
         init: a checkpoint, an exported LayerNet or the name of shipped weights to start from.
+        lessons: recordings to learn from beside the scenes.
 
     Returns:
         The checkpoint's path.
 
     Raises:
-        InputError: a folder holds no images, there is no checkpoint to resume or no such teacher,
-            or the lanes do not go round.
+        InputError: a folder holds no images, there is no checkpoint to resume or no such
+            teacher, the lanes do not go round, or the checkpoint cannot be written.
+        KeyboardInterrupt: as it was, once a checkpoint is saved.
     """
     if settings.teacher and settings.regime != "label-free":
         raise InputError(f"Regime {settings.regime} has no teacher: that is for label-free.")
@@ -149,15 +133,15 @@ def train(
                 f"{settings.batch} windows a step from {settings.lanes} lanes on {here.world} "
                 "processes: each must be a multiple of the next."
             )
-        return _train(out, settings, photos, cutouts, resume, init, here)
+        return _train(out, settings, photos, cutouts, resume, init, lessons, here)
 
 
 def _train(
     out: Path, settings: Settings, photos: list[Path], cutouts: list[Path], resume: bool,
-    init: Path | None, here: Place,
+    init: Path | None, lessons: Lessons | None, here: Place,
 ) -> Path:  # fmt: skip
     checkpoint = out / "checkpoint.pt"
-    run = _Run(settings, here)
+    run = Learner(settings, here)
     if init is not None:
         run.start_from(init)
     if resume:
@@ -168,22 +152,31 @@ def _train(
     data = validation_set(held_out, run.network, windows, settings.seed)
     out.mkdir(parents=True, exist_ok=True)
     facts = {"photos": len(bank.photos), "cutouts": len(bank.cutouts)}
-    began, running = time.time(), math.nan
+    if lessons is not None:
+        facts["recordings"] = len(lessons.runs.sources)
+    began, running, scores = time.time(), math.nan, {}
     if here.first and run.step == 0:  # what it can do before it has learnt anything
-        _record(out, 0, 0.0, running, validate(run.average, data))
+        scores = validate(run.average, data)
+        _record(out, 0, 0.0, running, scores)
     bar = tqdm(total=settings.steps, initial=run.step, unit="step", disable=not here.first or None)
-    for batch in _batches(bank, run.network, settings, run.step, here):
-        loss = run.learn(batch)
-        running = loss if math.isnan(running) else running + 0.02 * (loss - running)
-        bar.update()
-        bar.set_postfix(loss=f"{running:.3f}", refresh=False)
-        if here.first and (run.step % settings.validate == 0 or run.step == settings.steps):
-            scores = validate(run.average, data)
-            _record(out, run.step, time.time() - began, running, scores)
+    batches = _batches(bank, run.network, settings, run.step, here, lessons)
+    try:
+        while run.step < settings.steps:
+            loss = run.learn(next(batches))
+            running = loss if math.isnan(running) else running + 0.02 * (loss - running)
+            bar.update()
+            bar.set_postfix(loss=f"{running:.3f}", refresh=False)
+            if here.first and (run.step % settings.validate == 0 or run.step == settings.steps):
+                scores = validate(run.average, data)
+                _record(out, run.step, time.time() - began, running, scores)
+                run.save(checkpoint, facts, scores)
+    except KeyboardInterrupt:
+        if here.first:
             run.save(checkpoint, facts, scores)
-        if run.step == settings.steps:
-            break
-    bar.close()
+            tqdm.write(f"Stopped at step {run.step}; --resume goes on from {checkpoint}.")
+        raise
+    finally:
+        bar.close()
     return checkpoint
 
 
@@ -195,99 +188,13 @@ def _record(out: Path, step: int, seconds: float, loss: float, scores: dict[str,
     tqdm.write(f"step {step}: " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
 
 
-class _Run:
-    """Network, optimiser and running average at a step.
-
-    Args:
-        settings: how to train.
-        here: this process's place.
-    """
-
-    def __init__(self, settings: Settings, here: Place) -> None:
-        self.settings, self.here, self.step = settings, here, 0
-        self.network = make_network(settings).to(here.device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.network)
-        self.shared = here.share(self.network)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
-        )
-
-    def learn(self, batch: Batch) -> float:
-        """One step; returns the loss, the mean of all processes."""
-        settings, device = self.settings, self.here.device
-        for group in self.optimiser.param_groups:
-            group["lr"] = settings.rate * schedule(self.step, settings.steps)
-        batch = {name: values.to(device, non_blocking=True) for name, values in batch.items()}
-        batch["voxel"] = batch["voxel"].to(memory_format=torch.channels_last)
-        mixed = settings.precision == "bf16"
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            total = losses_of(self.shared, settings.regime, batch)["total"]
-        self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
-        self.optimiser.step()
-        self.step += 1
-        decay = min(settings.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
-            for mean, value in pairs:
-                mean.lerp_(value, 1 - decay)
-        return self.here.mean(total.detach())
-
-    def start_from(self, path: Path) -> None:
-        """Takes the weights of a checkpoint, or of an exported LayerNet.
-
-        Raises:
-            InputError: it is none of this network.
-        """
-        try:
-            if path.suffix == ".onnx" or not path.exists():
-                weights = with_extras(load_exported(find_model(path))).state_dict()
-            else:
-                weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
-            self.network.load_state_dict(weights)
-            self.average.load_state_dict(weights)
-        except InputError:
-            raise
-        except Exception as error:  # unpickling fails in many ways, all meaning this
-            raise InputError(f"{path} has no weights of this network ({error}).") from error
-
-    def load(self, path: Path) -> None:
-        """Takes up where a checkpoint ended.
-
-        Raises:
-            InputError: there is none.
-        """
-        if not path.exists():
-            raise InputError(f"{path} does not exist, so there is nothing to resume.")
-        state = torch.load(path, map_location=self.here.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
-
-    def save(self, path: Path, data: dict[str, int], scores: dict[str, float]) -> None:
-        """Writes a checkpoint whole or not at all."""
-        temporary = path.with_suffix(".tmp")
-        state = {
-            "variant": self.network.variant,
-            "settings": self.network.settings,
-            "regime": "labels" if self.settings.regime == "labels" else "label-free",
-            "training": asdict(self.settings),
-            "data": data,
-            "scores": scores,
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-        torch.save(state, temporary)
-        temporary.replace(path)
-
-
 def _batches(
-    bank: TextureBank, network: Network, settings: Settings, step: int, here: Place
+    bank: TextureBank,
+    network: Network,
+    settings: Settings,
+    step: int,
+    here: Place,
+    lessons: Lessons | None,
 ) -> Iterator[Batch]:
     """This process's part of each step's batch, from step `step` on."""
     lanes = range(here.rank, settings.lanes, here.world)
@@ -297,22 +204,24 @@ def _batches(
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
         settings.per_clip, settings.first, events=events, teacher=teacher, worlds=settings.worlds,
+        lessons=lessons,
     )  # fmt: skip
     # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
     loader = iter(
         DataLoader(
             stream, each, num_workers=len(lanes), prefetch_factor=4,
-            multiprocessing_context="spawn",
+            multiprocessing_context="spawn", worker_init_fn=_leave_interrupts,
         )
     )  # fmt: skip
     while True:  # workers take turns, so that each gives its lane's part of every batch
-        parts = [next(loader) for _ in lanes]
+        try:
+            parts = [next(loader) for _ in lanes]
+        except InputError as error:  # of a worker: its traceback with the sentence at its end
+            raise InputError(str(error).strip().split("InputError: ")[-1]) from None
         yield {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def schedule(step: int, steps: int) -> float:
-    """Share of the peak learning rate at a step: linear warm-up, then a cosine to zero."""
-    warm = max(1, min(200, steps // 20))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+def _leave_interrupts(worker: int) -> None:
+    """Ctrl-C reaches all processes of a terminal; the first one ends the others."""
+    del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,105 @@
+"""Learning from recordings, from top to bottom: read, hold out, train, export, compare."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.network.export import export, load_checkpoint
+from evlayerseg_ros.segmentation.model_file import find_model, open_model
+from evlayerseg_ros.training.learner import make_network
+from evlayerseg_ros.training.recordings import Runs, find_recordings, index, split
+from evlayerseg_ros.training.report import write_report
+from evlayerseg_ros.training.self_training import Lessons
+from evlayerseg_ros.training.train import Settings, train
+
+HELD_OUT = 0.2  # share at the end of each recording, where nothing else is held out
+UNTRAINED = "none"  # regime of weights that are random
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What is learnt from.
+
+    Attributes:
+        recordings: files and folders.
+        hold_out: files and folders that are judged only; none: the end of each recording.
+        mix: share of the clips that are simulated, so that nothing is forgotten.
+    """
+
+    recordings: Sequence[Path]
+    hold_out: Sequence[Path] = ()
+    mix: float = 0.5
+
+
+def learn(
+    out: Path,
+    settings: Settings,
+    recorded: Recorded,
+    photos: list[Path],
+    cutouts: list[Path],
+    resume: bool = False,
+    init: Path | None = None,
+) -> Path:
+    """Train on recordings without any label, and tell what it changed.
+
+    Args:
+        out: folder for checkpoint.pt, curves.csv, before.onnx, model.onnx and report.html.
+        settings, photos, cutouts, resume, init: as `train` takes them. The weights of `init` teach.
+        recorded: what is learnt from.
+
+    Returns:
+        The model's path.
+
+    Raises:
+        InputError: no recording can be used, or as `train`.
+        KeyboardInterrupt: as it was, once a checkpoint is saved.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("Training on recordings runs in one process: start it without torchrun.")
+    sources = index(find_recordings(recorded.recordings), tqdm.write)
+    if recorded.hold_out:
+        held = index(find_recordings(recorded.hold_out), tqdm.write)
+        kept = {source.path.resolve() for source in held}
+        sources = [source for source in sources if source.path.resolve() not in kept]
+        if not sources:
+            raise InputError("All recordings are held out: there is none to learn from.")
+    else:
+        sources, held = split(sources, HELD_OUT)
+    out.mkdir(parents=True, exist_ok=True)
+    before = out / "before.onnx"
+    teacher: Path | None
+    if not (resume and before.exists()):
+        _write_start(before, settings, init)
+    teacher = find_model(settings.teacher) if settings.teacher else before
+    if open_model(teacher, "cpu", "fp32", 1)[2].regime == UNTRAINED:
+        teacher = None
+    # Of scenes the simulator's labels teach; without labels what teaches recordings does.
+    by_model = settings.regime == "label-free" and teacher is not None
+    settings = replace(settings, teacher=str(teacher) if by_model else "")
+    lessons = Lessons(Runs(sources, settings.seed), teacher, recorded.mix)
+    seconds = sum(len(source) * 0.033 for source in sources)
+    tqdm.write(f"Learning from {len(sources)} recordings, {seconds:.1f} s of them.")
+    checkpoint = train(out, settings, photos, cutouts, resume, init, lessons)
+    network, state = load_checkpoint(checkpoint)
+    about = {key: state[key] for key in ("training", "step", "scores", "data")}
+    export(network, out / "model.onnx", out.name, state["regime"], about)
+    tqdm.write(write_report(out, before, out / "model.onnx", held))
+    return out / "model.onnx"
+
+
+def _write_start(path: Path, settings: Settings, init: Path | None) -> None:
+    """Writes the model that training starts from."""
+    if init is None:
+        export(make_network(settings), path, path.stem, UNTRAINED, {})
+    elif init.suffix == ".onnx" or not init.exists():
+        shutil.copyfile(find_model(init), path)
+    else:
+        network, state = load_checkpoint(init)
+        export(network, path, path.stem, state["regime"], {"step": state["step"]})

@@ -1,0 +1,159 @@
+"""What a training run changes step by step: the network, its optimiser and its running average."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.network.base import Network
+from evlayerseg_ros.network.export import load_exported, with_extras
+from evlayerseg_ros.network.layernet import LayerNet
+from evlayerseg_ros.paper.loss import paper_loss
+from evlayerseg_ros.paper.network import PaperNet, combined_flow
+from evlayerseg_ros.segmentation.model_file import find_model
+from evlayerseg_ros.training.losses import supervised_loss
+from evlayerseg_ros.training.parallel import Place
+
+if TYPE_CHECKING:
+    from evlayerseg_ros.training.train import Settings
+
+Batch = dict[str, torch.Tensor]
+
+
+def make_network(settings: Settings) -> Network:
+    """The network that the settings train, with random weights from their seed."""
+    torch.manual_seed(settings.seed)
+    if settings.regime == "paper":
+        return PaperNet()
+    widths = tuple(settings.widths)
+    return LayerNet(width=settings.width, widths=widths, depth=settings.depth)
+
+
+def losses_of(network: Callable[..., tuple[torch.Tensor, ...]], regime: str, batch: Batch) -> Batch:
+    """The losses of a batch by name; "total" is what is minimised."""
+    output = network(batch["voxel"])
+    if regime == "paper":
+        flow = combined_flow(*output)
+        return {"total": paper_loss(flow, list(batch["events"])) / len(flow)}
+    masks, affine, motion = output
+    return supervised_loss((masks, affine, motion), batch)
+
+
+class Learner:
+    """Network, optimiser and running average at a step.
+
+    Args:
+        settings: how to train.
+        here: this process's place.
+    """
+
+    def __init__(self, settings: Settings, here: Place) -> None:
+        self.settings, self.here, self.step = settings, here, 0
+        self.network = make_network(settings).to(here.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network)
+        self.shared = here.share(self.network)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
+        )
+
+    def learn(self, batch: Batch) -> float:
+        """One step; returns the loss, the mean of all processes."""
+        settings, device = self.settings, self.here.device
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.rate * schedule(self.step, settings.steps)
+        batch = {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+        batch["voxel"] = batch["voxel"].to(memory_format=torch.channels_last)
+        mixed = settings.precision == "bf16"
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            total = losses_of(self.shared, settings.regime, batch)["total"]
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(settings.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
+            for mean, value in pairs:
+                mean.lerp_(value, 1 - decay)
+        return self.here.mean(total.detach())
+
+    def start_from(self, path: Path) -> None:
+        """Takes the weights of a checkpoint, or of an exported LayerNet.
+
+        Raises:
+            InputError: it is none of this network.
+        """
+        try:
+            if path.suffix == ".onnx" or not path.exists():
+                weights = with_extras(load_exported(find_model(path))).state_dict()
+            else:
+                weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
+            self.network.load_state_dict(weights)
+            self.average.load_state_dict(weights)
+        except InputError:
+            raise
+        except Exception as error:  # unpickling fails in many ways, all meaning this
+            raise InputError(f"{path} has no weights of this network ({error}).") from error
+
+    def load(self, path: Path) -> None:
+        """Takes up where a checkpoint ended.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not path.exists():
+            raise InputError(f"{path} does not exist, so there is nothing to resume.")
+        state = torch.load(path, map_location=self.here.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+
+    def save(self, path: Path, data: dict[str, int], scores: dict[str, float]) -> None:
+        """Writes a checkpoint whole or not at all.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        temporary = path.with_suffix(".tmp")
+        state = {
+            "variant": self.network.variant,
+            "settings": self.network.settings,
+            "regime": "labels" if self.settings.regime == "labels" else "label-free",
+            "training": asdict(self.settings),
+            "data": data,
+            "scores": scores,
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        try:
+            torch.save(state, temporary)
+            temporary.replace(path)
+        except (OSError, RuntimeError) as error:  # torch gives a full disk as a RuntimeError
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            reason = getattr(error, "strerror", None) or "is the disk full?"
+            raise InputError(
+                f"{path} cannot be written at step {self.step} ({reason}); the one before it is "
+                "untouched, and --resume goes on from there."
+            ) from error
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the peak learning rate at a step: linear warm-up, then a cosine to zero."""
+    warm = max(1, min(200, steps // 20))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))

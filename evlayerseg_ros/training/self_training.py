@@ -1,0 +1,241 @@
+"""A teacher over runs of windows: what is found with hindsight teaches what is found at once.
+
+The Segmenter segments a run of windows twice, forwards and backwards in time (events of the other
+polarity then). Late in a run an answer rests on more evidence: on the events of 133 ms, on tracks,
+on what is known of the camera. Carried along the motions that were found, the answers of windows
+around and of both directions meet in each window. Something moves where half of the nearest say so,
+and nothing does where none of all says so. In between the teacher is silent, and so it is where
+events speak for a motion of their own and the network for none: it must not learn its own misses.
+Next to an object that was found the nearest answers alone tell, so that its outline is learnt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.voxel import VoxelSpec
+from evlayerseg_ros.motion.evidence import BLOCK, gather_evidence
+from evlayerseg_ros.motion.proposals import propose, shifts
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.simulation.world import MOST_LAYERS
+from evlayerseg_ros.training.recordings import Runs
+from evlayerseg_ros.training.samples import Sample, past_of, taught_sample
+from evlayerseg_ros.training.teacher import Teacher
+
+WARM = 2  # first windows of a run whose answers have no vote: they rest on little
+NEAR, FAR = (
+    1,
+    3,
+)  # windows to each side whose answers may say that something moves, or that none does
+MOVES = (
+    0.5  # share of the near votes from which on something moves: misses are commoner than ghosts
+)
+HALO, OUTSIDE = 12, 0.3  # cells around an object in which fewer of the near votes mean its outside
+FEWEST = 50  # events of a window
+EMPTY = 0.3  # share of the windows in which nothing moves that teach
+SAME = 0.25  # share of a part that lies in an object known already, of which it then is a part
+DOUBTFUL = 0.15  # votes (see Proposal) from which on events speak for a motion of their own
+ACROSS = 320  # cells across, in which they do
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What is learnt from recordings.
+
+    Attributes:
+        runs: of windows.
+        model: the teacher's model file; None lets contrast maximisation alone teach.
+        mix: share of the clips that are simulated.
+    """
+
+    runs: Runs
+    model: Path | None
+    mix: float
+
+    def is_recorded(self, seed: int, lane: int, clip: int) -> bool:
+        """Whether a lane's clip comes from a recording, the same for the same seed."""
+        return bool(np.random.default_rng([seed, lane, 3, clip]).random() >= self.mix)
+
+    def samples(
+        self, run: Sequence[Window], spec: VoxelSpec, rng: np.random.Generator
+    ) -> list[Sample]:
+        """What the windows of a run teach; those that nothing is sure of are left out."""
+        if not run:
+            return []
+        cell = spec.cell(run[0].events.width)
+        events = Events.concatenate([window.events for window in run])
+        if self._by_runs is None:
+            pasts = (past_of(events, window.end) for window in run)
+            answers = ((w, self._by_windows(w, rng, past)) for w, past in zip(run, pasts))
+            return [taught_sample(events, w, found, cell) for w, found in answers if found]
+        return [
+            taught_sample(events, taught.found.window, taught.found, cell, taught.sure)
+            for taught in self._by_runs(run)
+            if taught.teaches(rng)
+        ]
+
+    @cached_property
+    def _by_runs(self) -> RunTeacher | None:
+        return None if self.model is None else RunTeacher(self.model)
+
+    @cached_property
+    def _by_windows(self) -> Teacher:
+        return Teacher()
+
+
+class Layers(NamedTuple):
+    """An answer carried to another instant: labels uint8 [H, W], motions float64 [L, 2, 3]."""
+
+    labels: np.ndarray
+    affine: np.ndarray
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What is known of a window with hindsight.
+
+    Attributes:
+        found: its layers, labels 0 to MOST_LAYERS - 1.
+        sure: bool [H, W], where the labels are known.
+    """
+
+    found: Segmentation
+    sure: np.ndarray
+
+    def teaches(self, rng: np.random.Generator) -> bool:
+        """Whether to learn from it: of windows in which nothing moves a few are enough."""
+        events = self.found.window.events
+        if len(events) < FEWEST or not self.sure[events.y, events.x].any():
+            return False
+        return bool(self.found.labels.any()) or rng.random() < EMPTY
+
+
+class RunTeacher:
+    """The Segmenter with hindsight.
+
+    Args:
+        model: its model file.
+
+    Raises:
+        InputError: the file is no model of this package.
+    """
+
+    def __init__(self, model: Path) -> None:
+        self._segmenter = Segmenter.load(model, "cpu", threads=1, track=True)
+
+    def __call__(self, run: Sequence[Window]) -> list[Taught]:
+        """What is known of each window of a run of windows that follow each other."""
+        sides = {(w.events.width, w.events.height) for w in run}
+        if len(sides) != 1:
+            return []
+        last = run[-1].end
+        forth = self._answers(run)
+        back = self._answers([_reversed(window, last) for window in reversed(run)])[::-1]
+        events = Events.concatenate([window.events for window in run])
+        return [self._window(run, k, forth, back, events) for k in range(len(run))]
+
+    def _answers(self, run: Sequence[Window]) -> list[Segmentation]:
+        self._segmenter.forget()
+        return [self._segmenter(window) for window in run]
+
+    def _window(
+        self,
+        run: Sequence[Window],
+        k: int,
+        forth: list[Segmentation],
+        back: list[Segmentation],
+        events: Events,
+    ) -> Taught:
+        """What the answers around window number `k` say together.
+
+        Args:
+            run, k: the windows, and which.
+            forth: of each window the answer of those before and itself.
+            back: of each window the answer of those after and itself, its time reversed.
+            events: of the whole run.
+        """
+        window, last, count = run[k], run[-1].end, len(run)
+        warm = min(WARM, count // 4)
+        around = range(max(0, k - FAR), min(count, k + FAR + 1))
+        near: list[Layers] = []
+        anywhere = np.zeros(forth[k].labels.shape, bool)
+        for j in sorted(around, key=lambda j: abs(j - k)):
+            votes = []
+            if j >= max(warm, k - 1):
+                votes.append(Layers(forth[j].labels_at(window.end), forth[j].affine))
+            if j <= min(count - warm - 1, k + 1):
+                votes.append(Layers(back[j].labels_at(last - window.end), -back[j].affine))
+            near += votes if abs(j - k) <= NEAR else []
+            for vote in votes:
+                anywhere |= vote.labels > 0
+        share = np.mean([vote.labels > 0 for vote in near], 0)
+        labels, affine = _layers(near, share >= MOVES)
+        found = Segmentation(window, labels, affine)
+        side = 1 + 2 * round(HALO * window.events.width / ACROSS)
+        halo = cv2.dilate(labels, np.ones((side, side), np.uint8)) > 0
+        # Before a camera at rest the Segmenter takes all events that support each other as moving.
+        doubts = np.zeros_like(halo) if forth[k].rests else _doubts(found, events)
+        rests = ~(anywhere | doubts) | (halo & (share < OUTSIDE))
+        return Taught(found, (labels > 0) | rests)
+
+
+def _reversed(window: Window, last: int) -> Window:
+    """The window as it would be if time ran backwards from `last` (ns) on."""
+    e = window.events
+    events = Events(e.x[::-1], e.y[::-1], last - e.t[::-1], 1 - e.p[::-1], e.width, e.height)
+    events = events[np.arange(len(events))]  # compiled loops want plain arrays
+    return replace(window, events=events, start=last - window.end, end=last - window.start)
+
+
+def _layers(votes: Sequence[Layers], moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Objects where something moves, each with the motion of the first vote that has it.
+
+    Args:
+        votes: answers, the nearest first.
+        moving: bool [H, W].
+
+    Returns:
+        Labels uint8 [H, W], at most MOST_LAYERS - 1 objects, and float64 [L, 2, 3], px/s.
+    """
+    out = np.zeros(moving.shape, np.uint8)
+    motions = [votes[0].affine[0]]
+    for labels, affine in votes:
+        left = moving & (out == 0)
+        for label in np.unique(labels[left]):
+            part = moving & (labels == label)
+            shares = np.bincount(out[part], minlength=2)
+            known = 1 + int(shares[1:].argmax())
+            if label and shares[known] < SAME * shares.sum():
+                known = len(motions)
+                if known == MOST_LAYERS:
+                    continue
+                motions.append(affine[label])
+            if label:
+                out[part & left] = known
+    return out, np.array(motions)
+
+
+def _doubts(found: Segmentation, events: Events) -> np.ndarray:
+    """bool [H, W]: where events speak for a motion of their own, whatever the network says."""
+    window, ground = found.window, found.affine[0]
+    height, width = found.labels.shape
+    past = past_of(events, window.end)
+    proposals = propose(past, window.end, ground, shifts())
+    motions = [p.motion for p in proposals if p.votes > DOUBTFUL]
+    if not motions:
+        return np.zeros((height, width), bool)
+    cell = width / ACROSS
+    choice = gather_evidence(past, window.end, np.array([ground, *motions]), cell).choice
+    size = round(choice.shape[1] * cell * BLOCK), round(choice.shape[0] * cell * BLOCK)
+    places = cv2.dilate((choice > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
+    whole = cv2.resize(places, size, interpolation=cv2.INTER_NEAREST)
+    return np.ascontiguousarray(whole[:height, :width]) > 0
