@@ -115,6 +115,8 @@ def why_no_start(error: BaseException, args: list[str]) -> str:
     rules = " ".join([arg for arg in args if ":=" in arg] or args[1:])
     if "Reason: " in text:  # a parameter that the node refuses, in its own words
         return f"{text.split('Reason: ')[1].split('.: ')[0].rstrip('.')}."
+    if text.startswith("Trying to set parameter"):  # to a value of another type
+        return f"{text.rsplit(': ', 1)[0]}."
     if "ROS_DOMAIN_ID" in text or "domain id" in low:
         said = os.environ.get("ROS_DOMAIN_ID", "")
         return f"ROS_DOMAIN_ID is {said!r}: expected a whole number from 0 to 232."

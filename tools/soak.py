@@ -42,7 +42,8 @@ SETTLE = 3.0  # s to wait for the last windows
 # windows, queues and DDS histories have met once; the middleware keeps 100 packets, too, each in
 # memory of the largest packet that was ever there.
 WARM_UP = 180.0
-FAULTS = ("lost", "doubled", "cut", "noise", "restarted")
+# "uncounted" has the number of the packet before it, as from a source that does not count.
+FAULTS = ("lost", "doubled", "cut", "noise", "restarted", "uncounted")
 WRAP = 4096  # packets after which EVT 3.0's high time begins again
 
 
@@ -87,7 +88,7 @@ def shoot(connection: Connection, size: tuple[int, int], mev_s: float, seconds: 
                 last, fault = k * PACKET_NS * 1e-9, FAULTS[sum(faults.values()) % len(FAULTS)]
                 faults[fault] += 1
             data = {"cut": data[:-1], "noise": noise(k)}.get(fault, data)
-            seq = 0 if fault == "restarted" else seq + 1
+            seq = 0 if fault == "restarted" else seq + (fault != "uncounted")
             published[k] = time.monotonic_ns()
             for _ in range({"lost": 0, "doubled": 2}.get(fault, 1)):
                 packet = Packet("evt3", *size, 0, data, int(stamp), seq)

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--cluster", metavar="ADDRESS", help="Scores on the workers of this Dask scheduler instead."
 )
+@click.option("--wide", is_flag=True, help="Prints a line for each sequence, not for each suite.")
 @click.option("--json", "json_path", type=options.PATH, help="Writes the scores as JSON.")
 @click.option("--csv", "csv_path", type=options.PATH, help="Writes the scores as CSV.")
 @click.option("--report", type=options.PATH, help="Writes a page with pictures, DIR/index.html.")
@@ -61,6 +62,7 @@ def evaluate(
     protocol: str,
     jobs: int,
     cluster: str | None,
+    wide: bool,
     json_path: Path | None,
     csv_path: Path | None,
     report: Path | None,
@@ -98,7 +100,7 @@ def evaluate(
     if faults:
         told["left_out"] = faults
     data = results.as_data(first, told, scored[1] if compare else None)
-    click.echo(results.table(data))
+    click.echo(results.table(data, by_suite=not wide and protocol == "node"))
     for warning in data["warnings"]:
         click.echo(f"evlayerseg: warning: {warning}", err=True)
     if json_path:

@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation import flow, metrics
+from evlayerseg_ros.evaluation import by_events, metrics
 from evlayerseg_ros.evaluation.scores import Score, SequenceScores, nan_mean
 from evlayerseg_ros.evaluation.truth import Truth
 from evlayerseg_ros.events.types import Packet, Window
@@ -162,6 +162,7 @@ def _from_masks(
         score = _score(truth, range(i, i + 1), ours)
         if not _covers(raw.window, t):
             score.measures.clear()
+            score.objects.clear()
         if i < len(truth.t) - 1:
             found, wanted = metric.compared(raw, t, mask > 0)
             score.measures["paper_iou"] = metrics.iou(found, wanted)
@@ -206,7 +207,8 @@ def _score(truth: Truth, masks: range, answer: Segmented) -> Score:
     """A window's score by the masks that belong to it and by the labels of its events."""
     segmentation = answer.segmentation
     window = segmentation.window
-    measures = {**_deblurring(segmentation), **_of_events(truth, segmentation)}
+    of_events, objects = by_events.of_window(truth, segmentation)
+    measures = {**_deblurring(segmentation), **of_events}
     moves = not np.isnan(measures.get("event_iou", _NAN))
     t, predicted, mask = window.end, segmentation.labels, None
     seen = window.events.seen()
@@ -220,7 +222,7 @@ def _score(truth: Truth, masks: range, answer: Segmented) -> Score:
     measures |= {name: nan_mean(m.get(name, _NAN) for m in each) for name in names}
     iou = measures.get("iou", _NAN)
     standing = 1 - measures.get("false_alarms", _NAN) if np.isnan(iou) else iou
-    return Score(t, measures, window, predicted, mask, answer.seconds, standing)
+    return Score(t, measures, window, predicted, mask, answer.seconds, standing, objects)
 
 
 def _check_size(window: Window, mask: np.ndarray) -> None:
@@ -258,7 +260,7 @@ def _of_pixels(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
         "dr": float(metrics.detected(found > 0, wanted > 0)),
         "precision": precision,
         "recall": recall,
-        "object_iou": metrics.object_iou(found, wanted),
+        "object_pixel_iou": metrics.object_iou(found, wanted),
     }
 
 
@@ -269,28 +271,3 @@ def _deblurring(segmentation: Segmentation) -> dict[str, float]:
         "fwl": metrics.flow_warp_loss(segmentation.window.events, x, y),
         "rsat": metrics.squared_timestamp_ratio(segmentation.window.events, x, y),
     }
-
-
-def _of_events(truth: Truth, segmentation: Segmentation) -> dict[str, float]:
-    """What can be measured where the truth knows each event's layer, else nothing."""
-    if truth.event_labels is None:
-        return {}
-    events, first = segmentation.window.events, segmentation.window.first
-    labels = truth.event_labels[first : first + len(events)]
-    if len(labels) != len(events):
-        raise InputError(
-            f"The ground truth has labels for {len(truth.event_labels)} events but the "
-            f"recording has more."
-        )
-    iou, accuracy = metrics.event_scores(segmentation.event_labels, labels)
-    measures = {"event_iou": iou if labels.any() else _NAN, "event_accuracy": accuracy}
-    if truth.affine is not None:
-        # The motion found holds at the window's end, so each event's is taken where it was warped
-        # to.
-        motions = truth.affine_at(events.t)[np.arange(len(events)), labels]
-        true = metrics.affine_velocity(motions, events.x, events.y)
-        affine = segmentation.affine[segmentation.event_labels]
-        found = metrics.affine_velocity(affine, *segmentation.warp_events())
-        measures["flow_error"] = metrics.flow_error(found, true)
-        measures.update(flow.over_window(truth, segmentation, labels))
-    return measures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.outputs.pictures import image_of_warped_events
@@ -58,18 +59,10 @@ def object_iou(predicted: np.ndarray, truth: np.ndarray) -> float:
     if len(objects) < 2:
         return float("nan")
     layers = [predicted == label for label in np.unique(predicted) if label]
-    overlaps = [[iou(layer, thing) for layer in layers] for thing in objects]
-    # Best sum so far by the set of layers that are taken.
-    best = {frozenset[int](): 0.0}
-    for row in overlaps:
-        after = dict(best)  # this object may go without
-        for taken, total in best.items():
-            for layer, value in enumerate(row):
-                if layer not in taken:
-                    more = taken | {layer}
-                    after[more] = max(after.get(more, 0.0), total + value)
-        best = after
-    return max(best.values()) / len(objects)
+    overlaps = np.array([[iou(layer, thing) for layer in layers] for thing in objects])
+    if not layers:
+        return 0.0
+    return float(overlaps[linear_sum_assignment(overlaps, maximize=True)].sum() / len(objects))
 
 
 def event_scores(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, float]:

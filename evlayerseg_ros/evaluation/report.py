@@ -14,33 +14,13 @@ import numpy as np
 
 from evlayerseg_ros.evaluation import charts
 from evlayerseg_ros.evaluation.results import known_measures, rows, write
-from evlayerseg_ros.evaluation.scores import Score, SequenceScores, nan_mean
+from evlayerseg_ros.evaluation.scores import MEANINGS, Score, SequenceScores, nan_mean
 from evlayerseg_ros.outputs import pictures
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _LARGE = 2.0  # px over a window, an error of motion worth a word
 _PANEL_WIDTH = 400
 _QUALITY = 80  # of WebP pictures
-
-_MEANINGS = {
-    "iou": "of the moving pixels among those that saw an event, at the ground truth's time",
-    "dr": "detection rate, the share of windows with IoU of 0.5 or more and no more wrong than "
-    "right pixels",
-    "precision": "share of the pixels called moving that move",
-    "recall": "share of the moving pixels that are found",
-    "object_iou": "mean over the objects where there are several",
-    "event_iou": "of the events as moving or background",
-    "event_accuracy": "share of the events on the right side",
-    "false_alarms": "share of the pixels that saw an event which are called moving, where nothing "
-    "moves",
-    "flow_error": "px/s, mean over events",
-    "flow_error_background": "px over the window, of the background's motion",
-    "flow_error_object": "px over the window, of what moves",
-    "fwl": "image sharpness, above 1 the motion found sharpens",
-    "rsat": "timestamp loss, below 1 the motion found sharpens",
-    "paper_iou": "by the metric of EV-LayerSegNet's authors",
-    "paper_dr": "the same for the detection rate",
-}
 
 
 def write_page(folder: Path, scored: list[list[SequenceScores]], data: dict[str, Any]) -> Path:
@@ -218,7 +198,7 @@ def _table(data: dict[str, Any]) -> str:
 
 
 def _legend(data: dict[str, Any]) -> str:
-    told = "; ".join(f"{m}: {_MEANINGS[m]}" for m in known_measures(data) if m in _MEANINGS)
+    told = "; ".join(f"{m}: {MEANINGS[m]}" for m in known_measures(data) if m in MEANINGS)
     return f"{told}. Means are over sequences; intervals draw sequences anew with replacement."
 
 

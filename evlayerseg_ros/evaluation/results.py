@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation.scores import FACTS, MEASURES, SequenceScores, nan_mean
+from evlayerseg_ros.evaluation import suites
+from evlayerseg_ros.evaluation.scores import FACTS, SequenceScores, nan_mean
 
 _DRAWS = 10_000
 Interval = list[float] | None
@@ -34,10 +35,11 @@ def as_data(
     Returns:
         `sequences` by name (means over windows, and in `stream` what their packets went through),
         their `mean`, its `ci95`, their `median`, the `warnings` about sequences that could not be
-        scored in full or whose packets were faulty, and the settings; with `other`, the same of it
-        under `compare`, and there `difference`: the other's measures minus the first's, with
-        `difference_ci95`. A measure that the ground truth does not tell is None. Intervals hold
-        95 % of the means of sequences drawn anew with replacement; None for fewer than two.
+        scored in full or whose packets were faulty, the settings and the `suites` (suites.py);
+        with `other`, the same of it under `compare`, and there `difference`: the other's measures
+        minus the first's, with `difference_ci95`. A measure that the ground truth does not tell is
+        None. Intervals hold 95 % of the means of sequences drawn anew with replacement; None for
+        fewer than two.
     """
     warnings = [s.warning for s in sequences if s.warning]
     warnings += [f"{s.name}: {s.stream_faults}" for s in sequences if s.stream_faults]
@@ -61,16 +63,18 @@ def _summary(sequences: list[SequenceScores]) -> dict[str, Any]:
     values = {
         name: [mean.get(name, math.nan) for mean in means.values()] for name in _names(sequences)
     }
+    scores: dict[str, dict[str, Any]] = {
+        s.name: {
+            **{name: _known(value) for name, value in means[s.name].items()},
+            "windows": len(s.times),
+            "skipped": s.skipped,
+            "stream": s.stream,
+        }
+        for s in sequences
+    }
     return {
-        "sequences": {
-            s.name: {
-                **{name: _known(value) for name, value in means[s.name].items()},
-                "windows": len(s.times),
-                "skipped": s.skipped,
-                "stream": s.stream,
-            }
-            for s in sequences
-        },
+        "sequences": scores,
+        **suites.as_data(scores),
         "mean": {name: _known(nan_mean(column)) for name, column in values.items()},
         "ci95": {name: bootstrap(column) for name, column in values.items()},
         "median": {name: _known(_median(column)) for name, column in values.items()},
@@ -144,11 +148,12 @@ def known_measures(data: dict[str, Any]) -> list[str]:
     return [m for m, value in data["mean"].items() if value is not None and m not in FACTS]
 
 
-def table(data: dict[str, Any]) -> str:
-    """The result as lines of text."""
-    lines = rows(data)
+def table(data: dict[str, Any], by_suite: bool = False) -> str:
+    """The result as lines of text, one a sequence, or one a suite where there are `suites`."""
+    by_suite = by_suite and "suites" in data
+    lines = suites.rows(data) if by_suite else rows(data)
     widths = [max(len(row[i]) for row in lines) for i in range(len(lines[0]))]
-    left = 2 if "compare" in data else 1
+    left = 2 if "compare" in data and not by_suite else 1
     return "\n".join(
         "  ".join(
             cell.ljust(width) if i < left else cell.rjust(width)
@@ -207,7 +212,7 @@ def write(path: Path, text: str) -> None:
 
 def _names(sequences: list[SequenceScores]) -> list[str]:
     """Every measure of any of the sequences, in order."""
-    return list(dict.fromkeys([*MEASURES, *FACTS, *(m for s in sequences for m in s.measures)]))
+    return list(dict.fromkeys(name for s in sequences for name in s.mean()))
 
 
 def _known(value: float) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from evlayerseg_ros.evaluation.by_events import Objects, of_ids
 from evlayerseg_ros.events.types import Window
 
 MEASURES = (
@@ -14,10 +15,13 @@ MEASURES = (
     "dr",
     "precision",
     "recall",
-    "object_iou",
+    "object_pixel_iou",
     "event_iou",
+    "event_dr",
     "event_accuracy",
+    "object_iou",
     "false_alarms",
+    "event_false_alarms",
     "flow_error",
     "flow_error_background",
     "flow_error_object",
@@ -28,9 +32,11 @@ FACTS = ("object_share", "object_shift")
 """What a window is scored by; NaN where the ground truth does not tell.
 
 iou, dr, precision, recall: of the moving pixels among those that saw an event, at the mask's time
-(dr: 0 or 1); NaN where the mask is empty. object_iou: mean over the objects, where there are
-several. event_iou, event_accuracy: of the events as moving or background. false_alarms: share of
-the pixels that saw an event which are called moving, where nothing moves; else NaN. flow_error:
+(dr: 0 or 1); NaN where the mask is empty. object_pixel_iou: mean over the objects, where there
+are several. event_iou, event_dr (0 or 1), event_accuracy: of the events as moving or background.
+object_iou: of the events, mean over the objects, each with its best label (by_events.py).
+false_alarms: share of the pixels that saw an event which are called moving, where nothing moves;
+else NaN. event_false_alarms: the same of events, where none is of an object. flow_error:
 px/s, mean over events. flow_error_background, flow_error_object: px over the window, see flow.py.
 fwl, rsat: deblurring ratios (above 1, below 1 is sharper).
 
@@ -38,6 +44,31 @@ FACTS are not about the method but about what it was given. object_share: of the
 an event, those that move. object_shift: px over the window, of what moves against the background.
 """
 
+MEANINGS = {
+    "iou": "of the moving pixels among those that saw an event, at the ground truth's time",
+    "dr": "detection rate, the share of windows with IoU of 0.5 or more and no more wrong than "
+    "right pixels",
+    "precision": "share of the pixels called moving that move",
+    "recall": "share of the moving pixels that are found",
+    "object_pixel_iou": "mean over the objects where there are several",
+    "event_iou": "of the events as moving or background",
+    "event_dr": "share of windows with an event IoU of 0.5 or more",
+    "object_iou": "of events, mean over the objects, each with its best label",
+    "event_accuracy": "share of the events on the right side",
+    "false_alarms": "share of the pixels that saw an event which are called moving, where nothing "
+    "moves",
+    "event_false_alarms": "the same of events",
+    "id_switches": "how often an object gets another label",
+    "id_kept": "share of its windows in which an object has its most frequent label",
+    "flow_error": "px/s, mean over events",
+    "flow_error_background": "px over the window, of the background's motion",
+    "flow_error_object": "px over the window, of what moves",
+    "fwl": "image sharpness, above 1 the motion found sharpens",
+    "rsat": "timestamp loss, below 1 the motion found sharpens",
+    "paper_iou": "by the metric of EV-LayerSegNet's authors",
+    "paper_dr": "the same for the detection rate",
+}
+"""What the measures are, in words for the report."""
 
 _NAN = float("nan")
 
@@ -55,6 +86,7 @@ class Score:
         seconds: from events to segmentation.
         standing: how good it is, to find the best and the worst; NaN where that is not known. Its
             IoU; where nothing moves the share without false alarms; without truth its sharpness.
+        objects: the true objects judged in it, with the labels found for them.
     """
 
     t: int
@@ -64,6 +96,7 @@ class Score:
     truth: np.ndarray | None
     seconds: float = 0.0
     standing: float = _NAN
+    objects: Objects = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -83,6 +116,7 @@ class SequenceScores:
         seconds: that each window took from events to segmentation.
         measures: by name, NaN where unknown.
         standings: how good each window is (Score.standing).
+        objects: of each window (Score.objects).
     """
 
     name: str
@@ -97,6 +131,7 @@ class SequenceScores:
     seconds: list[float] = field(default_factory=list)
     measures: dict[str, list[float]] = field(default_factory=dict)
     standings: list[float] = field(default_factory=list)
+    objects: list[Objects] = field(default_factory=list)
     best: Score | None = None
     worst: Score | None = None
 
@@ -108,6 +143,7 @@ class SequenceScores:
         self.times.append(score.t)
         self.seconds.append(score.seconds)
         self.standings.append(score.standing)
+        self.objects.append(score.objects)
         if np.isnan(score.standing):
             return
         if self.best is None or score.standing > self.best.standing:
@@ -116,9 +152,10 @@ class SequenceScores:
             self.worst = score
 
     def mean(self) -> dict[str, float]:
-        """The mean of each measure over the windows where it is known, else NaN."""
+        """The mean of each measure over the windows where it is known, else NaN; and of_ids."""
         names = dict.fromkeys((*MEASURES, *FACTS, *self.measures))
-        return {name: nan_mean(self.measures.get(name, ())) for name in names}
+        means = {name: nan_mean(self.measures.get(name, ())) for name in names}
+        return means | of_ids(self.objects)
 
 
 def nan_mean(values: Iterable[float]) -> float:

@@ -55,6 +55,21 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
     return motion
 
 
+def agreement(events: Events, end: int, motion: np.ndarray) -> float:
+    """How many places agree on a background's motion, weighted by how clear they are.
+
+    Args:
+        events: of the last 133 ms before `end`.
+        end: ns.
+        motion: float64 [2, 3], px/s.
+    """
+    some = _spread_evenly(events, CAP_KNOWN)
+    if not len(some) or some.t[0] >= end:
+        return 0.0
+    _, shifts, weight = local_shifts(some, end, motion, *CLOSE)
+    return float(weight[np.linalg.norm(shifts, axis=1) < APART].sum())
+
+
 def _spread_evenly(events: Events, cap: int) -> Events:
     """Every n-th event of each place, so that no place has many."""
     some = subsample(events, MOST)

@@ -102,6 +102,8 @@ class TextRecording(Table):
         """Rows float64 [N, columns], and how many lines are none."""
         lines = [line for line in lines if line.strip() and line[:1] not in b"#%"]
         width = len(self._order) if self._order else 4
+        if not lines:
+            return np.empty((0, width)), 0
         try:
             rows = np.loadtxt((line.replace(b",", b" ") for line in lines), ndmin=2)
             if rows.size == 0 or rows.shape[1] == width:

@@ -68,6 +68,7 @@ def to_ns(t: np.ndarray, unit: str, offset: int = 0) -> np.ndarray:
     """
     scale = UNITS[unit]
     if not np.issubdtype(t.dtype, np.integer):
-        t, scale = np.rint(t.astype(np.float64) * scale), 1
+        with np.errstate(over="ignore"):  # what is beyond all numbers is no time either
+            t, scale = np.rint(t.astype(np.float64) * scale), 1
     sound = (t < MAX_TIME // 2 // scale) & (t > -MAX_TIME // 2 // scale)  # no NaN is
     return np.where(sound, np.where(sound, t, 0).astype(np.int64) * scale + offset, MAX_TIME)

@@ -136,8 +136,15 @@ class BagWriter:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._writer.__exit__(kind, error, at)
-        if self._work is not None:
-            if kind is None:
+        # What was written before an error is kept, in a bag that can be read.
+        keep = kind is None or bool(self._connections)
+        try:
+            self._writer.__exit__(*((None, None, None) if keep else (kind, error, at)))
+            if keep and self._work is not None:
                 (self._work / self.path.stem / f"{self.path.stem}.mcap").replace(self.path)
-            shutil.rmtree(self._work)
+        except Exception:  # on a full disk, say, it cannot even be closed
+            if kind is None:
+                raise
+        finally:
+            if self._work is not None:
+                shutil.rmtree(self._work)

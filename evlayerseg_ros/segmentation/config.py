@@ -18,8 +18,6 @@ class PostprocessConfig:
         memory: the network is told its own mask of the window before.
         still: before a camera at rest what is not noise moves, also where the network is silent.
         merge: what the background's motion explains as well is background.
-        parallax: what moves along the background's motion is at rest at another depth, unless the
-            network is sure that it is not.
         split: parts of the mask that follow different motions are different objects.
         join: parts close to each other that one motion explains are one object.
         outline: a mask's border moves to the outline that its events draw.
@@ -29,9 +27,6 @@ class PostprocessConfig:
             to be another object.
         one_motion: px over the window: motions closer than that are one.
         apart: px over the window: motions closer than that do not show in sharpness.
-        along: deg between an object's motion relative to the background's and the latter, below
-            which it may be parallax.
-        sure: score of the network, 0 to 1, from which on it is sure.
         smallest: share of the image of the smallest object; 0.0003 are 92 px at 640x480.
         fewest: events of the smallest object.
         objects: how many at most at once.
@@ -45,16 +40,13 @@ class PostprocessConfig:
     memory: bool = True
     still: bool = True
     merge: bool = True
-    parallax: bool = True
     split: bool = True
     join: bool = True
     outline: bool = True
-    sharper: float = 1.02
+    sharper: float = 1.04
     distinct: float = 1.06
     one_motion: float = 0.75
     apart: float = 1.5
-    along: float = 12.0
-    sure: float = 0.9
     smallest: float = 0.0003
     fewest: int = 12
     objects: int = 8

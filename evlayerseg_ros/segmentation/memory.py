@@ -21,11 +21,13 @@ class Memory:
 
     Attributes:
         background: float64 [2, 3], px/s, the background's motion.
+        guess: float64 [2, 3], px/s, what the network last said of what moves; None before it did.
         proposed: motions that something may follow.
         windows: how many windows came.
     """
 
     background: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
+    guess: np.ndarray | None = None
     proposed: list[Proposal] = field(default_factory=list)
     windows: int = 0
     _parts: deque[Events] = field(default_factory=deque)

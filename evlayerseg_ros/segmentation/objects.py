@@ -122,10 +122,6 @@ def with_motions(found: Segmentation, config: PostprocessConfig) -> Segmentation
             ratio = explains(window, mine, affine[label], affine[0], config)
             if config.merge and not found.rests and ratio < config.sharper:
                 continue
-            sure = found.scores.get(label, 1.0) >= config.sure
-            judged = config.parallax and not (found.rests or sure)
-            if judged and is_parallax(window, mine, affine, label, config):
-                continue
         alike = [
             other
             for other in numbers[1:]
@@ -142,23 +138,6 @@ def with_motions(found: Segmentation, config: PostprocessConfig) -> Segmentation
     return replace(
         found, labels=cv2.LUT(found.labels, table), affine=affine[numbers], scores=scores
     )
-
-
-def is_parallax(
-    window: Window, mine: np.ndarray, affine: np.ndarray, label: int, config: PostprocessConfig
-) -> bool:
-    """Whether a layer moves as something at rest at another depth may: along the background.
-
-    What rests moves along the epipolar lines; of a camera that slides past a background these are
-    the directions of the background's own motion.
-    """
-    x, y = window.events.x[mine].mean(), window.events.y[mine].mean()
-    ground, own = (motion @ np.array([x, y, 1]) for motion in (affine[0], affine[label]))
-    more = own - ground
-    both = np.hypot(*ground) * np.hypot(*more)
-    if np.hypot(*ground) * window.duration * 640 / window.events.width < config.apart:
-        return False
-    return abs(ground[0] * more[1] - ground[1] * more[0]) < np.sin(np.deg2rad(config.along)) * both
 
 
 def _touch(labels: np.ndarray, one: int, other: int) -> bool:

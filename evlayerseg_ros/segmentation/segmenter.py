@@ -12,7 +12,7 @@ import onnxruntime
 
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.motion.background import background_motion
+from evlayerseg_ros.motion.background import agreement, background_motion
 from evlayerseg_ros.motion.camera import CameraState
 from evlayerseg_ros.motion.evidence import gather_evidence, subsample
 from evlayerseg_ros.motion.proposals import keep_best, propose, shifts
@@ -176,16 +176,23 @@ class Segmenter:
         memory, tracks = self._memory, self._tracks
         end, cell = window.end, self.info.voxel.cell(window.events.width) * MASK_STEP
         begins, settled = memory.windows == 1, memory.windows > SETTLED
+        if begins:  # what the network says when it is told nothing
+            memory.background, memory.guess = self._single_look(window).affine[:2]
         ground: np.ndarray = np.zeros((2, 3)) if rests else memory.background
         # By turns once the background's motion has settled: each takes a good part of a window.
         if not rests and (not settled or memory.windows % 2):
             away = outside(past, end, *tracks.labels_now(end, cell))
-            new = background_motion(away, end, memory.background, not begins)
+            new = background_motion(away, end, memory.background, True)
+            if begins:
+                far = background_motion(away, end, np.zeros((2, 3)), False)
+                new = max(new, far, key=lambda motion: agreement(away, end, motion))
             ground = new if begins else (1 - NEWEST) * memory.background + NEWEST * new
         if self.postprocess.propose and (not settled or rests or not memory.windows % 2):
             tried = shifts() if begins else shifts(memory.windows, PHASES)
             memory.proposed = keep_best(memory.proposed, propose(past, end, ground, tried))
         motions = [ground, *(track.motion for track in tracks.tracks)]
+        if not tracks.tracks and memory.guess is not None:
+            motions.append(memory.guess)
         motions += [proposal.motion for proposal in memory.proposed]
         return distinct(motions, window)[: 1 + MOST_MOTIONS]
 
@@ -209,6 +216,7 @@ class Segmenter:
         if rests and stages.still:
             score = np.maximum(score, self._supported_score(score, step))
         start = motions[0] + cells_to_px(affine[0, 1].astype(np.float64), cell) / window.duration
+        self._memory.guess = start
         labels, affines = pieces((score > 0).astype(np.uint8), evidence, start, step, stages)
         full = upsample_labels(labels, score, step, events.height, events.width)
         margin = max(1, round(EDGE * events.width / 640))

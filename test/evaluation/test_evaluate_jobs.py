@@ -50,8 +50,8 @@ def test_processes_change_nothing(recordings, tmp_path) -> None:
     two, same_text = run(tmp_path, *recordings, "--jobs", "2", "--threads", "1")
     assert one == two and text == same_text
     assert list(one["sequences"]) == ["scene0", "scene1", "scene2"]
-    assert one["sequences"]["scene0"]["object_iou"] is not None
-    assert one["sequences"]["scene2"]["object_iou"] is None  # one object only
+    assert one["sequences"]["scene0"]["object_pixel_iou"] is not None
+    assert one["sequences"]["scene2"]["object_pixel_iou"] is None  # one object only
 
 
 @pytest.mark.slow
@@ -157,3 +157,16 @@ def test_two_models_side_by_side(recordings, tmp_path) -> None:
         "layernet-int8",
     ]
     assert "layernet-int8 worst window" in (page / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_line_a_suite_unless_all_are_asked_for(recordings, tmp_path) -> None:
+    for path in recordings:
+        columns = dict(np.load(path))
+        inside = columns["masks"][0][columns["y"], columns["x"]]
+        np.savez(path, **columns, label=inside)
+    data, text = run(tmp_path, *recordings)
+    assert data["suites"]["scene"]["sequences"] == 3
+    assert "suite " in text and "scene0" not in text
+    _, wide = run(tmp_path, *recordings, "--wide")
+    assert "suite " not in wide and "scene0" in wide

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="training is an extra")
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.network.affine import affine_field, fit_affine, pixel_grid
-from evlayerseg_ros.network.export import export, load_checkpoint, quantise
+from evlayerseg_ros.network.export import export, load_checkpoint, quantise, with_extras
 from evlayerseg_ros.network.layernet import LayerNet, StandardConv, fold
 from evlayerseg_ros.paper.loss import deblurring_loss, paper_loss, smoothness
 from evlayerseg_ros.paper.network import PaperNet, combined_flow, leaky_dorelu, normalised_to_px
@@ -53,7 +53,7 @@ def test_paper_network_has_its_published_size_and_shapes() -> None:
 
 def test_layernet_keeps_its_budget() -> None:
     network = fold(LayerNet()).eval()
-    assert multiply_adds(network, torch.zeros(1, 20, 240, 320)) < 1.2e9
+    assert multiply_adds(network, torch.zeros(1, 24, 240, 320)) < 1.25e9
     assert sum(p.numel() for p in network.parameters()) * 4 < 8e6  # bytes
 
 
@@ -125,24 +125,86 @@ def test_true_motion_picks_each_places_layer() -> None:
     assert motion[0, 1, 3, 0] == 0.5 * 13.5  # the last row's centre
 
 
+def batch_of(labels: torch.Tensor, displacement: torch.Tensor) -> dict[str, torch.Tensor]:
+    """One sample in which every cell has seen an event."""
+    return {
+        "layers": labels, "displacement": displacement, "moving": labels > 0,
+        "seen": torch.ones_like(labels, dtype=torch.bool), "single": torch.tensor([True]),
+    }  # fmt: skip
+
+
 def test_supervised_loss_is_least_at_the_truth() -> None:
     labels = torch.zeros(1, 64, 64, dtype=torch.uint8)
     labels[:, 16:40, 20:48] = 1
     displacement = torch.zeros(1, 4, 2, 3)
     displacement[0, 0, 0, 2], displacement[0, 1, 0, 2] = 2, -6
-    voxel = torch.ones(1, 10, 64, 64)
     score = torch.nn.functional.avg_pool2d(labels[:, None].float(), 2) * 40 - 20
     motion = torch.cat([true_motion(labels, displacement, 4), torch.ones(1, 1, 16, 16)], 1)
 
-    def loss(masks, affine, motion) -> float:
-        return float(supervised_loss((masks, affine, motion), voxel, labels, displacement)["total"])
+    def loss(masks, affine, motion, name="total") -> float:
+        return float(supervised_loss((masks, affine, motion), batch_of(labels, displacement))[name])
 
     masks = torch.cat([-score, score], 1)
     right = loss(masks, displacement[:, :2], motion)
     assert right < 0.05
     assert loss(-masks, displacement[:, :2], motion) > right + 1
-    assert loss(masks, displacement[:, :2] * 0, motion) > right + 0.1
+    still = displacement[:, :2] * 0
+    assert loss(masks, still, motion) > right + 0.1
     assert loss(masks, displacement[:, :2], motion * 0) > right + 0.1
+    # The end-point error of a motion of nothing is how far each layer goes: 2 and 6 cells.
+    assert loss(masks, still, motion, "affine") == pytest.approx(8, abs=0.1)
+
+
+def test_one_affine_motion_is_not_asked_of_several_objects() -> None:
+    labels = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    labels[:, 16:40, 8:28], labels[:, 16:40, 36:56] = 1, 2
+    displacement = torch.zeros(1, 4, 2, 3)
+    displacement[0, 1, 0, 2], displacement[0, 2, 0, 2] = 6, -6
+    batch = batch_of(labels, displacement) | {"single": torch.tensor([False])}
+    masks, motion = torch.zeros(1, 2, 32, 32), torch.zeros(1, 3, 16, 16)
+    affine = supervised_loss((masks, torch.zeros(1, 2, 2, 3), motion), batch)["affine"]
+    assert float(affine) == pytest.approx(0.1, abs=0.01)  # that of the background: none
+
+
+def test_the_loss_has_gradients_that_are_finite_differences() -> None:
+    torch.manual_seed(0)
+    labels = (torch.rand(2, 32, 32) > 0.6).to(torch.uint8)
+    displacement = torch.randn(2, 4, 2, 3)
+    batch = batch_of(labels, displacement) | {"single": torch.tensor([True, False])}
+    batch["seen"] = torch.rand(2, 32, 32) > 0.5
+    parts = [
+        torch.randn(*shape, dtype=torch.float64)
+        for shape in ((2, 2, 16, 16), (2, 2, 2, 3), (2, 3, 8, 8))
+    ]
+    for values in parts:
+        values.requires_grad_()
+    supervised_loss(tuple(parts), batch)["total"].backward()
+    for values in parts:
+        at = tuple(int(i) for i in np.unravel_index(values.grad.abs().argmax(), values.shape))
+        totals = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                values[at] += sign * 1e-3
+                totals.append(float(supervised_loss(tuple(parts), batch)["total"]))
+                values[at] -= sign * 1e-3
+        slope = (totals[0] - totals[1]) / 2e-3
+        assert float(values.grad[at]) == pytest.approx(slope, rel=0.02)
+
+
+def test_a_network_gets_further_channels_and_answers_as_before() -> None:
+    torch.manual_seed(0)
+    old = LayerNet(widths=(8, 16, 24, 32), extras=0)
+    wide = with_extras(old)
+    assert wide.voxel.channels == old.voxel.channels + 4
+    assert with_extras(wide) is wide
+    voxel = torch.poisson(torch.full((1, 20, 48, 64), 0.3))
+    with torch.no_grad():
+        answers = [wide(torch.cat((voxel, torch.full((1, 4, 48, 64), v)), 1)) for v in (0.0, 2.0)]
+        for want, plain, told in zip(old(voxel), *answers, strict=True):
+            torch.testing.assert_close(plain, want, atol=1e-4, rtol=1e-3)
+            torch.testing.assert_close(told, want, atol=1e-4, rtol=1e-3)  # it ignores them
+    wide(torch.cat((voxel, torch.ones(1, 4, 48, 64)), 1))[0].sum().backward()
+    assert wide.stem[0].weight.grad[:, 20:].abs().max() > 0  # but can learn to use them
 
 
 def dots(speed: float, steps: int = 11) -> torch.Tensor:
@@ -204,7 +266,7 @@ def test_exported_model_takes_any_sensor_and_tells_what_it_is(exported: Path, si
     )
     found = segmenter(Window(events, 0, int(t[-1]), 0))
     assert found.labels.shape == (h, w)
-    assert found.affine.shape == (2, 2, 3)
+    assert len(found.affine) > found.labels.max() and found.affine.shape[1:] == (2, 3)
     again = segmenter(Window(events, 0, int(t[-1]), 0))
     np.testing.assert_array_equal(found.labels, again.labels)
     np.testing.assert_array_equal(found.affine, again.affine)
@@ -222,7 +284,7 @@ EIGHT_BITS = "DequantizeLinear"
 def test_eight_bits_answer_nearly_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
     exact, short = tmp_path / "exact.onnx", tmp_path / "short.onnx"
-    export(LayerNet(widths=(8, 16), width=64), exact, "exact", "none", {})
+    export(LayerNet(widths=(8, 16), width=64, extras=0), exact, "exact", "none", {})
     voxels = np.random.default_rng(0).poisson(0.2, (12, 1, 20, 48, 64)).astype(np.float32)
     quantise(exact, short, voxels[:8])
     nodes = onnx.load(str(short)).graph.node

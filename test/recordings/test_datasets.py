@@ -141,7 +141,7 @@ def test_evimo2_folder_is_recording_and_truth(evimo2) -> None:
     assert sorted(np.unique(truth.mask(1))) == [0, 11, 22]
     assert len(result.times) == 3
     assert min(result.measures["iou"]) > 0.97
-    assert min(result.measures["object_iou"]) > 0.97
+    assert min(result.measures["object_pixel_iou"]) > 0.97
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -164,7 +164,7 @@ def test_evimo_file_is_recording_and_truth(evimo2, tmp_path, save) -> None:
     truth, result = scores(path, None, 0.0)
     assert truth.t.tolist() == [0, 100_000_000, 200_000_000]
     assert sorted(np.unique(truth.mask(1))) == [0, 11, 22]
-    assert min(result.measures["iou"]) > 0.97 and min(result.measures["object_iou"]) > 0.97
+    assert min(result.measures["iou"]) > 0.97 and min(result.measures["object_pixel_iou"]) > 0.97
     # The masks alone, for events from elsewhere.
     assert load_truth(path, Path("other.raw")).t.tolist() == truth.t.tolist()
 
@@ -206,7 +206,7 @@ def test_label_images_of_a_bag_are_truth_in_ros_time(bag) -> None:
     assert truth.t[1] - truth.t[0] == 50_000_000
     assert len(result.times) == 8
     assert min(result.measures["iou"]) > 0.97
-    assert min(result.measures["object_iou"]) > 0.97
+    assert min(result.measures["object_pixel_iou"]) > 0.97
     assert load_truth(bag, bag, "/camera/truth").t.tolist() == truth.t.tolist()
     with pytest.raises(InputError, match="label images"):
         load_truth(bag, bag, "/camera/preview")

@@ -43,7 +43,7 @@ def test_a_turn_moves_everything_alike_and_a_zoom_grows_what_is_near() -> None:
     turns = Camera(STEADY.turn, np.zeros((KNOTS, 2)), NONE + 1, NONE)
     for nearness in (0.3, 4.0):
         motion = turns.place(np.array((10.0, 5)), nearness)
-        np.testing.assert_allclose(motion.shift, STEADY.turn + np.array((10.0, 5)))
+        np.testing.assert_allclose(motion.shift, STEADY.turn + np.array((10, 5)))
         np.testing.assert_allclose(motion.scale, 1)
     zooms = Camera(np.zeros((KNOTS, 2)), np.zeros((KNOTS, 2)), STEADY.zoom, NONE)
     near = zooms.place(np.array((10.0, 5)), 3.0)

@@ -7,6 +7,9 @@ properties for longer and counts the inputs.
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import warnings
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -257,6 +260,50 @@ def test_recordings(files, tmp_path, data, seed, kinds):
     except InputError as error:
         told(error)
         assert path.name in str(error) or "packet" in str(error)
+
+
+@examples(120)
+@given(data=st.data(), seed=seeds, kinds=st.lists(st.sampled_from(sorted(FAULTS)), max_size=1))
+def test_recordings_with_one_field_wrong(tmp_path, data, seed, kinds):
+    from wrong_fields import KINDS
+
+    rng = np.random.default_rng(seed)
+    suffix = data.draw(st.sampled_from(sorted(KINDS)))
+    for turn in range(min(TURNS, 3)):
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        path = folder / f"some.{suffix}"
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            KINDS[suffix](rng, path)
+        if kinds and turn == 2:
+            path.write_bytes(FAULTS[kinds[0]](rng, path.read_bytes()))
+        inputs["files with one field wrong"] += 1
+        size = SIZE if rng.random() < 0.3 else None
+        try:
+            with open_recording(path, size=size) as recording:
+                for window, _ in windows_of(recording, PacketStream(WindowConfig())):
+                    sound([window])
+        except InputError as error:
+            told(error)
+            assert path.name in str(error) or "packet" in str(error)
+        shutil.rmtree(folder)
+
+
+@examples(60)
+@given(seed=seeds)
+def test_event_arrays_with_one_field_wrong(seed):
+    from wrong_fields import array_with_a_lie
+
+    from evlayerseg_ros.events.dvs import parse_event_array
+
+    rng, stream = np.random.default_rng(seed), PacketStream(WindowConfig())
+    for _ in range(10 * TURNS):
+        inputs["EventArrays with one field wrong"] += 1
+        try:
+            packet = parse_event_array(array_with_a_lie(rng), size=(0, 0))
+            sound(stream.push(packet))
+        except InputError as error:
+            told(error)
 
 
 @pytest.fixture(scope="module")

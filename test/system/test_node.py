@@ -228,7 +228,7 @@ def test_parameters_are_described_and_wrong_values_refused_with_a_reason(client,
         ):
             successful, why = set_to(name, **value)
             assert not successful
-            assert reason in why
+            assert reason in why or "Wrong parameter type" in why  # Kilted says numbers
 
 
 def test_a_wrong_parameter_at_the_start_is_one_line_and_status_2(log):
