@@ -11,17 +11,15 @@ from evlayerseg_ros.commands import options
 from evlayerseg_ros.commands.files import force_option, keep
 from evlayerseg_ros.errors import InputError
 
-PRESETS = ["demo", "affine25", "object", "many", "none", "static", "parts", "faint", "near"]
-
 
 @click.command()
 @click.argument("out", type=options.PATH)
 @click.option(
     "--preset",
-    type=click.Choice(PRESETS),
     default="demo",
     show_default=True,
-    help="affine25 is the evaluation set of the README; the others but demo are its companions.",
+    help="demo; affine25, the README's evaluation set, and its companions object, many, none, "
+    "static, parts, faint, near; suites, all those of docs/suites.md, or one of them by name.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @force_option

@@ -48,7 +48,7 @@ class Evidence:
     def owners(self, events: Events, end: int) -> np.ndarray:
         """uint8 [N]: the motion 1.. that each event is warped along; 1 where none was chosen."""
         out = np.ones(len(events), np.uint8)
-        if len(self.motions) > 2:
+        if self.choice.max(initial=0) > 1:
             side = self.cell * BLOCK
             _own(events.x, events.y, events.t, end, self.motions, self.choice, side, out)
         return out

@@ -187,7 +187,7 @@ class Segmenter:
                 far = background_motion(away, end, np.zeros((2, 3)), False)
                 new = max(new, far, key=lambda motion: agreement(away, end, motion))
             ground = new if begins else (1 - NEWEST) * memory.background + NEWEST * new
-        if self.postprocess.propose and (not settled or rests or not memory.windows % 2):
+        if self.postprocess.propose and (not settled or not memory.windows % 2):
             tried = shifts() if begins else shifts(memory.windows, PHASES)
             memory.proposed = keep_best(memory.proposed, propose(past, end, ground, tried))
         motions = [ground, *(track.motion for track in tracks.tracks)]
