@@ -170,15 +170,17 @@ def _splat(at, logs, choice, planes):  # type: ignore[no-untyped-def]
             planes[plane, int(v), int(u)] += gain
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
 def _own(x, y, t, end, motions, choice, side, out):  # type: ignore[no-untyped-def]
+    """To first order in the deformation: a block is many pixels wide."""
     rows, columns = choice.shape
-    for i in range(len(t)):
-        tau = (end - t[i]) * 1e-9
-        for k in range(2, len(motions)):
-            (a0, a1, a2), (b0, b1, b2) = motions[k, 0], motions[k, 1]
-            u, v = warp_point(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
-            u, v = (u + 0.5) / side, (v + 0.5) / side
-            if 0 <= u < columns and 0 <= v < rows and choice[int(v), int(u)] == k:
+    speeds = (motions * 1e-9).astype(np.float32)
+    per_px, half = np.float32(1 / side), np.float32(0.5)
+    for k in range(len(motions) - 1, 1, -1):
+        (a0, a1, a2), (b0, b1, b2) = speeds[k, 0], speeds[k, 1]
+        for i in range(len(t)):
+            px, py, tau = np.float32(x[i]), np.float32(y[i]), np.float32(end - t[i])
+            u = (px + half + tau * (a0 * px + a1 * py + a2)) * per_px
+            v = (py + half + tau * (b0 * px + b1 * py + b2)) * per_px
+            if 0 <= u < columns and 0 <= v < rows and choice[np.uintp(v), np.uintp(u)] == k:
                 out[i] = k
-                break

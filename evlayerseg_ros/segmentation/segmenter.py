@@ -33,8 +33,8 @@ from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
 
 EVENTS = 100_000  # of a window that are looked at, as many as training showed
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
-SETTLED = 8  # windows after which the background's motion is looked for in every other one
-PHASES = 11  # searches in which all shifts of the grid are tried once
+SETTLED = 8  # windows after which the background's motion is looked for in every third one
+PHASES = 14  # searches in which all shifts of the grid are tried once
 MOST_MOTIONS = 5  # beside the background's that are told to the network
 EDGE = 2.0  # px of 640 around a mask in which events still are its own: those of its outline
 NEWEST = 0.7  # share of the newest window in the background's motion: cameras move smoothly
@@ -180,14 +180,14 @@ class Segmenter:
             memory.background, memory.guess = self._single_look(window).affine[:2]
         ground: np.ndarray = np.zeros((2, 3)) if rests else memory.background
         # By turns once the background's motion has settled: each takes a good part of a window.
-        if not rests and (not settled or memory.windows % 2):
+        if not rests and (not settled or memory.windows % 3 == 0):
             away = outside(past, end, *tracks.labels_now(end, cell))
             new = background_motion(away, end, memory.background, True)
             if begins:
                 far = background_motion(away, end, np.zeros((2, 3)), False)
                 new = max(new, far, key=lambda motion: agreement(away, end, motion))
             ground = new if begins else (1 - NEWEST) * memory.background + NEWEST * new
-        if self.postprocess.propose and (not settled or not memory.windows % 2):
+        if self.postprocess.propose and (not settled or memory.windows % 3 == 1):
             tried = shifts() if begins else shifts(memory.windows, PHASES)
             memory.proposed = keep_best(memory.proposed, propose(past, end, ground, tried))
         motions = [ground, *(track.motion for track in tracks.tracks)]
