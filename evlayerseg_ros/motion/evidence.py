@@ -19,7 +19,7 @@ from evlayerseg_ros.motion.landing import logarithms
 from evlayerseg_ros.motion.warp import warp_point
 
 SPAN = 133_000_000  # ns of events that are looked at
-EVENTS = 24_000  # of these, at most
+EVENTS = 16_000  # of these, at most
 PLANE = 2  # cells per step of the planes
 BLOCK = 8  # and per step of the choice
 

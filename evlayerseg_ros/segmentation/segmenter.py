@@ -31,7 +31,7 @@ from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
 
-EVENTS = 100_000  # of a window that are looked at, as many as training showed
+EVENTS = 50_000  # of a window that are looked at; more make masks no better
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
 SETTLED = 8  # windows after which the background's motion is looked for in every third one
 PHASES = 14  # searches in which all shifts of the grid are tried once
