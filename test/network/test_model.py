@@ -130,6 +130,7 @@ def batch_of(labels: torch.Tensor, displacement: torch.Tensor) -> dict[str, torc
     return {
         "layers": labels, "displacement": displacement, "moving": labels > 0,
         "seen": torch.ones_like(labels, dtype=torch.bool), "single": torch.tensor([True]),
+        "sure": torch.ones_like(labels, dtype=torch.bool),
     }  # fmt: skip
 
 

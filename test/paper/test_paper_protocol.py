@@ -141,7 +141,7 @@ def test_summed_voxels_round_as_torch_does(sequence) -> None:
     place = tuple(torch.from_numpy(a.astype(np.int64)) for a in (part.y, part.x))
     bins = []
     for b in range(5):
-        image = torch.zeros(SIZE)
+        image = torch.zeros(part.height, part.width)
         image.index_put_(place, p * (1 - (t - b).abs()).clamp(min=0), accumulate=True)
         bins.append(image)
     expected = torch.stack(bins).sum(0).numpy()

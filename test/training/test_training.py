@@ -161,7 +161,7 @@ def test_learning_one_window_by_heart(sample) -> None:
     batch = {k: v[None] for k, v in to_tensors(sample, SPEC, None).items()}
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     losses = []
-    for _ in range(60):
+    for _ in range(120):
         loss = losses_of(network, "labels", batch)["total"]
         optimiser.zero_grad()
         loss.backward()
