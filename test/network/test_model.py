@@ -53,7 +53,7 @@ def test_paper_network_has_its_published_size_and_shapes() -> None:
 
 def test_layernet_keeps_its_budget() -> None:
     network = fold(LayerNet()).eval()
-    assert multiply_adds(network, torch.zeros(1, 24, 240, 320)) < 1.25e9
+    assert multiply_adds(network, torch.zeros(1, 24, 240, 320)) < 1.2e9
     assert sum(p.numel() for p in network.parameters()) * 4 < 8e6  # bytes
 
 
