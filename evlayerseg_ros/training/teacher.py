@@ -30,7 +30,6 @@ from evlayerseg_ros.segmentation.segmenter import Segmenter
 EVENTS = 20_000  # of a window by which it is judged how sure an answer is
 ACROSS = 320  # cells across the sensor in which events count as landing on each other
 GATHER = 2.0  # steps of the planes of evidence, standard deviation of the blur of gains
-SHARE = 0.05  # of the largest gain that a place of an object has
 SURE, UNSURE = 1.2, 1.05  # times sharper than along the background's motion, see Teacher
 EMPTY = 0.25  # share of the windows without a candidate that are taken for empty
 FEWEST = 300  # events of an object
@@ -86,7 +85,6 @@ def by_contrast(window: Window, past: Events | None = None) -> Segmentation | No
     evidence = gather_evidence(past, end, np.array([ground, *proposed]), events.width / ACROSS)
     step = evidence.cell * PLANE
     score = cv2.GaussianBlur(evidence.planes[0] - evidence.planes[1], (0, 0), GATHER)
-    score -= SHARE * max(float(score.max()), 0.0)
     labels, affine = pieces((score > 0).astype(np.uint8), evidence, ground, step, STAGES)
     full = upsample_labels(labels, score, step, events.height, events.width)
     return snap(with_motions(Segmentation(window, full, affine), STAGES))

@@ -53,7 +53,7 @@ def test_contrast_alone_finds_a_box_and_both_motions(moves, camera) -> None:
     truth = np.zeros((H, W), bool)
     truth[BOX[1] : BOX[3], BOX[0] : BOX[2]] = True
     labels = found.labels > 0
-    assert (labels & truth).sum() / (labels | truth).sum() > 0.7
+    assert (labels & truth).sum() / (labels | truth).sum() > 0.8
     motion = found.affine @ [W / 2, H / 2, 1] * LENGTH * 1e-9
     np.testing.assert_allclose(motion, [camera, moves], atol=0.75)
     if camera == (0.0, 0.0):  # known to rest
