@@ -65,6 +65,7 @@ setup(
         "numba",
         "numpy",
         "onnxruntime",
+        "openvino; platform_machine == 'x86_64'",
         "opencv-python-headless",
         "rosbags",
         "scipy",
@@ -77,8 +78,7 @@ setup(
         "test": ["pytest", "pytest-timeout"],  # colcon looks here for what runs the tests
         "train": TRAIN,
         "view": ["rerun-sdk"],
-        "gpu": ["onnxruntime-gpu"],  # or openvino: each takes the place of onnxruntime
-        "openvino": ["onnxruntime-openvino"],
+        "gpu": ["onnxruntime-gpu"],  # takes the place of onnxruntime
         "cluster": ["distributed"],
         "dev": [
             *TRAIN,

@@ -22,9 +22,9 @@ from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.outputs.outputs import OUTPUTS, Output
 from evlayerseg_ros.pipeline import Pipeline, Segmented
 from evlayerseg_ros.segmentation.config import SegmenterConfig
-from evlayerseg_ros.segmentation.model_file import PROVIDERS
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.segmentation.session import NAMES, available
 
 PIPELINE_PACKETS = 64  # of 4 ms each: eight windows
 
@@ -148,13 +148,10 @@ def _ways(settings: Settings, provider: str, window: Window) -> Iterator[_Way]:
 
 def _providers(settings: Settings) -> Iterator[str]:
     """Those asked for that can really be had."""
-    import onnxruntime
-
-    there = onnxruntime.get_available_providers()
     config = settings.config.segmenter
-    for name in PROVIDERS if config.provider == "auto" else [config.provider]:
+    for name in NAMES if config.provider == "auto" else [config.provider]:
         # One may be built in, but without a device or its libraries.
-        if PROVIDERS[name] in there and _load(config, name).provider == name:
+        if available(name) == name and _load(config, name).provider == name:
             yield name
 
 

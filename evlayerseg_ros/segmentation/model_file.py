@@ -1,30 +1,31 @@
-"""A model file: where it is, what it says of itself, and the ONNX Runtime that runs it."""
+"""A model file: where it is, what it says of itself, and the session that runs it."""
 
 from __future__ import annotations
 
 import json
-import os
+import logging
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
-
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.voxel import VoxelSpec
+from evlayerseg_ros.segmentation.session import (
+    GPUS,
+    OPENVINO,
+    OnnxSession,
+    OpenVinoSession,
+    Session,
+    available,
+    check,
+    onnx_session,
+    reason,
+)
 
 METADATA_KEY = "evlayerseg"
 FORMAT = 1
-LARGEST_MODEL = 512 << 20  # bytes
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-}
-GPUS = ("cuda", "tensorrt")
-FASTEST = ("cuda", "openvino")  # that there is, in this order; TensorRT must be asked for
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -113,18 +114,19 @@ def find_model(model: str | Path, eight_bits: bool = False) -> Path:
 
 def open_model(
     model: str | Path, provider: str, precision: str, threads: int
-) -> tuple[Path, onnxruntime.InferenceSession, ModelInfo]:
-    """A model's file, its session and what it says of itself; see `Segmenter.load`.
+) -> tuple[Session, ModelInfo]:
+    """A model ready to run, and what it says of itself; see `Segmenter.load`.
 
     Raises:
         InputError: there is no such model, or the file is not a model of this package.
     """
-    found = _available(provider)
+    found = available(provider)
     path = find_model(model, eight_bits=found not in GPUS)
-    session = _session(path, found, precision, threads)
-    if found in GPUS and session.get_providers()[0] == PROVIDERS["cpu"]:
-        path = find_model(model, eight_bits=True)  # a GPU was promised that cannot be had
-        session = _session(path, "cpu", precision, threads)
+    session = onnx_session(path, found, precision, threads)
+    if found in GPUS and OnnxSession(session).provider == "cpu":
+        found = available("openvino")  # a GPU was promised that cannot be had
+        path = find_model(model, eight_bits=True)
+        session = onnx_session(path, found, precision, threads)
     try:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     except UnicodeDecodeError as error:
@@ -133,52 +135,12 @@ def open_model(
         raise InputError(
             f"Model {path} carries no {METADATA_KEY!r} metadata; make it with `evlayerseg export`."
         )
-    return path, session, ModelInfo.from_json(text, str(path))
-
-
-def _available(provider: str) -> str:
-    """The provider that is asked for, or cpu if this ONNX Runtime was built without it."""
-    have = onnxruntime.get_available_providers()
-    wanted = FASTEST if provider == "auto" else (provider,)
-    return next((name for name in wanted if PROVIDERS[name] in have), "cpu")
-
-
-def _session(
-    path: Path, provider: str, precision: str, threads: int
-) -> onnxruntime.InferenceSession:
-    """ONNX Runtime with a model, on that provider or, if it cannot be had, on the CPU."""
-    if path.stat().st_size > LARGEST_MODEL:
-        raise InputError(f"Model {path} is larger than {LARGEST_MODEL >> 20} MiB.")
-    threads = threads or min(4, len(os.sched_getaffinity(0)))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    # Threads that spin while they wait would take the cores from the node and the camera.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers = [(PROVIDERS[provider], _provider_options(provider, precision, threads))]
-    if provider != "cpu":
-        providers.append((PROVIDERS["cpu"], {}))
-    try:  # from bytes, so that a model cannot name other files to be read
-        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=providers)
-    except Exception as error:  # ONNX Runtime raises many kinds, all meaning this
-        raise InputError(f"Model {path} cannot be loaded: {reason(error)}") from error
-
-
-def _provider_options(provider: str, precision: str, threads: int) -> dict[str, str]:
-    """What ONNX Runtime calls the provider's options."""
-    if provider == "openvino":
-        return {"device_type": "CPU", "num_of_threads": str(threads)}
-    if provider == "tensorrt":  # the first build of an engine takes minutes: keep it
-        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "evlayerseg"
-        return {
-            "trt_engine_cache_enable": "1",
-            "trt_engine_cache_path": str(cache),
-            "trt_fp16_enable": str(int(precision == "fp16")),
-        }
-    return {}
-
-
-def reason(error: Exception) -> str:
-    """The first line of an error, shortened, as the end of a sentence."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200].rstrip(". ") + "."
+    info = ModelInfo.from_json(text, str(path))
+    check(session, path, info.voxel.channels)
+    if found != OPENVINO:
+        return OnnxSession(session), info
+    try:
+        return OpenVinoSession(path.read_bytes(), threads or 1), info
+    except Exception as error:  # OpenVINO does without some operations: run it all the same
+        log.warning("OpenVINO cannot run model %s (%s): ONNX Runtime does.", path, reason(error))
+        return OnnxSession(session), info

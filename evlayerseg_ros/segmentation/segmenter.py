@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Events, Window
@@ -24,11 +23,12 @@ from evlayerseg_ros.segmentation.labels import (
     upsample_labels,
 )
 from evlayerseg_ros.segmentation.memory import Memory
-from evlayerseg_ros.segmentation.model_file import PROVIDERS, ModelInfo, open_model, reason
+from evlayerseg_ros.segmentation.model_file import ModelInfo, open_model
 from evlayerseg_ros.segmentation.network_input import Prior, network_input
 from evlayerseg_ros.segmentation.objects import outside, pieces, with_motions
 from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.segmentation.session import NAMES, Session, reason
 from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
 
 EVENTS = 50_000  # of a window that are looked at; more make masks no better
@@ -49,14 +49,15 @@ class Segmenter:
 
     Attributes:
         refine, track: as `load` takes them; may be changed at any time.
+        told: what the network was told of the last window; None: nothing.
         info: what the model file says of itself.
-        requested: the provider asked for (auto, or one of PROVIDERS).
-        provider: the provider really in use (one of PROVIDERS).
+        requested: the provider asked for (auto, or one of NAMES).
+        provider: the provider really in use (see NAMES).
     """
 
     def __init__(
         self,
-        session: onnxruntime.InferenceSession,
+        session: Session,
         info: ModelInfo,
         requested: str,
         refine: bool = False,
@@ -73,8 +74,8 @@ class Segmenter:
         self.forget()
         self.info = info
         self.requested = requested
-        names = {full: short for short, full in PROVIDERS.items()}
-        self.provider = names.get(session.get_providers()[0], session.get_providers()[0])
+        self.provider = session.provider
+        self.told: Prior | None = None
         self._voxel = np.zeros((1, 0, 0, 0), np.float32)
 
     @classmethod
@@ -94,11 +95,12 @@ class Segmenter:
         Args:
             model: "default", which is layernet on a GPU and layernet-int8 on a CPU; the name of
                 weights shipped with the package; or an ONNX file made by `evlayerseg export`.
-            provider: auto (the fastest there is), cpu, openvino (a CPU with onnxruntime-openvino),
+            provider: auto (the fastest there is), cpu, openvino (an x86 CPU),
                 cuda or tensorrt. One that cannot be had is replaced by the CPU with a warning;
                 `provider` of the result tells which it became.
             precision: fp32, or fp16 for TensorRT engines; the other providers ignore it.
-            threads: of ONNX Runtime on the CPU; 0 is as many as there are cores, at most 4.
+            threads: that run the network on a CPU; 0: one for OpenVINO, as many as there are cores
+                (at most 4) for ONNX Runtime.
             refine: run the network again on events deblurred by its first answer, where the model
                 is made for it: better masks and motions for twice the time.
             track: begin with the motions found in the window before, where the model is made for
@@ -109,17 +111,16 @@ class Segmenter:
         Raises:
             InputError: no such model or provider, or the file is not a model of this package.
         """
-        if provider not in ("auto", *PROVIDERS):
-            raise InputError(f"Provider {provider!r} is none of auto, {', '.join(PROVIDERS)}.")
+        if provider not in ("auto", *NAMES):
+            raise InputError(f"Provider {provider!r} is none of auto, {', '.join(NAMES)}.")
         if precision not in ("fp32", "fp16"):
             raise InputError(f"Precision {precision!r} is neither fp32 nor fp16.")
         if camera_motion not in CAMERA_MOTIONS:
             raise InputError(
                 f"Camera motion {camera_motion!r} is none of {', '.join(CAMERA_MOTIONS)}."
             )
-        path, session, info = open_model(model, provider, precision, threads)
+        session, info = open_model(model, provider, precision, threads)
         segmenter = cls(session, info, provider, refine, track, camera_motion, postprocess)
-        segmenter._check_interface(path)
         if provider not in ("auto", segmenter.provider):
             log.warning(
                 "Provider %s was asked for but cannot be had; running on %s.",
@@ -209,7 +210,8 @@ class Segmenter:
         if self._voxel.shape[1:] != shape:
             self._voxel = np.zeros((1, *shape), np.float32)
         mask = None if told is None else (told > 0).astype(np.float32)
-        network_input(window, spec, Prior(evidence, mask, rests), self._voxel[0])
+        self.told = Prior(evidence, mask, rests)
+        network_input(window, spec, self.told, self._voxel[0])
         masks, affine = self._run()
         rows, columns = (int(np.ceil(side / step)) for side in (events.height, events.width))
         score = (masks[0, 1] - masks[0, 0])[:rows, :columns]
@@ -259,8 +261,8 @@ class Segmenter:
     def _run(self) -> tuple[np.ndarray, np.ndarray]:
         """masks float32 [1, L, h, w] and affine [1, L, 2, 3] of the voxel grid."""
         try:
-            masks, affine = self._session.run(["masks", "affine"], {"voxel": self._voxel})
-        except Exception as error:  # ONNX Runtime raises many kinds: memory, device, shapes
+            masks, affine = self._session.run(self._voxel)
+        except Exception as error:  # of many kinds: memory, device, shapes
             raise InferenceError(
                 f"Model {self.info.name} failed on {self.provider}: {reason(error)}"
             ) from error
@@ -271,19 +273,3 @@ class Segmenter:
                 f"expected (1, {layers}, h, w) and (1, {layers}, 2, 3)."
             )
         return masks, affine
-
-    def _check_interface(self, path: Path) -> None:
-        """Refuse a model whose inputs and outputs are not those that its metadata promise."""
-        try:
-            inputs = {i.name: i.shape for i in self._session.get_inputs()}
-            outputs = {o.name: o.shape for o in self._session.get_outputs()}
-        except UnicodeDecodeError as error:
-            raise InputError(f"Model {path} has names that are no text ({error}).") from error
-        fits = list(inputs) == ["voxel"] and len(inputs["voxel"]) == 4
-        fits = fits and inputs["voxel"][1] == self.info.voxel.channels
-        fits = fits and {"masks", "affine"} <= set(outputs)
-        if not fits:
-            raise InputError(
-                f"Model {path} has inputs {inputs} and outputs {list(outputs)}, expected voxel "
-                f"[1, {self.info.voxel.channels}, H, W] to masks and affine."
-            )

@@ -78,7 +78,7 @@ def learn(
     if not (resume and before.exists()):
         _write_start(before, settings, init)
     teacher = find_model(settings.teacher) if settings.teacher else before
-    if open_model(teacher, "cpu", "fp32", 1)[2].regime == UNTRAINED:
+    if open_model(teacher, "cpu", "fp32", 1)[1].regime == UNTRAINED:
         teacher = None
     # Of scenes the simulator's labels teach; without labels what teaches recordings does.
     by_model = settings.regime == "label-free" and teacher is not None

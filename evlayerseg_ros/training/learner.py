@@ -14,7 +14,7 @@ import torch
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.network.base import Network
-from evlayerseg_ros.network.export import load_exported, with_extras
+from evlayerseg_ros.network.export import export, load_exported, with_extras
 from evlayerseg_ros.network.layernet import LayerNet
 from evlayerseg_ros.paper.loss import paper_loss
 from evlayerseg_ros.paper.network import PaperNet, combined_flow
@@ -118,6 +118,12 @@ class Learner:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
+
+    def export(self, path: Path) -> None:
+        """Writes the averaged weights as ONNX, for runs of the Segmenter while training goes on."""
+        temporary = path.with_suffix(".new.onnx")
+        export(copy.deepcopy(self.average).cpu(), temporary, "rehearsal", "labels", {})
+        temporary.replace(path)
 
     def save(self, path: Path, data: dict[str, int], scores: dict[str, float]) -> None:
         """Writes a checkpoint whole or not at all.

@@ -47,7 +47,7 @@ def random_told(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> To
         spec: the network's voxel grid.
         rng: source of everything random.
     """
-    if not spec.layers or rng.random() < 0.12:
+    if not spec.layers or rng.random() < 0.1:
         return None
     events, truth = sample.window.events, sample.displacement
     middle = np.array([events.width, events.height]) / 2
@@ -71,6 +71,21 @@ def random_told(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> To
     )
     told = evidence.motions * sample.window.duration
     return Told(Prior(evidence, _mask(sample, rng), rests), _of_layers(sample, told, centres))
+
+
+def told_in_run(sample: Sample, spec: VoxelSpec) -> Told:
+    """What a network was told of a window in a run (training/rehearsal.py).
+
+    Args:
+        sample: a window with a prior.
+        spec: the network's voxel grid.
+    """
+    assert sample.prior is not None
+    events = sample.window.events
+    middle = np.array([events.width, events.height]) / 2
+    centres = _centres(sample, spec.cell(events.width), middle)
+    motions = sample.prior.evidence.motions * sample.window.duration
+    return Told(sample.prior, _of_layers(sample, motions, centres))
 
 
 def _centres(sample: Sample, cell: float, middle: np.ndarray) -> dict[int, np.ndarray]:

@@ -10,7 +10,7 @@ import torch
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.motion.evidence import EVENTS, SPAN, subsample
-from evlayerseg_ros.segmentation.network_input import network_input
+from evlayerseg_ros.segmentation.network_input import Prior, network_input
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.simulation.simulator import Scene
 from evlayerseg_ros.simulation.world import MOST_LAYERS
@@ -33,6 +33,7 @@ class Sample:
         displacement: float32 [MOST_LAYERS, 2, 3], of each layer over the window, in px (zeros where
             there is no such layer); see network/affine.py for the convention.
         sure: bool [rows, columns], where the truth is known; None: everywhere.
+        prior: what a network was told of the window in a run; None: it comes from no run.
     """
 
     window: Window
@@ -41,6 +42,7 @@ class Sample:
     label_of: np.ndarray
     displacement: np.ndarray
     sure: np.ndarray | None = None
+    prior: Prior | None = None
 
 
 def cut_window(events: Events, start: int, count: int) -> Window:

@@ -20,11 +20,13 @@ from evlayerseg_ros.simulation.scenes import random_scene
 from evlayerseg_ros.simulation.simulator import simulate
 from evlayerseg_ros.simulation.textures import TextureBank
 from evlayerseg_ros.simulation.world import random_world
-from evlayerseg_ros.training.priors import random_told
+from evlayerseg_ros.training.priors import random_told, told_in_run
+from evlayerseg_ros.training.rehearsal import Rehearsal
 from evlayerseg_ros.training.samples import Sample, clip_samples, to_tensors
 from evlayerseg_ros.training.self_training import Lessons
 from evlayerseg_ros.training.teacher import Teacher
 
+IN_RUN = 0.8  # of the windows of a run: told as in the run; the others as any window
 TRIES = 3  # runs of a recording that are looked at for a clip; then one is simulated
 HOPELESS = 12  # clips in turn that no run was good for
 
@@ -52,6 +54,8 @@ class SceneStream(IterableDataset):
         worlds: share of the scenes that are worlds with depth (simulation/world.py); the others are
             planes after the paper's recipe.
         lessons: recordings that some of the clips come from; None: all are simulated.
+        rehearsal: runs each simulated clip through the network, too, and keeps as many windows
+            again; a lane that goes on then sees other windows, as the weights are others.
     """
 
     def __init__(
@@ -69,11 +73,12 @@ class SceneStream(IterableDataset):
         teacher: Teacher | None = None,
         worlds: float = 0.7,
         lessons: Lessons | None = None,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         self.bank, self.spec, self.seed, self.lanes, self.start = bank, spec, seed, lanes, start
         self.reuse, self.per_clip, self.first, self.pool = reuse, per_clip, first, pool
         self.events, self.teacher, self.worlds = events, teacher, worlds
-        self.lessons = lessons
+        self.lessons, self.rehearsal = lessons, rehearsal
         self._runs: Iterator[list[Window]] | None = None
         self._fruitless = 0
 
@@ -92,7 +97,8 @@ class SceneStream(IterableDataset):
             rng = np.random.default_rng([self.seed, lane, 1, draw])
             clip_drawn = clips[rng.integers(len(clips))]
             sample = clip_drawn[rng.integers(len(clip_drawn))]
-            told = random_told(sample, self.spec, rng)
+            in_run = sample.prior is not None and rng.random() < IN_RUN
+            told = told_in_run(sample, self.spec) if in_run else random_told(sample, self.spec, rng)
             yield to_tensors(sample, self.spec, rng, told, self.events)
 
     def _clip(self, lane: int, clip: int) -> list[Sample]:
@@ -104,6 +110,8 @@ class SceneStream(IterableDataset):
             scene = make(rng, self.bank)
             events = simulate(scene, rng)[0]
             found = clip_samples(scene, events, rng, self.spec, self.per_clip, self.teacher)
+            if self.rehearsal is not None:
+                found += self.rehearsal(scene, events, rng, self.spec, self.per_clip)
         return found
 
     def _recorded(

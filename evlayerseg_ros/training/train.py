@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import ctypes
 import math
 import signal
 import time
@@ -21,6 +23,7 @@ from evlayerseg_ros.simulation.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
 from evlayerseg_ros.training.learner import Batch, Learner, losses_of, make_network, schedule
 from evlayerseg_ros.training.parallel import Place, place
+from evlayerseg_ros.training.rehearsal import Rehearsal
 from evlayerseg_ros.training.self_training import Lessons
 from evlayerseg_ros.training.stream import SceneStream
 from evlayerseg_ros.training.teacher import Teacher
@@ -54,6 +57,8 @@ class Settings:
         first: clips that each lane simulates before the first step.
         per_clip: windows taken from each clip.
         worlds: share of the scenes that are worlds with depth; the others are planes.
+        rehearse: whether half of the windows come from runs through the network itself, with the
+            weights of the last validation.
         validate: steps between validations.
         windows: windows of the validation set.
         seed: of everything random.
@@ -77,13 +82,14 @@ class Settings:
     first: int = 24
     per_clip: int = 6
     worlds: float = 0.7
+    rehearse: bool = False
     validate: int = 250
     windows: int = 48
     seed: int = 0
 
 
 PRESETS = {
-    "default": Settings(),
+    "default": Settings(rehearse=True),
     "smoke": Settings(
         width=160, widths=(8, 16, 32, 48), depth=1, steps=240, rate=4e-3, average=0.97, reuse=16,
         first=12, validate=60, windows=16,
@@ -92,6 +98,7 @@ PRESETS = {
         steps=400, rate=5e-5, average=0.98, reuse=4, first=6, validate=100, windows=16,
     ),
 }  # fmt: skip
+RUNS_WITH = "rehearsal.onnx"  # in the output folder: the weights of the last validation
 REGIMES = ("labels", "label-free", "paper")
 
 
@@ -141,6 +148,7 @@ def _train(
     init: Path | None, lessons: Lessons | None, here: Place,
 ) -> Path:  # fmt: skip
     checkpoint = out / "checkpoint.pt"
+    _keep_memory()
     run = Learner(settings, here)
     if init is not None:
         run.start_from(init)
@@ -155,11 +163,18 @@ def _train(
     if lessons is not None:
         facts["recordings"] = len(lessons.runs.sources)
     began, running, scores = time.time(), math.nan, {}
+    runs = out / RUNS_WITH
+    rehearses = settings.rehearse and settings.regime == "labels"
+    if here.first and rehearses:
+        runs.unlink(missing_ok=True)
+        if init is not None or resume:
+            run.export(runs)
     if here.first and run.step == 0:  # what it can do before it has learnt anything
         scores = validate(run.average, data)
         _record(out, 0, 0.0, running, scores)
     bar = tqdm(total=settings.steps, initial=run.step, unit="step", disable=not here.first or None)
-    batches = _batches(bank, run.network, settings, run.step, here, lessons)
+    rehearsal = Rehearsal(runs) if rehearses else None
+    batches = _batches(bank, run.network, settings, run.step, here, lessons, rehearsal)
     try:
         while run.step < settings.steps:
             loss = run.learn(next(batches))
@@ -170,6 +185,8 @@ def _train(
                 scores = validate(run.average, data)
                 _record(out, run.step, time.time() - began, running, scores)
                 run.save(checkpoint, facts, scores)
+                if rehearses:
+                    run.export(runs)
     except KeyboardInterrupt:
         if here.first:
             run.save(checkpoint, facts, scores)
@@ -178,6 +195,14 @@ def _train(
     finally:
         bar.close()
     return checkpoint
+
+
+def _keep_memory() -> None:
+    """Keeps freed memory: getting it from the system again takes a sixth of each step."""
+    with contextlib.suppress(AttributeError, OSError):  # glibc has this, other C libraries do not
+        mallopt = ctypes.CDLL(None).mallopt
+        for option, value in ((-4, 0), (-1, 2**31 - 1)):  # M_MMAP_MAX, M_TRIM_THRESHOLD
+            mallopt(option, value)
 
 
 def _record(out: Path, step: int, seconds: float, loss: float, scores: dict[str, float]) -> None:
@@ -195,6 +220,7 @@ def _batches(
     step: int,
     here: Place,
     lessons: Lessons | None,
+    rehearsal: Rehearsal | None,
 ) -> Iterator[Batch]:
     """This process's part of each step's batch, from step `step` on."""
     lanes = range(here.rank, settings.lanes, here.world)
@@ -204,7 +230,7 @@ def _batches(
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
         settings.per_clip, settings.first, events=events, teacher=teacher, worlds=settings.worlds,
-        lessons=lessons,
+        lessons=lessons, rehearsal=rehearsal,
     )  # fmt: skip
     # A forked worker would inherit OpenCV's and OpenMP's locked thread pools and hang.
     loader = iter(

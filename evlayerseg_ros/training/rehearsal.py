@@ -1,0 +1,79 @@
+"""Windows as the node sees them: one after the other, told by the network's own last answers.
+
+What a network is told at run time depends on what it said before: a mask that was too large spoils
+the background's motion, and this the next mask. Errors made up at random (priors.py) are not like
+that. So part of the training windows come from runs of the real Segmenter with the weights of some
+steps ago, and the network learns to recover from its own errors (dataset aggregation: Ross et al.,
+AISTATS 2011).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.voxel import VoxelSpec
+from evlayerseg_ros.segmentation.segmenter import EVENTS, Segmenter
+from evlayerseg_ros.simulation.simulator import Scene
+from evlayerseg_ros.training.samples import Sample, subsample, true_sample
+
+DURATION = 0.033  # s of a window, the node's
+FEWEST = 200  # events of a window that something can be learnt from
+
+
+class Rehearsal:
+    """Runs of windows through the Segmenter.
+
+    Args:
+        model: an ONNX file that may be written anew at any time; where there is none yet, nothing
+            is rehearsed.
+    """
+
+    def __init__(self, model: Path) -> None:
+        self.model = model
+        self._written = 0.0
+        self._segmenter: Segmenter | None = None
+
+    def __call__(
+        self, scene: Scene, events: Events, rng: np.random.Generator, spec: VoxelSpec, windows: int
+    ) -> list[Sample]:
+        """At most `windows` windows of a run from the clip's start, each with what the network was
+        told of it.
+
+        Args:
+            scene: what was simulated.
+            events: all of it.
+            rng: source of everything random.
+            spec: the network's voxel grid.
+            windows: how many are kept.
+        """
+        segmenter = self._newest()
+        if segmenter is None or not len(events):
+            return []
+        segmenter.forget()
+        lasts = DURATION if rng.random() < 0.7 else float(np.exp(rng.uniform(-4.2, -2.5)))
+        cell, found = spec.cell(scene.sensor.width), []
+        ends = np.arange(lasts, scene.duration, lasts) + rng.uniform(0, 0.5) * lasts
+        for end in (ends * 1e9).astype(int).tolist():
+            begin = max(end - int(lasts * 1e9), 0)
+            first, last = np.searchsorted(events.t, (begin, end))
+            if last - first < FEWEST:
+                continue
+            part = subsample(events[first:last], EVENTS)
+            window = Window(part[np.arange(len(part))], begin, end, end)
+            segmenter(window)
+            if segmenter.told is not None:
+                sample = true_sample(scene, events, window, cell)
+                found.append(replace(sample, prior=segmenter.told))
+        kept = rng.permutation(len(found))[:windows]
+        return [found[k] for k in sorted(kept.tolist())]
+
+    def _newest(self) -> Segmenter | None:
+        """The Segmenter with the weights that were written last."""
+        if self.model.exists() and self.model.stat().st_mtime != self._written:
+            self._written = self.model.stat().st_mtime
+            self._segmenter = Segmenter.load(self.model, "cpu", threads=1, track=True)
+        return self._segmenter
