@@ -9,7 +9,6 @@ import numpy as np
 
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.motion.evidence import SPAN, subsample
-from evlayerseg_ros.motion.proposals import Proposal
 
 LASTS = 100_000_000  # ns from one window's end to the next one's start after which all is forgotten
 EVENTS = 20_000  # of each window that are kept
@@ -17,18 +16,14 @@ EVENTS = 20_000  # of each window that are kept
 
 @dataclass
 class Memory:
-    """Events, motions and proposals of the windows before.
+    """Events of the windows before, and what the network said.
 
     Attributes:
-        background: float64 [2, 3], px/s, the background's motion.
         guess: float64 [2, 3], px/s, what the network last said of what moves; None before it did.
-        proposed: motions that something may follow.
         windows: how many windows came.
     """
 
-    background: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
     guess: np.ndarray | None = None
-    proposed: list[Proposal] = field(default_factory=list)
     windows: int = 0
     _parts: deque[Events] = field(default_factory=deque)
     _end: int | None = None

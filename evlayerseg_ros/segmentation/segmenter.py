@@ -11,10 +11,8 @@ import numpy as np
 
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.motion.background import agreement, background_motion
 from evlayerseg_ros.motion.camera import CameraState
 from evlayerseg_ros.motion.evidence import gather_evidence, subsample
-from evlayerseg_ros.motion.proposals import keep_best, propose, shifts
 from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, PostprocessConfig, SegmenterConfig
 from evlayerseg_ros.segmentation.labels import (
     cells_to_px,
@@ -25,19 +23,17 @@ from evlayerseg_ros.segmentation.labels import (
 from evlayerseg_ros.segmentation.memory import Memory
 from evlayerseg_ros.segmentation.model_file import ModelInfo, open_model
 from evlayerseg_ros.segmentation.network_input import Prior, network_input
-from evlayerseg_ros.segmentation.objects import outside, pieces, with_motions
+from evlayerseg_ros.segmentation.objects import pieces, with_motions
 from evlayerseg_ros.segmentation.outline import snap
+from evlayerseg_ros.segmentation.search import Search, Seen
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.session import NAMES, Session, reason
 from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
 
 EVENTS = 50_000  # of a window that are looked at; more make masks no better
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
-SETTLED = 8  # windows after which the background's motion is looked for in every third one
-PHASES = 14  # searches in which all shifts of the grid are tried once
 MOST_MOTIONS = 5  # beside the background's that are told to the network
 EDGE = 2.0  # px of 640 around a mask in which events still are its own: those of its outline
-NEWEST = 0.7  # share of the newest window in the background's motion: cameras move smoothly
 HELD = 4.0  # supported events in a place and around it that hold something, before a resting camera
 SURELY_NOT = -4.0  # score of the network below which it is believed nevertheless
 CLOSED = np.ones((3, 3), np.uint8)  # gaps of that many places are closed
@@ -70,7 +66,7 @@ class Segmenter:
         self.postprocess = postprocess or PostprocessConfig()
         self.refine = refine
         self.track = track
-        self._camera = CameraState(camera_motion)
+        self._camera, self._search = CameraState(camera_motion), Search()
         self.forget()
         self.info = info
         self.requested = requested
@@ -159,57 +155,50 @@ class Segmenter:
         rests = self._camera.update(events, window.end)
         self._memory.add(some)
         past = self._memory.past(window.end)
-        motions = self._motions(window, past, rests)
-        result = self._look(some, past, motions, rests)
+        step = self.info.voxel.cell(events.width) * MASK_STEP
+        objects, moved = self._tracks.labels_now(window.end, step)
+        if self._memory.windows == 1:  # what the network says when it is told nothing
+            background, self._memory.guess = self._single_look(some).affine[:2]
+            self._search.begin(background)
+        self._search.update(Seen(past, window.end, objects, moved, rests))
+        motions = self._motions(window)
+        mask = (objects > 0).astype(np.float32) if objects is not None else None
+        told = mask if self.postprocess.memory else None
+        result = self._look(some, past, motions, told, rests)
         if self.refine and len(result.affine) > 1:
-            known = list(result.affine[1:])
-            result = self._look(some, past, [result.affine[0], *known], rests)
+            known = [result.affine[0], *result.affine[1:]]
+            result = self._look(some, past, known, told, rests)
         return replace(result, window=window)
 
     def forget(self) -> None:
         """Begin anew: the next window does not follow the last one."""
         self._memory = Memory()
         self._camera.forget()
+        self._search.propose = self.postprocess.propose
         self._tracks = Tracks(self.postprocess)
 
-    def _motions(self, window: Window, past: Events, rests: bool) -> list[np.ndarray]:
+    def _motions(self, window: Window) -> list[np.ndarray]:
         """float64 [2, 3] each, px/s: what things may move along; the background's motion first."""
-        memory, tracks = self._memory, self._tracks
-        end, cell = window.end, self.info.voxel.cell(window.events.width) * MASK_STEP
-        begins, settled = memory.windows == 1, memory.windows > SETTLED
-        if begins:  # what the network says when it is told nothing
-            memory.background, memory.guess = self._single_look(window).affine[:2]
-        ground: np.ndarray = np.zeros((2, 3)) if rests else memory.background
-        # By turns once the background's motion has settled: each takes a good part of a window.
-        if not rests and (not settled or memory.windows % 3 == 0):
-            away = outside(past, end, *tracks.labels_now(end, cell))
-            new = background_motion(away, end, memory.background, True)
-            if begins:
-                far = background_motion(away, end, np.zeros((2, 3)), False)
-                new = max(new, far, key=lambda motion: agreement(away, end, motion))
-            ground = new if begins else (1 - NEWEST) * memory.background + NEWEST * new
-        if self.postprocess.propose and (not settled or memory.windows % 3 == 1):
-            tried = shifts() if begins else shifts(memory.windows, PHASES)
-            memory.proposed = keep_best(memory.proposed, propose(past, end, ground, tried))
-        motions = [ground, *(track.motion for track in tracks.tracks)]
-        if not tracks.tracks and memory.guess is not None:
-            motions.append(memory.guess)
-        motions += [proposal.motion for proposal in memory.proposed]
+        tracks, guess = self._tracks.tracks, self._memory.guess
+        motions = [self._search.background, *(track.motion for track in tracks)]
+        if not tracks and guess is not None:
+            motions.append(guess)
+        motions += [proposal.motion for proposal in self._search.proposed]
         return distinct(motions, window)[: 1 + MOST_MOTIONS]
 
     def _look(
-        self, window: Window, past: Events, motions: list[np.ndarray], rests: bool
-    ) -> Segmentation:
-        """One pass of the network and what follows it, told of some motions (px/s)."""
+        self, window: Window, past: Events, motions: list[np.ndarray], mask: np.ndarray | None,
+        rests: bool,
+    ) -> Segmentation:  # fmt: skip
+        """One pass of the network and what follows it, told of some motions (px/s) and of where
+        objects are (float32 [h, w])."""
         events, spec, stages = window.events, self.info.voxel, self.postprocess
         cell = spec.cell(events.width)
         step = cell * MASK_STEP
         evidence = gather_evidence(past, window.end, np.array(motions), cell)
-        told = self._tracks.labels_now(window.end, step)[0] if stages.memory else None
         shape = spec.shape(events.width, events.height)
         if self._voxel.shape[1:] != shape:
             self._voxel = np.zeros((1, *shape), np.float32)
-        mask = None if told is None else (told > 0).astype(np.float32)
         self.told = Prior(evidence, mask, rests)
         network_input(window, spec, self.told, self._voxel[0])
         masks, affine = self._run()
@@ -228,7 +217,6 @@ class Segmenter:
         found = with_motions(found, stages)
         coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
         found = renumbered(found, self._tracks.assign(found, coarse, step))
-        self._memory.background = found.affine[0]
         return snap(found) if stages.outline and not rests else found
 
     def _supported_score(self, score: np.ndarray, step: float) -> np.ndarray:

@@ -1,0 +1,105 @@
+"""What may move, and how: looked for in the events of the last 133 ms, beside the network.
+
+The background's motion and the proposals take as long as the network. In the first windows they are
+looked for at once. Then cameras move smoothly and proposals last, and the search runs on a thread
+of its own while the network works, for the next window: the answers are the same on any machine.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from evlayerseg_ros.events.types import Events
+from evlayerseg_ros.motion.background import agreement, background_motion
+from evlayerseg_ros.motion.proposals import Proposal, keep_best, propose, shifts
+from evlayerseg_ros.segmentation.objects import outside
+
+SETTLED = 8  # windows after which the search is for the next one
+PHASES = 14  # searches in which all shifts of the grid are tried once
+NEWEST = 0.7  # share of the newest search in the background's motion: cameras move smoothly
+
+Found = tuple[np.ndarray, list[Proposal]]  # the background's motion, and what is proposed
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the search looks at.
+
+    Attributes:
+        past: events of the last 133 ms before `end`.
+        end: ns.
+        objects: uint8 [h, w], where objects are at `end`, see `outside`; None: nowhere.
+        motions: float64 [L, 2, 3], px/s, theirs; label 0 at rest.
+        rests: whether the camera rests.
+    """
+
+    past: Events
+    end: int
+    objects: np.ndarray | None
+    motions: np.ndarray
+    rests: bool
+
+
+@dataclass
+class Search:
+    """The background's motion and the motions that are proposed.
+
+    Attributes:
+        propose: whether motions are proposed at all.
+        background: float64 [2, 3], px/s, the background's motion.
+        proposed: motions that something may follow.
+        windows: how many windows were looked at.
+    """
+
+    propose: bool = True
+    background: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
+    proposed: list[Proposal] = field(default_factory=list)
+    windows: int = 0
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    _running: Future[Found] | None = None
+
+    def begin(self, guess: np.ndarray) -> None:
+        """Begin anew from a motion of the background, px/s."""
+        self._finish()
+        self.background, self.proposed, self.windows = guess, [], 0
+
+    def update(self, seen: Seen) -> None:
+        """Look at one more window: now, or once settled beside what the caller does next."""
+        self._finish()
+        self.windows += 1
+        if seen.rests:
+            self.background = np.zeros((2, 3))
+        if self.windows <= SETTLED:
+            self.background, _ = self._look_for_background(seen)
+            _, self.proposed = self._propose(seen)
+        else:
+            turn = self._propose if self.windows % 2 else self._look_for_background
+            self._running = self._pool.submit(turn, seen)
+
+    def _finish(self) -> None:
+        """Take what the search that runs, if any, has found."""
+        if self._running is not None:
+            self.background, self.proposed = self._running.result()
+            self._running = None
+
+    def _look_for_background(self, seen: Seen) -> Found:
+        if seen.rests:
+            return self.background, self.proposed
+        away = outside(seen.past, seen.end, seen.objects, seen.motions)
+        new = background_motion(away, seen.end, self.background, True)
+        if self.windows > 1:
+            new = (1 - NEWEST) * self.background + NEWEST * new
+        else:
+            far = background_motion(away, seen.end, np.zeros((2, 3)), False)
+            new = max(new, far, key=lambda motion: agreement(away, seen.end, motion))
+        return new, self.proposed
+
+    def _propose(self, seen: Seen) -> Found:
+        if not self.propose:
+            return self.background, []
+        tried = shifts() if self.windows == 1 else shifts(self.windows, PHASES)
+        new = propose(seen.past, seen.end, self.background, tried)
+        return self.background, keep_best(self.proposed, new)
