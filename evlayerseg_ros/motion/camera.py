@@ -19,7 +19,7 @@ from evlayerseg_ros.events.types import Events
 BLOCKS = 20  # across the sensor: places that hold supported events or not
 SUPPORT = 10_000_000  # ns: an event is supported by two neighbours that fired so shortly before it
 MEMORY = 100e6  # ns in which what was seen fades to 1/e
-NEWEST, AT_REST = 25_000, 500_000  # events of a window that are looked at; more at rest
+NEWEST, AT_REST = 12_000, 500_000  # events of a window that are looked at; more at rest
 DENSE = 0.03  # supported events per pixel in MEMORY from which on a place holds something
 PURE = 0.4  # and their share of all events there
 # A hull up to LOOSE times the places in it, and AROUND more (of the image), is compact; beyond

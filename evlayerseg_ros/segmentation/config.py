@@ -53,7 +53,7 @@ class PostprocessConfig:
     split_share: float = 0.25
     overlap: float = 0.25
     memory_ms: float = 1000.0
-    events: int = 10_000
+    events: int = 6_000
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,13 @@ import numpy as np
 from evlayerseg_ros.motion.warp import warp_point
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
+ACROSS = 320  # cells across the sensor in which the outlines of large objects are traced
+LARGE = 0.12  # of the image, box of an object
 # px on a sensor 640 px wide:
 CORE = 10.0  # distance from the mask's border of what surely belongs to it
 APART = 7.0  # distance from the mask of what surely does not
-BLUR = 1.0  # standard deviation of the blur that closes gaps in the outline
 CORE_SHARE = 0.3  # of the largest distance from the border: the core of a small mask
+BLUR = 1.0  # standard deviation of the blur that closes gaps in the outline
 COUNT = 20  # grey levels of one event; 12 are the highest crest
 
 
@@ -36,19 +38,25 @@ def snap(found: Segmentation) -> Segmentation:
     if not found.labels.any():
         return found
     labels = found.labels.copy()
-    scale = labels.shape[1] / 640
-    margin = int(APART * scale) + 2
+    margin = int(APART * labels.shape[1] / 640) + 2
     for layer in range(len(found.affine) - 1, 0, -1):
         mask = (labels == layer).view(np.uint8)
         x, y, width, height = cv2.boundingRect(mask)
         if not width:
             continue
-        top, left = max(y - margin, 0), max(x - margin, 0)
-        part = np.s_[top : y + height + margin, left : x + width + margin]
-        marks = _marks(np.ascontiguousarray(mask[part]), scale)
-        _flood(_outline(found, layer, (left, top), marks.shape, scale), marks)
-        grown = marks == 2
-        here = labels[part]
+        large = width * height > LARGE * labels.size
+        cell = max(1, round(labels.shape[1] / ACROSS)) if large else 1
+        scale = labels.shape[1] / 640 / cell
+        top, left = (max(at - margin, 0) // cell * cell for at in (y, x))
+        here = labels[top : y + height + margin, left : x + width + margin]
+        coarse = mask[top : y + height + margin : cell, left : x + width + margin : cell]
+        marks = _marks(np.ascontiguousarray(coarse), scale)
+        image = np.zeros(marks.shape, np.uint8)
+        events, end = found.window.events, found.window.end
+        _splat(events.x, events.y, events.t, end, found.affine[layer], left, top, cell, image)
+        _flood(cv2.GaussianBlur(image, (0, 0), max(BLUR * scale, 0.6)), marks)
+        grown = cv2.resize((marks == 2) * np.uint8(255), None, fx=cell, fy=cell)
+        grown = grown[: here.shape[0], : here.shape[1]] > 127
         here[(here == layer) & ~grown] = 0
         here[(here == 0) & grown] = layer
     return replace(found, labels=labels)
@@ -62,25 +70,15 @@ def _marks(mask: np.ndarray, scale: float) -> np.ndarray:
     return core * np.uint8(2) + (outside > APART * scale)
 
 
-def _outline(
-    found: Segmentation, layer: int, corner: tuple[int, int], shape: tuple[int, ...], scale: float
-) -> np.ndarray:
-    """uint8 of that shape: blurred image of the events carried along a layer's motion."""
-    window, events = found.window, found.window.events
-    image = np.zeros(shape, np.uint8)
-    _splat(events.x, events.y, events.t, window.end, found.affine[layer], *corner, image)
-    return cv2.GaussianBlur(image, (0, 0), BLUR * scale)
-
-
 @numba.njit(nogil=True, cache=True)
-def _splat(x, y, t, end, motion, left, top, image):  # type: ignore[no-untyped-def]
+def _splat(x, y, t, end, motion, left, top, cell, image):  # type: ignore[no-untyped-def]
     """Counts the events where they are at the window's end, COUNT levels each."""
     (a0, a1, a2), (b0, b1, b2) = motion[0], motion[1]
     rows, columns = image.shape
     for i in range(len(t)):
         tau = (end - t[i]) * 1e-9
         u, v = warp_point(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
-        u, v = u - left + 0.5, v - top + 0.5
+        u, v = (u - left + 0.5) / cell, (v - top + 0.5) / cell
         # Compared as numbers first: a wild motion may not fit an integer.
         if 0 <= u < columns and 0 <= v < rows:
             j, k = np.uintp(v), np.uintp(u)
