@@ -38,7 +38,7 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
     Returns:
         float64 [2, 3], px/s at `end`.
     """
-    some = _spread_evenly(events, CAP_KNOWN if known else CAP)
+    some = spread_evenly(events, CAP_KNOWN if known else CAP)
     span = (end - int(some.t[0])) * 1e-9 if len(some) else 0.0
     if span <= 0:
         return motion
@@ -46,6 +46,7 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
     middle = np.array([events.width / 2, events.height / 2, 1])
     for reach, step in (CLOSE, *REACHES[1:], CLOSE) if known else (*REACHES, CLOSE):
         at, shifts, weight = local_shifts(some, end, motion, reach, step)
+        weight = weight[:, 0]
         more = _fit(
             at, shifts * cell / span, weight, events.width, events.height, APART * cell / span
         )
@@ -63,15 +64,15 @@ def agreement(events: Events, end: int, motion: np.ndarray) -> float:
         end: ns.
         motion: float64 [2, 3], px/s.
     """
-    some = _spread_evenly(events, CAP_KNOWN)
+    some = spread_evenly(events, CAP_KNOWN)
     if not len(some) or some.t[0] >= end:
         return 0.0
     _, shifts, weight = local_shifts(some, end, motion, *CLOSE)
-    return float(weight[np.linalg.norm(shifts, axis=1) < APART].sum())
+    return float(weight[np.linalg.norm(shifts, axis=1) < APART, 0].sum())
 
 
-def _spread_evenly(events: Events, cap: int) -> Events:
-    """Every n-th event of each place, so that no place has many."""
+def spread_evenly(events: Events, cap: int) -> Events:
+    """Every n-th event of each place, so that none has many more than `cap`."""
     some = subsample(events, MOST)
     side = events.width / ACROSS * PLACE
     rows, columns = int(events.height / side) + 1, int(events.width / side) + 1
@@ -90,8 +91,8 @@ def local_shifts(
         reach, step: cells over the events' time span, of the grid of shifts that is tried.
 
     Returns:
-        Places float64 [n, 2], px; their shifts float64 [n, 2], cells; and how clear each is,
-        float64 [n].
+        Places float64 [n, 2], px; their shifts float64 [n, 2], cells; and float64 [n, 2], how clear
+        each is, and how much better than no shift.
     """
     span = (end - int(events.t[0])) * 1e-9
     cell = events.width / ACROSS
@@ -102,14 +103,15 @@ def local_shifts(
     found = _peaks(gains.reshape(len(side), len(side), *count.shape), count)
     at = (found[:, :2] + 0.5) * PLACE * cell
     shifts = side[0] + found[:, 2:4] * step
-    return at, shifts, found[:, 4]
+    return at, shifts, found[:, 4:]
 
 
 @numba.njit(nogil=True, cache=True)
 def _peaks(gains, count):  # type: ignore[no-untyped-def]
-    """float64 [places, 5]: column, row, index of the best shift in x and y, and how clear it is."""
+    """float64 [places, 6]: column, row, index of the best shift in x and y, how clear it is, and
+    how much better than no shift."""
     n, _, rows, columns = gains.shape
-    out, found = np.empty((rows * columns, 5)), 0
+    out, found = np.empty((rows * columns, 6)), 0
     smooth = np.empty((n, n))
     for row in range(rows):
         for column in range(columns):
@@ -141,6 +143,7 @@ def _peaks(gains, count):  # type: ignore[no-untyped-def]
                 b + _between(smooth[a, b - 1], best, smooth[a, b + 1]) if 0 < b < n - 1 else b
             )
             out[found, 4] = (best - mean) / (spread + 0.02)
+            out[found, 5] = (best - smooth[n // 2, n // 2]) / (spread + 0.02)
             found += 1
     return out[:found]
 

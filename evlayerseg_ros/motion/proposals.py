@@ -8,12 +8,14 @@ fitting by voting; Gallego et al., CVPR 2018, for the images of warped events).
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Events
+from evlayerseg_ros.motion.background import PLACE, local_shifts, spread_evenly
 from evlayerseg_ros.motion.evidence import subsample
 from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of
 
@@ -21,10 +23,14 @@ EVENTS = 5_000  # looked at
 BLOCK = 8  # cells of the map in which votes gather
 REACH = 20  # cells over the span that is looked at: the farthest shift tried
 STEP = 2  # cells between shifts
-SLOW = 6  # cells up to which the shifts are one cell apart
+FINE = 6  # cells up to which the shifts are one cell apart
 APART = 2  # cells between two shifts that are both proposed
 FLUKE = 120  # events added to those of a place: gains of a few events mean little
 FADE = 0.85  # of a proposal's votes, a window later
+NEAR, FAR = 4, 0.4  # cells over the span: the most and the least that places move in local search
+SPREAD, BESIDE = 0.8, 2.3  # cells and places up to which shifts are one motion's
+CAP = 100  # events of a place
+SLOW, FAST, LOCAL = "slow", "fast", "local"
 
 
 class Proposal(NamedTuple):
@@ -33,12 +39,13 @@ class Proposal(NamedTuple):
     Attributes:
         motion: float64 [2, 3], px/s.
         votes: in the block where most of its votes gather, divided by the events there.
-        slow: whether it was found among the slow ones, whose votes are fewer.
+        kind: how it was found: SLOW or FAST of a grid of shifts, or LOCAL. Votes of different
+            kinds do not compare.
     """
 
     motion: np.ndarray
     votes: float
-    slow: bool
+    kind: str
 
 
 def shifts(phase: int = 0, phases: int = 1) -> np.ndarray:
@@ -46,9 +53,9 @@ def shifts(phase: int = 0, phases: int = 1) -> np.ndarray:
 
     Fine for slow motions, and coarse for fast ones.
     """
-    fine, coarse = np.arange(-SLOW, SLOW + 1), np.arange(-REACH, REACH + 1, STEP)
+    fine, coarse = np.arange(-FINE, FINE + 1), np.arange(-REACH, REACH + 1, STEP)
     grid = [(a, b) for a in fine for b in fine if a or b]
-    grid += [(a, b) for a in coarse for b in coarse if max(abs(a), abs(b)) > SLOW]
+    grid += [(a, b) for a in coarse for b in coarse if max(abs(a), abs(b)) > FINE]
     return np.array(grid, np.float32)[phase::phases]
 
 
@@ -75,25 +82,66 @@ def propose(
     rows = int(np.ceil(events.height / cell))
     score = _vote(some.x, some.y, some.t, end, background, cell, rows, span, tried)
     found: list[Proposal] = []
-    is_slow = np.abs(tried).max(1) <= SLOW
-    for slow in (True, False):
-        left = np.where(is_slow == slow, score, 0)
+    fine = np.abs(tried).max(1) <= FINE
+    for kind in (SLOW, FAST):
+        left = np.where(fine == (kind == SLOW), score, 0)
         for _ in range(most):
             best = int(left.argmax())
             if not left[best] > 0:
                 break
             motion = background.copy()
             motion[:, 2] += tried[best] * cell / span
-            found.append(Proposal(motion, float(score[best]), slow))
+            found.append(Proposal(motion, float(score[best]), kind))
             left[np.abs(tried - tried[best]).max(1) <= APART] = 0
     return found
 
 
+def propose_locally(
+    events: Events, end: int, background: np.ndarray, most: int = 2
+) -> list[Proposal]:
+    """Slow motions that places side by side agree on.
+
+    Each place of a coarse grid says how it moves beside the background. `propose` misses what takes
+    its edges only two or three cells over the span.
+
+    Args:
+        events: of the last 133 ms before `end`.
+        end: ns.
+        background: float64 [2, 3], px/s.
+        most: how many motions at most.
+
+    Returns:
+        Those with most votes first.
+    """
+    some = spread_evenly(events, CAP)
+    span = (end - int(some.t[0])) * 1e-9 if len(some) else 0.0
+    if span <= 0:
+        return []
+    cell = events.width / ACROSS
+    at, moved, clear = local_shifts(some, end, background, NEAR, 1.0)
+    way = np.abs(moved).max(1)
+    some_way = (way < NEAR - 0.5) & (np.linalg.norm(moved, axis=1) > FAR)
+    at, moved, votes = at[some_way] / (cell * PLACE), moved[some_way], clear[some_way].prod(1)
+    alike = np.linalg.norm(moved[:, None] - moved, axis=2) < SPREAD
+    alike &= np.linalg.norm(at[:, None] - at, axis=2) < BESIDE
+    score = alike @ votes
+    found: list[Proposal] = []
+    while len(found) < most and score.max(initial=0) > 0:
+        best = int(score.argmax())
+        shift = np.average(moved[alike[best]], axis=0, weights=votes[alike[best]] + 1e-9)
+        motion = background.copy()
+        motion[:, 2] += shift * cell / span
+        found.append(Proposal(motion, float(score[best]), LOCAL))
+        score[np.linalg.norm(moved - shift, axis=1) < SPREAD] = 0
+    return found
+
+
 def keep_best(old: list[Proposal], new: list[Proposal], most: int = 2) -> list[Proposal]:
-    """The best `most` slow and fast motions each of earlier proposals, which fade, and new ones."""
+    """The best `most` of each kind of earlier proposals, which fade, and new ones."""
     both = [p._replace(votes=p.votes * FADE) for p in old] + new
     best = sorted(both, key=lambda p: -p.votes)
-    return [p for slow in (True, False) for p in [q for q in best if q.slow == slow][:most]]
+    each = [[p for p in best if p.kind == kind][:most] for kind in (LOCAL, SLOW, FAST)]
+    return [p for rank in zip_longest(*each) for p in rank if p is not None]  # the best first
 
 
 @numba.njit(nogil=True, cache=True)

@@ -9,11 +9,20 @@ import numpy as np
 
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.motion.background import MOST
-from evlayerseg_ros.motion.contrast import FEWEST, maximise_contrast, sharpness, way_apart
-from evlayerseg_ros.motion.evidence import BLOCK, SPAN, Evidence, subsample
+from evlayerseg_ros.motion.contrast import (
+    FEWEST,
+    FIXED,
+    maximise_contrast,
+    sharpness,
+    way_apart,
+)
+from evlayerseg_ros.motion.evidence import BLOCK, SPAN, Evidence, motion_at, subsample
 from evlayerseg_ros.segmentation.config import PostprocessConfig
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
+LARGE = 600  # events from which on an object may deform
+STIFF = 0.003  # and what that costs, see motion/contrast.py
+SHORT = 6.0  # px of 640 over the window: slower motions are read from the last 133 ms
 MARGIN = 12  # px of 640 around objects in which no event is taken for the background's
 
 
@@ -95,7 +104,9 @@ def _nearest(choice: np.ndarray, here: np.ndarray, chosen: list[int]) -> np.ndar
     return np.array(chosen)[np.argmin(far, 0)]
 
 
-def with_motions(found: Segmentation, config: PostprocessConfig) -> Segmentation:
+def with_motions(
+    found: Segmentation, config: PostprocessConfig, past: Events | None = None
+) -> Segmentation:
     """Each object's motion made sharp, and objects that move alike or with the background merged.
 
     Before a camera at rest nothing moves with the background.
@@ -103,41 +114,71 @@ def with_motions(found: Segmentation, config: PostprocessConfig) -> Segmentation
     Args:
         found: objects with the motions that they start from.
         config: what counts as the same motion.
+        past: events before the window's end, from which slow motions are read; None: the window's.
 
     Returns:
         The objects that are left, labels 1.. by falling number of events.
     """
-    window = replace(found.window, events=subsample(found.window.events, config.events))
-    part = replace(found, window=window)
-    owners = part.event_labels
-    counts = np.bincount(owners, minlength=len(found.affine))
+    window = found.window
+    views = [_owned(found, window.events, window.start, config)]
+    if past is not None:
+        views.append(_owned(found, past, window.end - SPAN, config))
+    counts = np.bincount(views[0][1], minlength=len(found.affine))
     affine, scores = found.affine.copy(), {}
     table, numbers = np.zeros(256, np.uint8), [0]
+    members: dict[int, list[int]] = {}
     for label in sorted(range(1, len(affine)), key=lambda label: -counts[label]):
-        mine = np.flatnonzero(owners == label)
-        if len(mine) < config.fewest:
+        if counts[label] < config.fewest:
             continue
+        view, owners = views[-1] if _slow(found, label, counts) else views[0]
+        mine = np.flatnonzero(owners == label)
         if len(mine) >= FEWEST:
-            affine[label] = maximise_contrast(window, mine, affine[label])
-            ratio = explains(window, mine, affine[label], affine[0], config)
+            affine[label] = _sharpest(view, mine, affine[label])
+            ratio = explains(view, mine, affine[label], affine[0], config)
             if config.merge and not found.rests and ratio < config.sharper:
                 continue
-        alike = [
-            other
-            for other in numbers[1:]
-            if config.join
-            and _touch(found.labels, label, other)
-            and explains(window, mine, affine[label], affine[other], config) < config.distinct
-        ]
-        if alike:
-            table[label] = table[alike[0]]
-            continue
-        table[label] = len(numbers)
-        scores[len(numbers)] = found.scores.get(label, 1.0)
-        numbers.append(label)
+        for other in numbers[1:] if config.join else []:
+            if _touch(found.labels, label, other):
+                theirs = np.flatnonzero(np.isin(owners, members[other]))
+                joint = _sharpest(view, np.concatenate((theirs, mine)), affine[other])
+                parts = (mine, affine[label]), (theirs, affine[other])
+                apart = [explains(view, few, own, joint, config) for few, own in parts]
+                if max(apart) < config.distinct:
+                    table[label], affine[other] = table[other], joint
+                    members[other].append(label)
+                    break
+        else:
+            table[label], members[label] = len(numbers), [label]
+            scores[len(numbers)] = found.scores.get(label, 1.0)
+            numbers.append(label)
     return replace(
         found, labels=cv2.LUT(found.labels, table), affine=affine[numbers], scores=scores
     )
+
+
+def _owned(
+    found: Segmentation, events: Events, start: int, config: PostprocessConfig
+) -> tuple[Window, np.ndarray]:
+    """Some of the events as a window that ends with `found`'s, and uint8 [N], whose each is."""
+    end = found.window.end
+    view = Window(subsample(events, config.events), start, end, end)
+    return view, replace(found, window=view).event_labels
+
+
+def _slow(found: Segmentation, label: int, counts: np.ndarray) -> bool:
+    """Whether an object goes so short a way by itself that one window shows it badly."""
+    x, y = found.centroids[label]
+    if not counts[label] or not np.isfinite(x):
+        return False
+    way = np.hypot(*motion_at(found.affine[label] - found.affine[0], x, y))
+    return bool(way * found.window.duration * 640 / found.labels.shape[1] < SHORT)
+
+
+def _sharpest(window: Window, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """float64 [2, 3], px/s: the motion near a given one that makes an object's events sharpest."""
+    if len(mine) < FEWEST:
+        return motion
+    return maximise_contrast(window, mine, motion, stiff=STIFF if len(mine) >= LARGE else FIXED)
 
 
 def _touch(labels: np.ndarray, one: int, other: int) -> bool:

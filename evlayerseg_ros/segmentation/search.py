@@ -14,7 +14,7 @@ import numpy as np
 
 from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.motion.background import agreement, background_motion
-from evlayerseg_ros.motion.proposals import Proposal, keep_best, propose, shifts
+from evlayerseg_ros.motion.proposals import Proposal, keep_best, propose, propose_locally, shifts
 from evlayerseg_ros.segmentation.objects import outside
 
 SETTLED = 8  # windows after which the search is for the next one
@@ -75,9 +75,10 @@ class Search:
         if self.windows <= SETTLED:
             self.background, _ = self._look_for_background(seen)
             _, self.proposed = self._propose(seen)
+            _, self.proposed = self._propose_locally(seen)
         else:
-            turn = self._propose if self.windows % 2 else self._look_for_background
-            self._running = self._pool.submit(turn, seen)
+            turns = self._look_for_background, self._propose, self._propose_locally
+            self._running = self._pool.submit(turns[self.windows % 3], seen)
 
     def _finish(self) -> None:
         """Take what the search that runs, if any, has found."""
@@ -91,6 +92,9 @@ class Search:
         away = outside(seen.past, seen.end, seen.objects, seen.motions)
         new = background_motion(away, seen.end, self.background, True)
         if self.windows > 1:
+            if seen.objects is not None:  # unless they hide what shows their motion to be wrong
+                every = background_motion(seen.past, seen.end, self.background, True)
+                new = max(new, every, key=lambda motion: agreement(seen.past, seen.end, motion))
             new = (1 - NEWEST) * self.background + NEWEST * new
         else:
             far = background_motion(away, seen.end, np.zeros((2, 3)), False)
@@ -102,4 +106,10 @@ class Search:
             return self.background, []
         tried = shifts() if self.windows == 1 else shifts(self.windows, PHASES)
         new = propose(seen.past, seen.end, self.background, tried)
+        return self.background, keep_best(self.proposed, new)
+
+    def _propose_locally(self, seen: Seen) -> Found:
+        if not self.propose or seen.rests:
+            return self.background, self.proposed
+        new = propose_locally(seen.past, seen.end, self.background)
         return self.background, keep_best(self.proposed, new)

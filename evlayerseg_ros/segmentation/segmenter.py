@@ -32,7 +32,7 @@ from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
 
 EVENTS = 50_000  # of a window that are looked at; more make masks no better
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
-MOST_MOTIONS = 5  # beside the background's that are told to the network
+MOST_MOTIONS = 6  # beside the background's that are told to the network
 EDGE = 2.0  # px of 640 around a mask in which events still are its own: those of its outline
 HELD = 4.0  # supported events in a place and around it that hold something, before a resting camera
 SURELY_NOT = -4.0  # score of the network below which it is believed nevertheless
@@ -214,7 +214,7 @@ class Segmenter:
         sure = 1 / (1 + np.exp(-score))
         scores = {k: float(sure[labels == k].mean()) for k in range(1, len(affines))}
         found = Segmentation(window, full, affines, margin, scores, rests)
-        found = with_motions(found, stages)
+        found = with_motions(found, stages, past)
         coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
         found = renumbered(found, self._tracks.assign(found, coarse, step))
         return snap(found) if stages.outline and not rests else found

@@ -23,16 +23,15 @@ class Track:
         mask: uint8 [h, w], where it was, at a coarse resolution.
         motion: float64 [2, 3], px/s of the sensor's pixels.
         end: ns, when that was.
-        seen: ns, when it was last found.
-        windows: in how many windows it was found.
+        first, seen: ns, when it was first and last found.
     """
 
     id: int
     mask: np.ndarray
     motion: np.ndarray
     end: int
+    first: int
     seen: int
-    windows: int = 1
 
 
 @dataclass
@@ -87,15 +86,17 @@ class Tracks:
             j = kept.get(i - 1, -1)
             if j >= 0 and cost[i - 1, j] < 1 - self.config.overlap:
                 old = self.tracks[j]
-                self.tracks[j] = Track(old.id, here[i], found.affine[i], end, end, old.windows + 1)
+                self.tracks[j] = Track(old.id, here[i], found.affine[i], end, old.first, end)
                 ids[i] = old.id
             else:
                 ids[i] = min(set(range(1, MOST_IDS + 1)) - used)
                 used.add(int(ids[i]))
-                self.tracks.append(Track(int(ids[i]), here[i], found.affine[i], end, end))
-        oldest = end - round(self.config.memory_ms * 1e6)
+                self.tracks.append(Track(int(ids[i]), here[i], found.affine[i], end, end, end))
+        # Remembered for as long as it was seen.
         self.tracks = [
-            t for t in self.tracks if t.seen == end or (t.seen > oldest and t.windows > 2)
+            t
+            for t in self.tracks
+            if end - t.seen <= min(round(self.config.memory_ms * 1e6), t.seen - t.first)
         ]
         return ids
 

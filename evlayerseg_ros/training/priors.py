@@ -15,7 +15,7 @@ import numpy as np
 
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.motion.evidence import gather_evidence, motion_at
-from evlayerseg_ros.motion.proposals import propose, shifts
+from evlayerseg_ros.motion.proposals import keep_best, propose, propose_locally, shifts
 from evlayerseg_ros.segmentation.network_input import Prior
 
 if TYPE_CHECKING:
@@ -112,8 +112,9 @@ def _proposals(
     if rng.random() < 0.8:
         duration, phase = sample.window.duration, int(rng.integers(PHASES))
         searched = propose(sample.past, sample.window.end, ground / duration, shifts(phase, PHASES))
-        found += [proposal.motion * duration for proposal in searched]
-    return found[:5]
+        searched += propose_locally(sample.past, sample.window.end, ground / duration)
+        found += [proposal.motion * duration for proposal in keep_best([], searched)]
+    return found[:6]
 
 
 def _of_layers(sample: Sample, told: np.ndarray, centres: dict[int, np.ndarray]) -> np.ndarray:

@@ -68,7 +68,8 @@ def test_every_place_has_one_vote() -> None:
     some = _spread_evenly(scene(shift(30, 0), mover=4000), 250)
     count, _, _ = np.histogram2d(some.x, some.y, bins=(10, 7), range=((0, 640), (0, 448)))
     assert count.max() <= CAP + 1
-    at, shifts, weight = local_shifts(some, SPAN, np.zeros((2, 3)), 4, 1.0)
+    at, shifts, clear = local_shifts(some, SPAN, np.zeros((2, 3)), 4, 1.0)
+    weight = clear[:, 0]
     assert len(at) == len(shifts) == len(weight) <= 80
     assert len(np.unique(at, axis=0)) == len(at)
     away = ~((at > (300, 120)) & (at < (500, 330))).all(1)

@@ -5,7 +5,15 @@ import pytest
 from drifting import carried, shift
 
 from evlayerseg_ros.motion.landing import ACROSS
-from evlayerseg_ros.motion.proposals import Proposal, keep_best, propose, shifts
+from evlayerseg_ros.motion.proposals import (
+    FAST,
+    SLOW,
+    Proposal,
+    keep_best,
+    propose,
+    propose_locally,
+    shifts,
+)
 
 SPAN = 133_000_000
 SIZE = 640, 480
@@ -30,7 +38,7 @@ def test_the_shift_of_a_small_mover_is_proposed(own) -> None:
     assert min(off) <= (1 if max(np.abs(own)) <= 6 else 2)  # the grid's own step
     mine = best[int(np.argmin(off))]
     assert mine.votes == max(p.votes for p in best)
-    assert mine.slow == (max(np.abs(own)) <= 6)
+    assert mine.kind == (SLOW if max(np.abs(own)) <= 6 else FAST)
     np.testing.assert_array_equal(mine.motion[:, :2], BACK[:, :2])
 
 
@@ -57,10 +65,23 @@ def test_nothing_proposes_nothing() -> None:
 
 
 def test_earlier_proposals_fade_and_give_way_to_better_ones() -> None:
-    def proposal(votes, slow):
-        return Proposal(BACK, votes, slow)
+    def proposal(votes, kind):
+        return Proposal(BACK, votes, kind)
 
-    old = [proposal(1.0, True), proposal(0.1, True), proposal(0.5, False)]
-    new = [proposal(0.5, True), proposal(0.2, True)]
-    kept = [(round(p.votes, 6), p.slow) for p in keep_best(old, new)]
-    assert kept == [(0.85, True), (0.5, True), (0.425, False)]
+    old = [proposal(1.0, SLOW), proposal(0.1, SLOW), proposal(0.5, FAST)]
+    new = [proposal(0.5, SLOW), proposal(0.2, SLOW)]
+    kept = [(round(p.votes, 6), p.kind) for p in keep_best(old, new)]
+    assert kept == [(0.85, SLOW), (0.425, FAST), (0.5, SLOW)]  # of each kind the best first
+
+
+@pytest.mark.parametrize("own", [(1.5, 0), (-2, 2)])
+def test_places_agree_on_how_a_slow_thing_moves(own) -> None:
+    rng = np.random.default_rng(3)
+    back = rng.uniform((-50, -50), (700, 530), (3000, 2))
+    inside = ((back > (200, 150)) & (back < (420, 350))).all(1)
+    thing = rng.uniform((200, 150), (420, 350), (250, 2))
+    moves = BACK + shift(own[0], own[1]) * STEP
+    events = carried(SIZE, rng, SPAN, (back[~inside], BACK), (thing, moves))
+    best = propose_locally(events, SPAN, BACK)[0]
+    assert np.abs((best.motion - moves)[:, 2] / STEP).max() < 0.5
+    assert propose_locally(events[:0], SPAN, BACK) == []
