@@ -104,7 +104,8 @@ class HdfRecording(Table):
         self._find_size(where, stretches)
         times = [t for _, _, t, _ in stretches]
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
-        self._unit = unit_of(times, (self.width, self.height), usual, self.path)
+        size = (self.width, self.height)
+        self._unit = unit_of(times, size, usual, self.path, self._count)
         if self._unit != usual:
             self.notice(f"its times are taken as {self._unit}")
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)

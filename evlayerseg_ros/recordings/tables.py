@@ -92,7 +92,7 @@ class NpzRecording(Table):
         with self._streams("t") as (t,):
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
             size = (self.width, self.height)
-            self._unit = unit_of([t.read(CHUNK)], size, usual, self.path)
+            self._unit = unit_of([t.read(CHUNK)], size, usual, self.path, t.shape[0])
         if self._unit != "ns":
             self.notice(f"its times are taken as {self._unit}")
 

@@ -72,7 +72,9 @@ class TextRecording(Table):
             every = np.concatenate(stretches)
             self.assume_size(sensors.smallest(every[:, x], every[:, y]))
         times = [rows[:, t] for rows in stretches]
-        self._unit = unit_of(times, (self.width, self.height), "s", self.path)
+        share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
+        total = round(share * sum(map(len, times)))
+        self._unit = unit_of(times, (self.width, self.height), "s", self.path, total)
         if self._unit != "s":
             self.notice(f"its times are taken as {self._unit}")
         span = to_ns(np.array([first[0, t], last[-1, t]]), self._unit)
