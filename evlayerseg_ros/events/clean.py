@@ -14,7 +14,7 @@ OVERLAP = 65_000_000
 # A step back of more than this (ns) may be a stray event.
 _STEP = 10_000_000
 # So few events before such a step forward (ns), at the beginning of everything, are strays.
-_FEW, _FAR = 3, 3600 * 10**9
+_FEW, _FAR = 3, 60 * 10**9
 # A stray is judged by so many neighbours to each side.
 _NEIGHBOURS = 16
 

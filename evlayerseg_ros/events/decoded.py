@@ -19,7 +19,7 @@ AGAIN = 5
 # So few events at the end of a message, so long (ns) after all others, may be strays.
 _FEW, _STEP = 3, 10_000_000
 # And are, if nothing comes after them and they are this late (ns).
-_FAR = 3600 * 10**9
+_FAR = 60 * 10**9
 
 
 class _Message(NamedTuple):
@@ -31,8 +31,8 @@ class DecodedEvents:
     """Pushes messages of decoded events on, those that lie far before the last ones apart.
 
     A few events of a message that do are strays and dropped. A whole message waits until it is
-    known: AGAIN in a row, or one far enough back, are a clock that was set back; less came late. A
-    few events far after the others wait for the next message: if it lies before them, they are strays.
+    known: AGAIN in a row, or one far enough back, are a clock that was set back; less came late.
+    A few events far after the others wait for the next message, and are strays if it lies before.
 
     Args:
         timeline: takes the events.

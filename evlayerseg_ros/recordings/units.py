@@ -26,15 +26,17 @@ def unit_of(
     usual: str,
     path: object,
     total: int | None = None,
+    trust: float = 1.0,
 ) -> str:
     """The unit of a table's times: the likeliest by how fast the events come and for how long.
 
     Args:
         stretches: times [M] of some stretches of the table without gaps, in the table's unit.
         size: of the sensor, px.
-        usual: what the format documents; likelier than others.
+        usual: what the format documents.
         path: of the file, for the sentence.
         total: events in the whole table, about; None: those in the stretches.
+        trust: in how many powers of ten the usual unit is likelier than others.
 
     Raises:
         InputError: no unit makes sense of these times.
@@ -64,7 +66,7 @@ def unit_of(
         far = abs(np.log10(pace(unit) / _PACE)) + 0.5 * abs(np.log10(length(unit) / _LENGTH))
         coarse = tick * UNITS[unit] * 1e-9 / _TICK
         far += 2 + np.log10(coarse) if coarse > 1 else 0
-        return float(far - (unit == usual) - 3 * (unit == "ns" and in_thousands))
+        return float(far - trust * (unit == usual) - 3 * (unit == "ns" and in_thousands))
 
     possible = [u for u in UNITS if _SLOWEST <= pace(u) <= _FASTEST and length(u) < _LONGEST]
     if possible or n < _FEW:
