@@ -136,7 +136,7 @@ def _of_3(words: np.ndarray, overflow: int) -> Columns:
 
 def _read_header(path: Path) -> tuple[str, int]:
     """The lines that begin with #, without it, and the byte where the data begin."""
-    lines = []
+    lines: list[str] = []
     with path.open("rb") as file:
         while file.peek(1)[:1] == b"#":
             begun, line = file.tell(), file.readline(1 << 16)
