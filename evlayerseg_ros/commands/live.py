@@ -60,7 +60,10 @@ def play(
     from evlayerseg_ros.replay.play import play as run
 
     need_ros()
-    played = run(recording, rate, to, loop, topic, wait, size)
+    try:
+        played = run(recording, rate, to, loop, topic, wait, size)
+    except KeyboardInterrupt:  # nobody has listened yet, and it may end, as a loop does
+        return
     click.echo(f"{recording}: {played}")
 
 
