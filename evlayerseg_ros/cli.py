@@ -21,7 +21,7 @@ from evlayerseg_ros.surroundings import sentence_of
 
 
 class _Group(click.Group):
-    """A group whose commands tell bad input in one line and exit with status 2."""
+    """A group whose commands tell bad input in one line and exit with status 2; Ctrl-C with 130."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -30,6 +30,9 @@ class _Group(click.Group):
             sentence = sentence_of(error)
             if sentence is None:
                 raise
+        except KeyboardInterrupt:
+            click.echo("\nevlayerseg: interrupted.", err=True)
+            ctx.exit(130)
         click.echo(f"evlayerseg: {sentence}", err=True)
         ctx.exit(2)
 

@@ -38,10 +38,13 @@ def prepare() -> None:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether a folder can be written, or made where it is missing."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    """Whether a folder can be written, which is tried; it is made where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _numba_can_write() -> bool:
@@ -57,7 +60,7 @@ def _numba_can_write() -> bool:
 
 def _ros_can_log() -> bool:
     said = os.environ.get("ROS_LOG_DIR") or os.environ.get("ROS_HOME")
-    home = os.environ.get("HOME")
+    home = os.environ.get("HOME")  # ROS looks nowhere else
     return bool(said) or (bool(home) and _writable(Path(str(home)) / ".ros/log"))
 
 

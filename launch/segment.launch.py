@@ -44,6 +44,7 @@ ARGUMENTS = {
     "rviz": ("false", "Open rviz on the outputs."),
     "frame_id": ("", "Of the camera, for rviz; empty: the camera's name."),
     "bag": ("", "A recording to play into the node; the launch ends with it."),
+    "bag_topic": ("", "Which topic of the recording, where it holds several."),
     "use_sim_time": ("", "Take the time from /clock; empty: as params_file or the group says."),
     "log_level": ("info", "debug, info, warn, error or fatal."),
 }
@@ -68,6 +69,7 @@ def start(context: LaunchContext) -> list[Action]:
     node = segment(given, home, topic, environment)
     actions: list[Action] = [node, on_exit(node, ended)]
     if given["bag"]:
+        choice = ["--topic", given["bag_topic"]] if given["bag_topic"] else []
         player = ExecuteProcess(
             cmd=[
                 ExecutableInPackage("play", PACKAGE),
@@ -76,6 +78,7 @@ def start(context: LaunchContext) -> list[Action]:
                 topic,
                 "--wait",
                 str(PATIENCE),
+                *choice,
             ],
             name="play",
             additional_env=environment,

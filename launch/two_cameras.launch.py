@@ -29,6 +29,7 @@ def camera(side: str) -> GroupAction:
         "camera": LaunchConfiguration(side),
         "events_topic": LaunchConfiguration(f"{side}_events_topic"),
         "bag": LaunchConfiguration(f"{side}_bag"),
+        "bag_topic": LaunchConfiguration(f"{side}_bag_topic"),
     }
     source = PythonLaunchDescriptionSource(
         PathJoinSubstitution([SHARE, "launch", "segment.launch.py"])
@@ -52,6 +53,9 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 f"{side}_bag", default_value="", description="A recording to play into its node."
+            ),
+            DeclareLaunchArgument(
+                f"{side}_bag_topic", default_value="", description="Which topic of the recording."
             ),
         ]
     return LaunchDescription([*arguments, *map(camera, SIDES)])

@@ -106,7 +106,7 @@ def segmenter(settings: Settings) -> Iterator[Row]:
 
 def _segmented(settings: Settings, size: tuple[int, int], window: Window) -> Iterator[Row]:
     """A window by every model, on one provider after the other, in turn."""
-    for provider in _providers(settings):
+    for provider in providers(settings):
         ways = list(_ways(settings, provider, window))
         times = measure_in_turn([partial(way.segment, window) for way in ways], settings.seconds)
         for way, each in zip(ways, times, strict=True):
@@ -146,7 +146,7 @@ def _ways(settings: Settings, provider: str, window: Window) -> Iterator[_Way]:
             yield other
 
 
-def _providers(settings: Settings) -> Iterator[str]:
+def providers(settings: Settings) -> Iterator[str]:
     """Those asked for that can really be had."""
     config = settings.config.segmenter
     for name in NAMES if config.provider == "auto" else [config.provider]:
@@ -165,7 +165,7 @@ def _load(config: SegmenterConfig, provider: str) -> Segmenter:
 
 def pipeline(settings: Settings) -> Iterator[Row]:
     """Packets of EVT 3.0 to segmentations, as `replay` does: a window's share of the time."""
-    provider = next(_providers(settings), "cpu")
+    provider = next(providers(settings), "cpu")
     segment = _load(settings.config.segmenter, provider)
     for size in settings.sizes:
         for rate in settings.rates:

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from evlayerseg_ros.commands import options
+from evlayerseg_ros.errors import InputError
 
 if TYPE_CHECKING:
     from evlayerseg_ros.pipeline import PipelineConfig
@@ -113,12 +114,15 @@ def bench(
     from evlayerseg_ros.bench.end_to_end import end_to_end, messages
     from evlayerseg_ros.bench.measure import busy, machine, table
     from evlayerseg_ros.bench.settings import Settings
-    from evlayerseg_ros.bench.stages import STAGES
+    from evlayerseg_ros.bench.stages import STAGES, providers
 
     if quick and context.get_parameter_source("rates") is ParameterSource.DEFAULT:
         rates = (5.0,)
     seconds = 0.3 if quick else 2.0
     settings = Settings(config, paper, recordings, rates, sizes, seconds)
+    asked = config.segmenter.provider
+    if asked != "auto" and not list(providers(settings)):
+        raise InputError(f"Provider {asked} cannot be had here: say --provider auto for what can.")
     about = machine()
     for name, value in about.items():
         click.echo(f"{name:9} {_flat(value)}")

@@ -57,10 +57,13 @@ def play(
     size: tuple[int, int] | None,
 ) -> None:
     """Publish RECORDING as EventPackets at its own pace, for machines without `ros2 bag`."""
-    from evlayerseg_ros.replay.play import play as run
+    try:
+        from evlayerseg_ros.replay.play import play as run
 
-    need_ros()
-    played = run(recording, rate, to, loop, topic, wait, size)
+        need_ros()
+        played = run(recording, rate, to, loop, topic, wait, size)
+    except KeyboardInterrupt:  # nobody has listened yet, and it may end, as a loop does
+        return
     click.echo(f"{recording}: {played}")
 
 

@@ -92,6 +92,9 @@ def replay(
     for path in (output, video):
         if path is not None and summary.windows:
             click.echo(f"wrote {path}")
+    if summary.interrupted:
+        click.echo("evlayerseg: interrupted; what was written is whole.", err=True)
+        click.get_current_context().exit(130)
 
 
 def _counted(packets: Iterable[Packet], bar: tqdm) -> Iterator[Packet]:

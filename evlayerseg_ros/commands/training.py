@@ -151,7 +151,9 @@ def train(
             click.echo(learn(out, settings, recorded, list(photos), list(cutouts), resume, init))
         else:
             click.echo(run(out, settings, list(photos), list(cutouts), resume, init))
-    except KeyboardInterrupt:  # the loop has said what it kept
+    except KeyboardInterrupt:  # the loop has said what it kept, if it was reached
+        if not (out / "checkpoint.pt").exists():
+            click.echo("evlayerseg: interrupted before the first step: nothing to keep.", err=True)
         click.get_current_context().exit(130)
 
 

@@ -13,6 +13,8 @@ from evlayerseg_ros.events.types import MAX_TIME, Events, check_size
 OVERLAP = 65_000_000
 # A step back of more than this (ns) may be a stray event.
 _STEP = 10_000_000
+# So few events before such a step forward (ns), at the beginning of everything, are strays.
+_FEW, _FAR = 3, 60 * 10**9
 # A stray is judged by so many neighbours to each side.
 _NEIGHBOURS = 16
 
@@ -67,6 +69,9 @@ def clean(
         x, y, t, p = x[good], y[good], t[good], p[good]
     t = t.astype(np.int64, copy=False)
     lost = is_stray(t, floor)
+    if floor is None and len(t) > 4 * _FEW:
+        far = np.flatnonzero(np.diff(t[: _FEW + 1]) > _FAR)
+        lost[: far[-1] + 1 if len(far) else 0] = True
     if lost.any():
         strays += int(np.count_nonzero(lost))
         x, y, t, p = x[~lost], y[~lost], t[~lost], p[~lost]

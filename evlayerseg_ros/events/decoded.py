@@ -16,6 +16,10 @@ from evlayerseg_ros.events.types import Events, Window
 LATE_TIME = 1_000_000_000
 # So many packets in a row that come again, with none newer between: the publisher began anew.
 AGAIN = 5
+# So few events at the end of a message, so long (ns) after all others, may be strays.
+_FEW, _STEP = 3, 10_000_000
+# And are, if nothing comes after them and they are this late (ns).
+_FAR = 60 * 10**9
 
 
 class _Message(NamedTuple):
@@ -28,6 +32,7 @@ class DecodedEvents:
 
     A few events of a message that do are strays and dropped. A whole message waits until it is
     known: AGAIN in a row, or one far enough back, are a clock that was set back; less came late.
+    A few events far after the others wait for the next message, and are strays if it lies before.
 
     Args:
         timeline: takes the events.
@@ -37,6 +42,7 @@ class DecodedEvents:
     def __init__(self, timeline: Timeline, stats: StreamStats) -> None:
         self._timeline, self._stats = timeline, stats
         self._back: list[_Message] = []
+        self._ahead: _Message | None = None
         self._in_ros_time = False
 
     def push(self, events: Events, stamp: int) -> list[Window]:
@@ -46,17 +52,55 @@ class DecodedEvents:
             events: in order; maybe none.
             stamp: of its header, ns.
         """
+        windows = self._judge_ahead(events)
         now = self._timeline.now
         if len(events) and now is not None and events.t[0] < now:
             early = int(np.searchsorted(events.t, now - OVERLAP))
             if early > len(events) // 2:
-                return self._hold(_Message(events, stamp), now)
+                return windows + self._hold(_Message(events, stamp), now)
             self._stats.stray_events += early
             events = events[early:]
             events = replace(events, t=np.maximum(events.t, now))
         if len(events):
             self.leave_out()
-        return self._use(_Message(events, stamp))
+        self._stats.packets += 1
+        return windows + self._use(self._without_ahead(_Message(events, stamp)))
+
+    def finish(self) -> list[Window]:
+        """The windows that the last events close, those that waited among them."""
+        self.leave_out()
+        message, self._ahead = self._ahead, None
+        if message is None:
+            return []
+        now = self._timeline.now
+        if now is not None and message.events.t[0] - now > _FAR:
+            self._stats.stray_events += len(message.events)
+            return []
+        return self._use(message)
+
+    def _judge_ahead(self, events: Events) -> list[Window]:
+        """Uses the events that waited, if these come after them, else counts them as strays."""
+        if self._ahead is None or not len(events):
+            return []
+        message, self._ahead = self._ahead, None
+        if events.t[len(events) // 2] >= message.events.t[0]:
+            return self._use(message)
+        self._stats.stray_events += len(message.events)
+        return []
+
+    def _without_ahead(self, message: _Message) -> _Message:
+        """The message without the few events at its end that have to wait."""
+        events, now = message.events, self._timeline.now
+        last = events.t[-_FEW - 1 :]
+        if now is not None and len(events) <= _FEW:
+            last = np.concatenate([[now], last])
+        steps = np.flatnonzero(np.diff(last) > _STEP)
+        if not len(steps):
+            return message
+        at = len(events) - len(last) + 1 + int(steps[0])
+        ahead = events[at:]
+        self._ahead = _Message(ahead, message.stamp + int(ahead.t[0] - events.t[0]))
+        return message._replace(events=events[:at])
 
     def leave_out(self) -> None:
         """Count the messages that wait: the clock was not set back."""
@@ -69,11 +113,11 @@ class DecodedEvents:
     def clear(self) -> None:
         """Forget the messages that wait, and which clock the last ones had."""
         self._back.clear()
+        self._ahead = None
         self._in_ros_time = False
 
     def _use(self, message: _Message) -> list[Window]:
         events, stamp = message
-        self._stats.packets += 1
         self._stats.events += len(events)
         if len(events):
             now, middle = self._timeline.now, int(events.t[len(events) // 2])
@@ -96,4 +140,5 @@ class DecodedEvents:
             return []
         again = held.copy()
         held.clear()
+        self._stats.packets += len(again)
         return [window for late in again for window in self._use(late)]

@@ -129,7 +129,7 @@ class PacketStream:
     def flush(self) -> list[Window]:
         """Close the open window with what it has: the stream stalled or ended."""
         self._leave_out()
-        return self._timeline.flush()
+        return self._decoded.finish() + self._timeline.flush()
 
     def reset(self) -> None:
         """Forget buffered events, decoder and clock; the counters stay."""

@@ -19,7 +19,10 @@ _NO_DATA = np.empty(0, np.uint8)
 def check_size(width: int, height: int) -> None:
     """Raise InputError if no sensor has so many columns and rows (px)."""
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
-        raise InputError(f"A sensor of {width}x{height} pixels: expected 1 to {MAX_SIDE} each way.")
+        remedy = "" if width and height else "; sensor.width and .height, or --size WxH, say it"
+        raise InputError(
+            f"A sensor of {width}x{height} pixels: expected 1 to {MAX_SIDE} each way{remedy}."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Iterator
@@ -49,7 +50,10 @@ class AedatRecording(Table):
             self._find_size()
 
     def _choose(self, topic: str | None) -> None:
-        there = sorted({source for source, _, _ in self._packets_of_3()})
+        sources: set[int] = set()
+        with contextlib.suppress(InputError):  # told when it is read
+            sources.update(source for source, _, _ in self._packets_of_3())
+        there = sorted(sources)
         if topic is not None and topic not in map(str, there):
             named = ", ".join(map(str, there)) or "none"
             raise InputError(f"{self.path} has no source {topic} with events: it has {named}.")
@@ -104,6 +108,8 @@ class AedatRecording(Table):
                     x, y, p = address >> 1 & 0x7F, address >> 8 & 0x7F, 1 - (address & 1)
                 x, y = self.width - 1 - x, self.height - 1 - y
                 yield x[events], y[events], t[events], p[events]
+                if len(block) % 8:
+                    raise InputError(f"{self.path} was cut off within an event.")
 
     def _packets_of_3(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """Source, overflow of the time and the events of each packet of polarity events."""
@@ -116,6 +122,8 @@ class AedatRecording(Table):
                 body = file.read(size * number)
                 if kind == _POLARITY_EVENT and size == 8 and body:
                     yield source, overflow, np.frombuffer(body[: len(body) // 8 * 8], "<u4")
+                if len(body) < size * number:
+                    raise InputError(f"{self.path} was cut off within a packet.")
 
 
 def _of_3(words: np.ndarray, overflow: int) -> Columns:
@@ -128,10 +136,13 @@ def _of_3(words: np.ndarray, overflow: int) -> Columns:
 
 def _read_header(path: Path) -> tuple[str, int]:
     """The lines that begin with #, without it, and the byte where the data begin."""
-    lines = []
+    lines: list[str] = []
     with path.open("rb") as file:
         while file.peek(1)[:1] == b"#":
-            lines.append(file.readline(1 << 16).decode("latin-1").strip("# \r\n"))
-            if lines[-1] == "!END-HEADER":
+            begun, line = file.tell(), file.readline(1 << 16)
+            if not line.isascii():
+                return "\n".join(lines), begun  # data that happen to begin with #
+            lines.append(line.decode().strip("# \r\n"))
+            if lines[-1].lower() in ("!end-header", "end of ascii header"):
                 break
         return "\n".join(lines), file.tell()

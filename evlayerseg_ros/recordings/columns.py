@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
 
 # What the columns are called, in lower case.
 NAMES = {
-    "x": ("x", "xs", "col", "x [px]"),
-    "y": ("y", "ys", "row", "y [px]"),
+    "x": ("x", "xs", "col"),
+    "y": ("y", "ys", "row"),
     "t": ("t", "ts", "time", "timestamp", "timestamps", "time_us", "t_us"),
     "p": ("p", "ps", "pol", "polarity", "polarities", "on"),
 }
@@ -18,8 +19,11 @@ _ORDERS = ("txyp", "xytp", "xypt")
 
 
 def by_names(names: Iterable[str]) -> dict[str, str] | None:
-    """The name of each of x, y, t, p in a table; None if x, y or t is missing."""
-    lower = {name.strip().lower(): name for name in names}
+    """The name of each of x, y, t, p in a table; None if x, y or t is missing.
+
+    A unit behind a name, as in `timestamp (us)`, and `event_` before it do not matter.
+    """
+    lower = {re.sub(r"^events?_|\s*[(\[].*", "", name.strip().lower()): name for name in names}
     found: dict[str, str] = {}
     for column, aliases in NAMES.items():
         for alias in aliases:

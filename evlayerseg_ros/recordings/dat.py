@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,9 @@ class DatRecording(Table):
         if found:
             self.width, self.height = found
         else:
-            seen = [(x, y) for x, y, _, _ in self._columns()]
+            seen: list[tuple[np.ndarray, np.ndarray]] = []
+            with contextlib.suppress(InputError):  # told when it is read
+                seen.extend((x, y) for x, y, _, _ in self._columns())
             x, y = (np.concatenate([part[k] for part in seen]) for k in (0, 1))
             self.assume_size(sensors.smallest(x, y))
 
@@ -64,6 +67,8 @@ class DatRecording(Table):
                     (ticks + wrapped * _TICKS) * 1000,
                     (words[:, 1] >> (17 if self._old else 28) & 1),
                 )
+                if len(block) % 8:
+                    raise InputError(f"{self.path} was cut off within an event.")
 
 
 def _address(words: np.ndarray, old: bool) -> tuple[np.ndarray, np.ndarray]:

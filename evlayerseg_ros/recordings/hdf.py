@@ -16,6 +16,10 @@ from evlayerseg_ros.recordings.units import to_ns, unit_of
 
 # Stretches of events that are looked at for size and unit, and how long each is.
 _STRETCHES, _LENGTH = 16, 8192
+# Events read at a time where a part is damaged.
+_PIECE = 4096
+# What HDF5 says where a filter is missing.
+_NO_FILTER = ("open directory", "required filter", "not registered", "not available")
 
 
 class _Source(NamedTuple):
@@ -36,7 +40,7 @@ class _Source(NamedTuple):
         else:
             found = [None if column is None else column[part] for column in self.data]
         n = max(len(column) for column in found if column is not None)
-        return [np.ones(n) if column is None else np.asarray(column) for column in found]
+        return [np.ones(n) if column is None else np.ravel(column) for column in found]
 
 
 class HdfRecording(Table):
@@ -72,7 +76,7 @@ class HdfRecording(Table):
 
     def _told(self, error: BaseException) -> InputError:
         text = str(error).lower()
-        if isinstance(error, OSError) and ("filter" in text or "plugin" in text):
+        if isinstance(error, OSError) and any(words in text for words in _NO_FILTER):
             return MissingPackage(
                 f"{self.path} is compressed with a filter that is not installed: "
                 "pip install hdf5plugin."
@@ -92,6 +96,8 @@ class HdfRecording(Table):
             raise InputError(
                 f"{self.path} lacks events/xs, ys, ts, ps (or DSEC's x, y, t, p, or a table)."
             )
+        full = {k: v for k, v in found.items() if all(c is None or len(c) for c in v.data)}
+        found = full if len(found) > 1 and full else found
         if len(found) > 1:
             raise InputError(f"{self.path} has several cameras, choose: {', '.join(found)}.")
         ((where, self._source),) = found.items()
@@ -100,11 +106,12 @@ class HdfRecording(Table):
         offset = self._file.get("t_offset", 0)
         self._offset = int(offset[()]) * 1000 if offset != 0 else 0  # DSEC counts from it
         starts = np.unique(np.linspace(0, max(self._count - _LENGTH, 0), _STRETCHES).astype(int))
-        stretches = [self._source.read(slice(k, k + _LENGTH)) for k in starts.tolist()]
+        stretches = self._stretches(starts.tolist())
         self._find_size(where, stretches)
         times = [t for _, _, t, _ in stretches]
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
-        self._unit = unit_of(times, (self.width, self.height), usual, self.path)
+        size = (self.width, self.height)
+        self._unit = unit_of(times, size, usual, self.path, self._count)
         if self._unit != usual:
             self.notice(f"its times are taken as {self._unit}")
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
@@ -112,10 +119,21 @@ class HdfRecording(Table):
 
     def _n(self) -> int:
         lengths = {len(column) for column in self._source.data if column is not None}
-        if len(lengths) != 1:
-            raise InputError(f"{self.path}: events/ columns differ in length.")
-        self._count = lengths.pop()
+        self._count = min(lengths)
+        if len(lengths) != 1 and self._count:
+            self.notice(f"its columns differ in length, the first {self._count} events are used")
         return self._count
+
+    def _stretches(self, starts: list[int]) -> list[list[np.ndarray]]:
+        """x, y, t, p of the stretches that can be read, at least one."""
+        found = []
+        for k in starts:
+            try:
+                found.append(self._source.read(slice(k, min(k + _LENGTH, self._count))))
+            except OSError:
+                if not found and k == starts[-1]:
+                    raise
+        return found
 
     def _find_size(self, where: str, stretches: list[list[np.ndarray]]) -> None:
         if self.size is not None:
@@ -145,7 +163,7 @@ class HdfRecording(Table):
                 names = columns.by_names(item.keys())
                 if names is not None:
                     data = tuple(item[names[k]] if k in names else None for k in "xytp")
-                    if all(c is None or getattr(c, "ndim", 0) == 1 for c in data):
+                    if all(c is None or _is_column(c) for c in data):
                         found[name or "/"] = _Source(data, "", names)
             elif item.dtype.names and item.ndim == 1:
                 names = columns.by_names(item.dtype.names)
@@ -161,12 +179,32 @@ class HdfRecording(Table):
         return found
 
     def _columns(self) -> Iterator[Columns]:
+        lost = 0
         for start in range(0, self._count, CHUNK):
-            x, y, t, p = self._source.read(slice(start, start + CHUNK))
-            yield x, y, to_ns(t, self._unit, self._offset), p
+            end = min(start + CHUNK, self._count)
+            try:
+                parts = [self._source.read(slice(start, end))]
+            except OSError:
+                parts = list(self._pieces(start, end))
+                lost += end - start - sum(len(part[0]) for part in parts)
+            for x, y, t, p in parts:
+                yield x, y, to_ns(t, self._unit, self._offset), p
+        if lost:
+            raise InputError(f"{self.path} is damaged: {lost} of its events cannot be read.")
+
+    def _pieces(self, start: int, end: int) -> Iterator[list[np.ndarray]]:
+        """What can be read of the events from start to end."""
+        for k in range(start, end, _PIECE):
+            with contextlib.suppress(OSError):
+                yield self._source.read(slice(k, min(k + _PIECE, end)))
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _is_column(data: Any) -> bool:
+    shape = getattr(data, "shape", None)
+    return shape is not None and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1))

@@ -68,6 +68,8 @@ class RawRecording(Recording):
             file.seek(self._start)
             while block := file.read(_BLOCK):
                 yield decoder.decode(block[: len(block) // word * word])
+                if len(block) % word:
+                    raise InputError(f"{self.path} was cut off within an event.")
 
 
 def read_raw(path: Path) -> tuple[str, np.ndarray]:
@@ -116,9 +118,9 @@ def _encoding_of(header: str, path: Path) -> str:
 
 def _size_of(header: str) -> tuple[int, int] | None:
     found = re.search(r"^geometry (\d+)x(\d+)", header, re.MULTILINE)
-    if found:
+    if found and int(found[1]) and int(found[2]):
         return int(found[1]), int(found[2])
     width, height = (
-        re.search(rf"\b{name}[=: ]+(\d+)", header, re.I) for name in ("width", "height")
+        re.search(rf"\b{name}[=: ]+([1-9]\d*)", header, re.I) for name in ("width", "height")
     )
     return (int(width[1]), int(height[1])) if width and height else None

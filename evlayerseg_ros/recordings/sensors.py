@@ -41,6 +41,8 @@ _WORDS = (
     (r"davis640|dvxplorer|dvs640|dvs132", (640, 480)),
     (r"atis|gen_?1\S*", (304, 240)),
 )
+# What Prophesee's sensors of these sizes write where the header does not say it.
+_ENCODINGS = {(304, 240): "evt2", (640, 480): "evt2", (1280, 720): "evt3"}
 
 
 class Implied(NamedTuple):
@@ -60,7 +62,7 @@ def implied_by(header: str) -> Implied:
         if re.match(r"(plugin_name|name|generation|aechip|source|device|sensor|camera)", line):
             for word, size in _WORDS:
                 if re.search(word, line):
-                    return Implied("", size)
+                    return Implied(_ENCODINGS.get(size, ""), size)
     return Implied("", None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -12,16 +13,25 @@ from typing import IO
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.types import check_size
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.units import to_ns, unit_of
 
+# Bytes read at a time: so many are lost with a damaged one.
+_PIECE = 1 << 12
+
 
 class NpyStream:
-    """One array of an npz, read from front to back without loading it whole."""
+    """One array of an npz, read from front to back without loading it whole.
+
+    Attributes:
+        broken: reading came to a damaged part, and ended there.
+    """
 
     def __init__(self, file: IO[bytes], dimensions: int = 1) -> None:
         self._file = file
+        self.broken = False
         version = np.lib.format.read_magic(file)
         read = {
             (1, 0): np.lib.format.read_array_header_1_0,
@@ -34,9 +44,20 @@ class NpyStream:
             raise InputError("An array is stored column by column: expected rows.")
 
     def read(self, n: int) -> np.ndarray:
-        """The next n rows, or what is left of them."""
-        size = n * math.prod(self.shape[1:]) * self.dtype.itemsize
-        return np.frombuffer(self._file.read(size), self.dtype).reshape(-1, *self.shape[1:])
+        """The next n rows, or what is left of them; `broken` is true where they cannot be read."""
+        row = math.prod(self.shape[1:]) * self.dtype.itemsize
+        found = bytearray()
+        while not self.broken and len(found) < n * row:
+            try:
+                part = self._file.read(min(_PIECE, n * row - len(found)))
+            except (zlib.error, zipfile.BadZipFile, EOFError):
+                self.broken = True
+                break
+            if not part:
+                break
+            found += part
+        found = found[: len(found) // row * row] if self.broken else found
+        return np.frombuffer(bytes(found), self.dtype).reshape(-1, *self.shape[1:])
 
 
 class NpzRecording(Table):
@@ -64,7 +85,7 @@ class NpzRecording(Table):
                 raise InputError(f"{path}: expected x, y, t, p of one length.")
             self._set_length(lengths.pop())
             self._find_size(has_size)
-            self._find_unit()
+            self._find_unit(2.0 if has_size else 1.0)  # of our layout
         except Exception as error:
             raise self._told(error) from error
 
@@ -83,20 +104,32 @@ class NpzRecording(Table):
                 size = [int(side) for side in column.read(3)]
             if len(size) != 2:
                 raise InputError(f"{self.path}: expected size (width, height).")
-            self.width, self.height = size
-            return
+            if all(size):
+                check_size(*size)
+                self.width, self.height = size
+                return
         with self._streams("x", "y") as (x, y):
             self.assume_size(sensors.smallest(x.read(1 << 22), y.read(1 << 22)))
 
-    def _find_unit(self) -> None:
+    def _find_unit(self, trust: float) -> None:
         with self._streams("t") as (t,):
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
             size = (self.width, self.height)
-            self._unit = unit_of([t.read(CHUNK)], size, usual, self.path)
+            times, n = t.read(CHUNK), t.shape[0]
+        self._unit = unit_of([times], size, usual, self.path, n, trust)
         if self._unit != "ns":
             self.notice(f"its times are taken as {self._unit}")
 
     def _columns(self) -> Iterator[Columns]:
-        with self._streams(*"xytp") as (x, y, t, p):
-            while len(times := t.read(CHUNK)):
-                yield x.read(CHUNK), y.read(CHUNK), to_ns(times, self._unit), p.read(CHUNK)
+        with self._streams(*"xytp") as streams:
+            broken = False
+            while not broken:
+                parts = [stream.read(CHUNK) for stream in streams]
+                n = min(map(len, parts))
+                if not n:
+                    break
+                x, y, t, p = (part[:n] for part in parts)
+                yield x, y, to_ns(t, self._unit), p
+                broken = any(stream.broken for stream in streams)
+            if any(stream.broken for stream in streams):
+                raise InputError(f"{self.path} is damaged: the events up to there are used.")

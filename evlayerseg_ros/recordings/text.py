@@ -17,6 +17,7 @@ from evlayerseg_ros.recordings.units import to_ns, unit_of
 
 # Where a long file is looked into for its size and unit: so many stretches of so many bytes.
 _STRETCHES, _BYTES = 16, 1 << 18
+_BOM = b"\xef\xbb\xbf"  # which some editors put before all else
 
 
 class TextRecording(Table):
@@ -41,17 +42,16 @@ class TextRecording(Table):
 
     def _read_head(self) -> None:
         """The lines before the first event: a size, names of columns, comments."""
-        self._start = 0
         with self.path.open("rb") as file:
+            self._start = file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
             for line in iter(file.readline, b""):
                 words = _words(line)
                 if words and not line.startswith((b"#", b"%")):
                     if len(words) == 2 and all(word.isdigit() for word in words):
                         if self.size is None:
                             self.width, self.height = (int(word) for word in words)
-                    elif (names := columns.by_names(words)) is not None:
-                        where = {v: k for k, v in names.items()}
-                        self._order = "".join(where.get(word, "-") for word in words)
+                    elif (order := _order_of(line)) is not None:
+                        self._order = order
                     else:
                         return
                 self._start = file.tell()
@@ -72,7 +72,9 @@ class TextRecording(Table):
             every = np.concatenate(stretches)
             self.assume_size(sensors.smallest(every[:, x], every[:, y]))
         times = [rows[:, t] for rows in stretches]
-        self._unit = unit_of(times, (self.width, self.height), "s", self.path)
+        share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
+        total = round(share * sum(map(len, times)))
+        self._unit = unit_of(times, (self.width, self.height), "s", self.path, total)
         if self._unit != "s":
             self.notice(f"its times are taken as {self._unit}")
         span = to_ns(np.array([first[0, t], last[-1, t]]), self._unit)
@@ -133,6 +135,15 @@ class TextRecording(Table):
 
 def _words(line: bytes) -> list[str]:
     return re.split(r"[\s,;]+", line.decode("latin-1").strip())
+
+
+def _order_of(line: bytes) -> str | None:
+    """The order of the columns that a line names, as in "txyp"; None if it names none."""
+    split = r"[,;\t]" if re.search(rb"[,;\t]", line) else r"\s+"
+    words = re.split(split, line.decode("latin-1").strip())
+    names = columns.by_names(words)
+    where = {v: k for k, v in (names or {}).items()}
+    return "".join(where.get(word, "-") for word in words) if names else None
 
 
 def _numbers(line: bytes, width: int) -> list[float] | None:

@@ -10,24 +10,33 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import MAX_TIME
 
 UNITS = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
-# Events a second and pixel that recordings have on the average: a quiet room, and a wild ride.
-_SLOWEST, _FASTEST = 3e-3, 100.0
-# No sensor's clock ticks more slowly than this (ns).
-_TICK = 200_000
-# Fewer events than this say nothing about the unit.
+# What recordings have on the average: events a second and pixel, and seconds.
+_PACE, _LENGTH = 0.5, 20.0
+# Events a second and pixel, and seconds, that none has: a sensor in the dark, one that burns.
+_SLOWEST, _FASTEST, _LONGEST = 1e-4, 300.0, 1e6
+# No sensor's clock ticks more slowly than this (s).
+_TICK = 2e-4
+# Fewer events than this do not refuse a file.
 _FEW = 200
 
 
 def unit_of(
-    stretches: Sequence[np.ndarray], size: tuple[int, int], usual: str, path: object
+    stretches: Sequence[np.ndarray],
+    size: tuple[int, int],
+    usual: str,
+    path: object,
+    total: int | None = None,
+    trust: float = 1.0,
 ) -> str:
-    """The unit of a table's times.
+    """The unit of a table's times: the likeliest by how fast the events come and for how long.
 
     Args:
         stretches: times [M] of some stretches of the table without gaps, in the table's unit.
         size: of the sensor, px.
-        usual: what the format documents; believed where it can be true.
+        usual: what the format documents.
         path: of the file, for the sentence.
+        total: events in the whole table, about; None: those in the stretches.
+        trust: in how many powers of ten the usual unit is likelier than others.
 
     Raises:
         InputError: no unit makes sense of these times.
@@ -38,20 +47,30 @@ def unit_of(
     span = sum(float(np.subtract(*np.quantile(t, (0.98, 0.02)))) for t in sorted_ if len(t)) / 0.96
     steps = np.concatenate([np.diff(t) for t in sorted_]) if n else np.empty(0)
     steps = steps[steps > 0]
-    if n < _FEW or not len(steps) or not span > 0:
+    if not len(steps) or not span > 0:
         return usual
     tick = float(np.quantile(steps, 0.05))
+    in_thousands = (
+        all(np.issubdtype(t.dtype, np.integer) or np.all(t == np.rint(t)) for t in stretches)
+        and np.mean([np.mean(t % 1000 == 0) for t in stretches if len(t)]) > 0.99
+    )
 
     def pace(unit: str) -> float:
         return n / (span * UNITS[unit] * 1e-9) / (size[0] * size[1])
 
-    by_pace = [unit for unit in UNITS if _SLOWEST <= pace(unit) <= _FASTEST]
-    likely = [unit for unit in by_pace if tick * UNITS[unit] <= _TICK]
-    for units in (likely, by_pace):
-        if usual in units:
-            return usual
-        if units:
-            return min(units, key=lambda unit: abs(np.log(pace(unit))))
+    def length(unit: str) -> float:
+        return span * UNITS[unit] * 1e-9 * (total or n) / n
+
+    def unlikely(unit: str) -> float:
+        """In powers of ten."""
+        far = abs(np.log10(pace(unit) / _PACE)) + 0.5 * abs(np.log10(length(unit) / _LENGTH))
+        coarse = tick * UNITS[unit] * 1e-9 / _TICK
+        far += 2 + np.log10(coarse) if coarse > 1 else 0
+        return float(far - trust * (unit == usual) - 3 * (unit == "ns" and in_thousands))
+
+    possible = [u for u in UNITS if _SLOWEST <= pace(u) <= _FASTEST and length(u) < _LONGEST]
+    if possible or n < _FEW:
+        return min(possible or UNITS, key=unlikely)
     raise InputError(
         f"{path}: {n} events within {span:g} of whatever their times count make no sense in s, ms, "
         f"us or ns: expected {usual}."

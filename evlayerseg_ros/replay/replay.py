@@ -31,6 +31,7 @@ class Summary:
         windows: how many.
         events: in these windows; one that several windows share counts in each.
         faults: what was wrong with the recording, "" if nothing was.
+        interrupted: Ctrl-C ended it; what was written until then is whole.
         seconds: wall time of the whole replay.
         span: seconds of the recording from its first window to its last.
         compute: seconds that each window took from events to segmentation.
@@ -41,6 +42,7 @@ class Summary:
     seconds: float = 0.0
     span: float = 0.0
     faults: str = ""
+    interrupted: bool = False
     compute: list[float] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -111,7 +113,7 @@ def replay(
     summary = Summary()
     begun = time.perf_counter()
     first: int | None = None
-    with _sink(bag, video, topics, fps) as write:
+    with _sink(bag, video, topics, fps) as write, _until_interrupted(summary):
         for segmentation, frame_id, seconds in pipeline.run(packets):
             window = segmentation.window
             summary.compute.append(seconds)
@@ -125,6 +127,15 @@ def replay(
     summary.seconds = time.perf_counter() - begun
     summary.faults = pipeline.stats.in_words()
     return summary
+
+
+@contextmanager
+def _until_interrupted(summary: Summary) -> Iterator[None]:
+    """Lets what is around it end in order on Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        summary.interrupted = True
 
 
 @contextmanager

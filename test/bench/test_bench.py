@@ -24,6 +24,11 @@ def bench(*arguments):
     return result.output
 
 
+def test_a_provider_that_is_not_there_is_told():
+    result = CliRunner().invoke(main, ["bench", "--provider", "tensorrt"])
+    assert result.exit_code == 2 and "Provider tensorrt cannot be had here" in result.output
+
+
 @pytest.mark.slow
 def test_figures_have_medians_and_numbers_of_runs(tmp_path):
     out = tmp_path / "out.json"

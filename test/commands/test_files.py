@@ -54,3 +54,14 @@ def test_help_of_the_node_helps_instead_of_starting_it(capsys):
     for flag in ("-h", "--help"):
         segment(["segment", flag])
         assert "--params-file" in capsys.readouterr().out
+
+
+def test_ctrl_c_is_one_sentence_and_status_130(recording, monkeypatch):
+    from evlayerseg_ros.recordings import readers
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(readers, "open_recording", interrupted)
+    result = CliRunner().invoke(main, ["replay", str(recording)])
+    assert result.exit_code == 130 and result.output.strip() == "evlayerseg: interrupted."

@@ -108,7 +108,7 @@ def arrays(changed=lambda k, t: t, n=100, stamp=lambda t: int(t[0])):
         yield Packet.of_events(events_at(t), stamp(t), "/events")
 
 
-@pytest.mark.parametrize("back", [99 * MS, 3_600_000 * MS])
+@pytest.mark.parametrize("back", [99 * MS, 3_600_000 * MS, -40 * MS, -99 * MS, -3_600_000 * MS])
 @pytest.mark.parametrize("which", [0, 25, 49])
 def test_stray_events_of_a_message_do_not_move_the_clock(back, which):
     def stray(k, t):
@@ -119,6 +119,25 @@ def test_stray_events_of_a_message_do_not_move_the_clock(back, which):
     windows, stats = run(arrays(stray))
     assert len(windows) == 31
     assert (stats.stray_events, stats.time_jumps, stats.events) == (10, 0, 4990)
+
+
+@pytest.mark.parametrize("late", [-99 * MS, 99 * MS])
+def test_strays_among_messages_of_one_event(late):
+    """One too late waits for the next one; one too early is late itself."""
+    packets = (
+        Packet.of_events(events_at([STAMP + k * MS + late * (k % 50 == 25)]), STAMP + k * MS)
+        for k in range(1000)
+    )
+    windows, stats = run(packets)
+    assert (len(windows), stats.events, stats.time_jumps) == (31, 980, 0)
+    assert stats.stray_events + stats.doubled_packets == 20
+
+
+def test_single_events_after_pauses_are_used():
+    t = STAMP + np.concatenate([np.arange(50) * MS // 5, [60 * MS]])
+    packets = [Packet.of_events(events_at(t + k * 300 * MS), int(t[0])) for k in range(5)]
+    _, stats = run(packets)
+    assert (stats.events, stats.stray_events, stats.packets) == (5 * 51, 0, 5)
 
 
 def test_a_message_that_comes_late_is_left_out():

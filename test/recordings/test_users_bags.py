@@ -107,6 +107,19 @@ def test_a_recorder_that_lost_its_power(tmp_path, mode, folder, share):
     assert "is not whole" in stats.last_error and "`mcap recover` mends it" in stats.last_error
 
 
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_a_database_that_was_cut_or_ends_in_zeros(tmp_path, share, zeros):
+    """As a file system leaves it that lost its power: the pages up to there are read."""
+    file = stored(write(tmp_path / "some", "db3"))
+    content = file.read_bytes()
+    left = int(share * len(content))
+    file.write_bytes(content[:left] + bytes(len(content) - left) * zeros)
+    stats, _ = run(file)
+    assert 0.8 * share * 12 * ROUNDS < stats.packets < 12 * ROUNDS
+    assert "its database is damaged or cut off" in stats.last_error
+
+
 def test_a_file_of_which_nothing_is_left(tmp_path):
     file = stored(write(tmp_path / "some", mode=CompressionMode.STORAGE))
     file.write_bytes(file.read_bytes()[:300])

@@ -72,6 +72,30 @@ def test_the_unit_of_time_is_recognised(tmp_path, unit, suffix, whole):
     assert (f"taken as {unit}" in recording.note) == (unit != documented)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "unit", "rate"),
+    [
+        ("h5", "ns", 1e6),
+        ("h5", "us", 5e3),
+        ("npz", "us", 2e4),
+        ("npz", "ns", 3e6),
+        ("txt", "us", 1e6),
+    ],
+)
+def test_the_unit_is_recognised_at_any_pace(tmp_path, suffix, unit, rate):
+    """By pace alone 1 Mev/s in ns might be 1 kev/s in us; nothing lasts that long, though."""
+    e = some_events(100_000, span_us=int(1e11 / rate))
+    t = np.rint(e.t * UNITS[unit]).astype(np.int64)
+    _, windows, _ = run(write(tmp_path / f"some.{suffix}", e, t, VGA))
+    assert len(windows) == pytest.approx(1e5 / rate / 0.033, abs=1.5)
+
+
+def test_the_unit_of_a_few_events(tmp_path):
+    e = some_events(100, span_us=3000)
+    recording, windows, _ = run(write(tmp_path / "some.txt", e, e.t // 1000, VGA))
+    assert len(windows) == 1 and "taken as us" in recording.note
+
+
 def test_times_of_no_unit_are_refused_in_a_sentence(tmp_path):
     e = some_events()
     path = write(tmp_path / "some.txt", e, e.t * 1e12)
@@ -145,12 +169,14 @@ def test_text_of_e2vid_says_its_size_in_the_first_line(tmp_path):
     assert len(windows) == 16
 
 
-@pytest.mark.parametrize("head", ["", "x,y,polarity,timestamp\n"])
+@pytest.mark.parametrize(
+    "head", ["", "x,y,polarity,timestamp\n", "x [px],y [px],polarity,timestamp (us)\n", "\ufeff"]
+)
 def test_text_of_other_orders(tmp_path, head):
     e = some_events()
     rows = zip(e.x, e.y, e.p, e.t // 1000, strict=True)
     path = tmp_path / "some.csv"
-    path.write_text(head + "".join(f"{x},{y},{p},{t}\n" for x, y, p, t in rows))
+    path.write_text(head + "".join(f"{x},{y},{p},{t}\n" for x, y, p, t in rows), "utf-8")
     recording, windows, stats = run(path)
     assert stats.events == 20_000 and len(windows) == 16 and "taken as us" in recording.note
 
@@ -194,6 +220,91 @@ def test_a_raw_file_without_a_word_on_its_sensor(tmp_path):
     path.write_bytes(b"% evt 2.0\n" + b"".join(PACKETS["evt2"]))
     recording, _, _ = run(path)
     assert "a sensor of 320x320 pixels is assumed" in recording.note  # the events' is 320x240
+
+
+@pytest.mark.parametrize(("name", "encoding"), [("Gen3.1", "evt2"), ("IMX636", "evt3")])
+def test_a_sensors_name_implies_its_encoding(tmp_path, name, encoding):
+    path = tmp_path / "some.raw"
+    head = f"% sensor_name {name}\n% geometry 0x0\n% end\n"
+    path.write_bytes(head.encode() + b"".join(PACKETS[encoding]))
+    recording, _, stats = run(path)
+    assert recording.width in (640, 1280) and stats.events > 2000
+
+
+@pytest.mark.parametrize("which", [0, -1])
+@pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
+def test_a_stray_before_or_after_all_others(tmp_path, suffix, which):
+    e = some_events()
+    t = e.t.copy()
+    t[1:] += 1_600_000_000 * 10**9 * (which == 0)
+    t[which] += 10**15 * (which == -1)
+    e = Events(e.x, e.y, t, e.p, *VGA)
+    _, windows, stats = run(write(tmp_path / f"some.{suffix}", e, size=VGA))
+    assert (stats.events, stats.stray_events, stats.time_jumps) == (19_999, 1, 0)
+    assert len(windows) == 16
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_damaged_npz_is_read_up_to_there(tmp_path, compressed):
+    e = some_events()
+    path = tmp_path / "some.npz"
+    save = np.savez_compressed if compressed else np.savez
+    save(path, x=e.x, y=e.y, t=e.t, p=e.p, size=VGA)
+    content = bytearray(path.read_bytes())
+    at = len(content) * 3 // 5  # among the times
+    content[at : at + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    _, _, stats = run(path)
+    assert 500 < stats.events < 20_000 and stats.bad_packets == 1
+    assert "some.npz is damaged" in stats.last_error
+
+
+def test_an_npz_of_size_0_says_none(tmp_path):
+    recording, windows, _ = run(write(tmp_path / "some.npz", some_events(), size=(0, 0)))
+    assert len(windows) == 16 and "640x480 pixels is assumed" in recording.note
+
+
+def test_one_damaged_block_of_hdf5_is_left_out(tmp_path):
+    e = some_events(200_000, span_us=2_000_000)
+    path = tmp_path / "some.h5"
+    with h5py.File(path, "w") as file:
+        for name in "xytp":
+            column = getattr(e, name) // (1000 if name == "t" else 1)
+            file.create_dataset(f"events/{name}", data=column, chunks=(8192,), compression="gzip")
+        block = file["events/x"].id.get_chunk_info(5)
+    content = bytearray(path.read_bytes())
+    content[block.byte_offset + 9 : block.byte_offset + 200] = bytes(191)
+    path.write_bytes(content)
+    _, _, stats = run(path)
+    assert stats.events == 200_000 - 8192
+    assert "some.h5 is damaged: 8192 of its events cannot be read." in stats.last_error
+
+
+def test_hdf5_whose_columns_differ_in_length(tmp_path):
+    e = some_events()
+    path = write(tmp_path / "some.h5", e)
+    with h5py.File(path, "a") as file:
+        del file["events/p"]
+        file["events/p"] = e.p[:-7]
+        for name in "xytp":
+            file[f"right/{name}"] = np.empty(0, int)  # a camera without events
+    recording, _, stats = run(path)
+    assert stats.events == 19_993 and "the first 19993 events are used" in recording.note
+
+
+@pytest.mark.parametrize("suffix", ["dat", "raw", "aedat"])
+def test_a_file_that_ends_within_an_event_is_told(tmp_path, suffix):
+    e = some_events(size=(128, 128))
+    path = tmp_path / f"some.{suffix}"
+    words = np.column_stack([e.t // 1000, e.x | e.y.astype(np.uint32) << 14]).astype("<u4")
+    path.write_bytes({
+        "dat": b"% Version 2\n\x0c\x08" + words.tobytes(),
+        "raw": b"% evt 2.0\n" + b"".join(PACKETS["evt2"]),
+        "aedat": b"#!AER-DAT3.1\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n" + aedat_3(e, 1),
+    }[suffix][:-3])  # fmt: skip
+    _, _, stats = run(path)
+    assert stats.events > 2000 and stats.bad_packets == 1
+    assert "was cut off within" in stats.last_error
 
 
 def test_evt4_is_named(tmp_path):

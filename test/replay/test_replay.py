@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from evlayerseg_ros.bench.stages import boxed
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.stream import PacketStream
@@ -60,6 +61,25 @@ def read(bag: Path) -> dict[str, list]:
             assert t == stamp.sec * 1_000_000_000 + stamp.nanosec
             topics.setdefault(connection.topic, []).append((t, message))
     return topics
+
+
+def test_what_was_written_until_ctrl_c_is_whole(recording, tmp_path) -> None:
+    """The third window is done when it comes."""
+
+    def interrupt(events: int, seconds: float) -> None:
+        if seconds and len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(events)
+
+    seen: list[int] = []
+    bag, video = tmp_path / "out.mcap", tmp_path / "out.mp4"
+    pipeline = Pipeline(PipelineConfig(WindowConfig(duration_ms=20.0)), boxed)
+    with open_recording(recording) as opened:
+        summary = replay(opened, pipeline, bag, video, progress=interrupt)
+    assert summary.interrupted and summary.windows == 3
+    assert len(read(bag)["/event_camera/evlayerseg/mask"]) == 3
+    capture = cv2.VideoCapture(str(video))
+    assert sum(1 for _ in iter(lambda: capture.read()[0], False)) == 3
 
 
 def test_bag_holds_every_window_with_its_stamp(recording, segmenter, tmp_path) -> None:

@@ -100,6 +100,13 @@ def test_a_launch_with_a_recording_plays_it_and_ends_clean(launched, recording):
     assert "Traceback" not in launch.log and "process has died" not in launch.log
 
 
+def test_one_of_the_topics_of_a_recording_is_played(launched, recording):
+    """An npz has none, which is what `play` says: the choice has reached it."""
+    launch = launched(of_segment(f"bag:={recording}", "bag_topic:=/left/events"))
+    launch.wait()
+    assert "has no topic /left/events" in launch.log and "Traceback" not in launch.log
+
+
 def test_a_recording_that_is_missing_ends_the_launch_with_a_sentence(launched, tmp_path):
     launch = launched(of_segment(f"bag:={tmp_path / 'none.mcap'}"))
     launch.wait()
