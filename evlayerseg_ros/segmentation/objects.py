@@ -120,17 +120,18 @@ def with_motions(
         The objects that are left, labels 1.. by falling number of events.
     """
     window = found.window
-    views = [_owned(found, window.events, window.start, config)]
-    if past is not None:
-        views.append(_owned(found, past, window.end - SPAN, config))
-    counts = np.bincount(views[0][1], minlength=len(found.affine))
+    short = _owned(found, window.events, window.start, config)
+    counts = np.bincount(short[1], minlength=len(found.affine))
+    long = short
+    if past is not None and any(_slow(found, label, counts) for label in range(1, len(counts))):
+        long = _owned(found, past, window.end - SPAN, config)
     affine, scores = found.affine.copy(), {}
     table, numbers = np.zeros(256, np.uint8), [0]
     members: dict[int, list[int]] = {}
     for label in sorted(range(1, len(affine)), key=lambda label: -counts[label]):
         if counts[label] < config.fewest:
             continue
-        view, owners = views[-1] if _slow(found, label, counts) else views[0]
+        view, owners = long if _slow(found, label, counts) else short
         mine = np.flatnonzero(owners == label)
         if len(mine) >= FEWEST:
             affine[label] = _sharpest(view, mine, affine[label])
