@@ -77,8 +77,9 @@ def evaluate(
     """
     from evlayerseg_ros.errors import InputError
     from evlayerseg_ros.evaluation import results
-    from evlayerseg_ros.evaluation.report import write_page
 
+    if report:  # before anything is scored: it may miss its library
+        from evlayerseg_ros.evaluation.report import write_page
     if protocol == "paper":
         if context.params["window_ms"] or context.params["stride_ms"]:
             raise click.UsageError("--protocol paper takes windows of a number of events.")

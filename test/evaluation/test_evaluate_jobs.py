@@ -37,6 +37,8 @@ def recordings(tmp_path) -> list[str]:
 
 
 def run(tmp_path: Path, *arguments: str) -> tuple[dict, str]:
+    if "--report" in arguments:
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     out = tmp_path / "scores.json"
     common = ["--provider", "cpu", "--window-events", "2000", "--json", str(out)]
     result = CliRunner().invoke(main, ["evaluate", *arguments, *common])
