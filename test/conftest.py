@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,3 +39,13 @@ def recordings() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real recordings are not at {folder}: set EVLAYERSEG_RECORDINGS")
     return folder
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    """A ROS node beside the one under test."""
+    from ros import Client
+
+    client = Client()
+    yield client
+    client.close()

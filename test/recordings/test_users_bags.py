@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faulty import PACKETS, SIZE, bases
+from faulty_files import STAMP, packet_bag, stored
 from rosbags.rosbag1 import Writer as Writer1
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -21,49 +22,18 @@ from evlayerseg_ros.pipeline import windows_of
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.recordings.salvage import zstd
 
-PACKET = """std_msgs/Header header
-uint32 height
-uint32 width
-uint64 seq
-uint64 time_base
-string encoding
-bool is_bigendian
-uint8[] events
-"""
-NAME = "event_camera_msgs/msg/EventPacket"
 ROUNDS = 40  # of the 12 sound packets
-STAMP = 1_700_000_000_000_000_000
-STORAGES = {"mcap": StoragePlugin.MCAP, "db3": StoragePlugin.SQLITE3}
 
 
-def write(
-    path: Path,
-    storage="mcap",
-    short=None,
-    empty=(),
-    name=NAME,
-    mode=CompressionMode.NONE,
-):
+def write(path: Path, storage="mcap", short=None, empty=(), **how):
     """A bag of 12 * ROUNDS packets in encoding mono; number `short` is cut."""
-    ros1 = storage == "bag"
-    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
-    types.register(get_types_from_msg(PACKET, name))
-    new, serialize = types.types, types.serialize_ros1 if ros1 else types.serialize_cdr
-    bag = Writer1(path) if ros1 else Writer2(path, version=9, storage_plugin=STORAGES[storage])
-    if not ros1 and mode != CompressionMode.NONE:
-        bag.set_compression(mode, CompressionFormat.ZSTD)
-    with bag:
+    with packet_bag(path, storage, "/camera/events", **how) as (connect, add):
         for topic in empty:
-            bag.add_connection(topic, name, typestore=types)
-        connection = bag.add_connection("/camera/events", name, typestore=types)
+            connect(topic)
         for seq in range(12 * ROUNDS):
             base = bases()[seq % 12] + seq // 12 * bases()[-1]
-            time = new["builtin_interfaces/msg/Time"](*divmod(STAMP + base, 10**9))
-            header = new["std_msgs/msg/Header"](*((seq,) if ros1 else ()), time, "camera")
-            data = np.frombuffer(PACKETS["mono"][seq % 12], np.uint8)
-            message = new[name](header, SIZE[1], SIZE[0], seq, base, "mono", False, data)
-            raw = bytes(serialize(message, name))
-            bag.write(connection, STAMP + base, raw[:40] if seq == short else raw)
+            data, keep = PACKETS["mono"][seq % 12], 40 if seq == short else None
+            add(STAMP + base, *SIZE, seq, base, "mono", data, keep=keep)
     return path
 
 
@@ -73,11 +43,6 @@ def run(path, **options):
     with open_recording(path, **options) as recording:
         windows = list(windows_of(recording, stream))
     return stream.stats, len(windows)
-
-
-def stored(folder: Path) -> Path:
-    (path,) = [p for p in folder.iterdir() if p.name != "metadata.yaml"]
-    return path
 
 
 @pytest.mark.parametrize("storage", ["mcap", "db3", "bag"])
@@ -208,7 +173,7 @@ def test_an_empty_topic_beside_a_full_one(tmp_path):
 
 
 def test_the_old_name_of_event_packets(tmp_path):
-    bag = write(tmp_path / "some", name="event_array_msgs/msg/EventArray")
+    bag = write(tmp_path / "some", kind="event_array_msgs/msg/EventArray")
     assert run(bag)[0].packets == 12 * ROUNDS
 
 

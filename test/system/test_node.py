@@ -20,7 +20,6 @@ from ros import (
     EPOCH,
     MS,
     TIMEOUT,
-    Client,
     moving_box,
     packets,
     running,
@@ -40,13 +39,6 @@ from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 KINDS = {"layers": PointCloud2, "moving_events": EventPacket, "detections": Detection2DArray}
-
-
-@pytest.fixture
-def client():
-    client = Client()
-    yield client
-    client.close()
 
 
 @pytest.fixture
