@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 )
 @options.all_of_pipeline
 @click.option("--compare", metavar="MODEL", help="Scores another model too, side by side.")
-@click.option("--topic", help="Topic of the events, where a recording holds several.")
+@options.topic
 @click.option(
     "--jobs",
     type=click.IntRange(min=0),

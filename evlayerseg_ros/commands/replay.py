@@ -34,13 +34,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="What the bag holds, topics of the node separated by commas; 'all' for all.",
 )
-@click.option("--topic", help="Topic of the events, where the recording holds several.")
-@click.option(
-    "--start", type=click.FloatRange(min=0), default=0.0, help="Seconds to leave out first."
-)
-@click.option(
-    "--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to take; else all."
-)
+@options.topic
+@options.start
+@options.duration
 @force_option
 @options.all_of_pipeline
 def replay(
