@@ -27,6 +27,12 @@ def test_every_page_is_linked_from_the_readme():
             assert f"(docs/{page.name})" in text, page.name
 
 
+def test_the_tests_that_the_page_of_faults_names_are_there():
+    there = "".join(path.read_text() for path in (ROOT / "test").rglob("test_*.py"))
+    for name in re.findall(r"`(test_\w+)", (ROOT / "docs/reliability.md").read_text()):
+        assert f"def {name}(" in there, name
+
+
 def test_the_readme_names_every_command():
     text = (ROOT / "README.md").read_text()
     for name in main.commands:
