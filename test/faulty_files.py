@@ -103,6 +103,45 @@ def stored(folder: Path) -> Path:
     return path
 
 
+@contextmanager
+def array_bag(
+    path: Path,
+    ros1: bool = False,
+    package: str = "dvs_msgs",
+    topics: tuple[str, ...] = ("/events",),
+) -> Iterator[Callable[..., None]]:
+    """A bag of EventArrays of that package.
+
+    Yields:
+        A function that appends a message at a time (ns): of Events, or these very bytes.
+    """
+    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
+    kind, one = f"{package}/msg/EventArray", f"{package}/msg/Event"
+    stamp = "time ts" if ros1 else "builtin_interfaces/Time ts"
+    types.register(get_types_from_msg(f"uint16 x\nuint16 y\n{stamp}\nbool polarity", one))
+    array = f"std_msgs/Header header\nuint32 height\nuint32 width\n{package}/Event[] events"
+    types.register(get_types_from_msg(array, kind))
+    new, serialize = types.types, types.serialize_ros1 if ros1 else types.serialize_cdr
+    time = new["builtin_interfaces/msg/Time"]
+
+    def add(message, at, topic=topics[0]):
+        if isinstance(message, Events):
+            events = [
+                new[one](int(x), int(y), time(*divmod(int(t), 10**9)), bool(p))
+                for x, y, t, p in zip(*_columns(message), strict=True)
+            ]
+            head = new["std_msgs/msg/Header"](
+                *((0,) if ros1 else ()), time(*divmod(at, 10**9)), "dvs"
+            )
+            message = serialize(new[kind](head, message.height, message.width, events), kind)
+        bag.write(connections[topic], at, bytes(message))
+
+    bag = Writer1(path) if ros1 else Writer2(path, version=9, storage_plugin=StoragePlugin.MCAP)
+    with bag:
+        connections = {t: bag.add_connection(t, kind, typestore=types) for t in topics}
+        yield add
+
+
 def event_array(events: Events) -> bytes:
     """A dvs_msgs/EventArray in CDR, little endian."""
     raw = b"\0\1\0\0" + struct.pack("<iII", 1_700_000_000, 0, 4) + b"cam\0"

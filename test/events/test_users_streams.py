@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from evlayerseg_ros.bench.encode import encode
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clean import clean, is_stray
+from evlayerseg_ros.events.dvs import parse_event_array
 from evlayerseg_ros.events.stats import left_out
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Events, Packet
@@ -166,3 +169,14 @@ def test_cleaning_gives_sound_events_of_anything(n):
         assert kept + sum(part.outside + part.strays for part in parts) == n
         for part in parts:
             assert np.all(np.diff(part.events.t) >= 0)
+
+
+def test_a_message_that_lies_about_its_size():
+    head = struct.pack("<HHiII", 0x100, 0, 1, 2, 4) + b"cam\0"
+    with pytest.raises(InputError, match="no EventArray"):
+        parse_event_array(head + struct.pack("<III", 48, 64, 2**32 - 1))
+    with pytest.raises(InputError, match="no EventArray"):
+        parse_event_array(b"\0\1")
+    packet = parse_event_array(head + struct.pack("<III", 48, 64, 0))
+    assert packet.events is not None and len(packet.events) == 0
+    assert (packet.stamp, packet.frame_id) == (1_000_000_002, "cam")

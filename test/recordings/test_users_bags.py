@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faulty import PACKETS, SIZE, bases
-from faulty_files import STAMP, packet_bag, stored
-from rosbags.rosbag1 import Writer as Writer1
-from rosbags.rosbag2 import CompressionMode, StoragePlugin
-from rosbags.rosbag2 import Writer as Writer2
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from faulty_files import STAMP, array_bag, packet_bag, stored
+from rosbags.rosbag2 import CompressionMode
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events import Events
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.pipeline import windows_of
@@ -180,36 +178,15 @@ def test_the_old_name_of_event_packets(tmp_path):
 @pytest.mark.parametrize("ros1", [False, True])
 @pytest.mark.parametrize("package", ["dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs"])
 def test_event_arrays_of_three_packages(tmp_path, package, ros1):
-    store = Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY
-    types, name = get_typestore(store), f"{package}/msg/EventArray"
-    stamp = "time ts" if ros1 else "builtin_interfaces/Time ts"
-    event = f"{package}/msg/Event"
-    types.register(get_types_from_msg(f"uint16 x\nuint16 y\n{stamp}\nbool polarity", event))
-    array = f"std_msgs/Header header\nuint32 height\nuint32 width\n{package}/Event[] events"
-    types.register(get_types_from_msg(array, name))
-    new = types.types
-    time = new["builtin_interfaces/msg/Time"]
     path = tmp_path / ("some.bag" if ros1 else "some")
-    bag = Writer1(path) if ros1 else Writer2(path, version=9, storage_plugin=StoragePlugin.MCAP)
-    with bag:
-        connection = bag.add_connection("/events", name, typestore=types)
+    with array_bag(path, ros1, package) as add:
         for k in range(100):  # one of 10 ms a message
-            t = STAMP + k * 10_000_000 + np.arange(50) * 200_000
-            x = np.arange(50)
+            t, x = STAMP + k * 10_000_000 + np.arange(50) * 200_000, np.arange(50)
+            first = int(t[0])
             if k % 10 == 5:
                 t[20] -= 99_000_000
                 x[7] = 700
-            events = [
-                new[event](int(a), 3, time(*divmod(int(b), 10**9)), True)
-                for a, b in zip(x, t, strict=True)
-            ]
-            header = new["std_msgs/msg/Header"](
-                *((k,) if ros1 else ()), time(*divmod(int(t[0]), 10**9)), "camera"
-            )
-            write_ = types.serialize_ros1 if ros1 else types.serialize_cdr
-            bag.write(
-                connection, int(t[0]), bytes(write_(new[name](header, 180, 240, events), name))
-            )
+            add(Events(x, x * 0 + 3, t, x * 0 + 1, 240, 180), first)
     stats, windows = run(path)
     assert (stats.packets, stats.events, windows) == (100, 4980, 31)
     assert (stats.out_of_range, stats.stray_events, stats.time_jumps) == (10, 10, 0)
