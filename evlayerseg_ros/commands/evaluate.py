@@ -132,7 +132,7 @@ def _score(
     paths = list(dict.fromkeys(path for given in recordings for path in run.recordings_in(given)))
     workers = min(jobs or len(os.sched_getaffinity(0)), len(paths) * len(configs))
     if workers > 1:
-        configs = [_sharing(config, run.threads_each(workers)) for config in configs]
+        configs = [_with_threads(config, run.threads_each(workers)) for config in configs]
     todo = [
         run.Job(name, path, config=config, paper=paper, **where)
         for config in configs
@@ -148,8 +148,8 @@ def _score(
     return scored
 
 
-def _sharing(config: PipelineConfig, threads: int) -> PipelineConfig:
-    """The same with so many threads unless it says a number itself."""
+def _with_threads(config: PipelineConfig, threads: int) -> PipelineConfig:
+    """The configuration with so many threads, unless it has a number already."""
     threads = config.segmenter.threads or threads
     return replace(config, segmenter=replace(config.segmenter, threads=threads))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evlayerseg_ros.commands import options
-from evlayerseg_ros.commands.files import force_option, keep
+from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -64,7 +64,7 @@ def replay(
     from evlayerseg_ros.replay.replay import replay as run
     from evlayerseg_ros.segmentation.segmenter import Segmenter
 
-    keep(force, output, video)
+    refuse_to_replace(force, output, video)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
     with open_recording(recording, topic, options.size_of(config)) as opened:
         opened.tell()
