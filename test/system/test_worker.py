@@ -233,7 +233,7 @@ def test_packets_take_bounded_memory(make, monkeypatch):
 
 
 def reset_while_busy(make):
-    """A reset after 40 of 60 packets, while a window is being segmented; the worker, all packets."""
+    """A worker that was reset after 40 packets, while it segmented a window; and all packets."""
     slow, sent = make(max_windows=1000, max_wait=60.0), recorded(60)
     slow.free("decode")
     for packet in sent[:40]:
