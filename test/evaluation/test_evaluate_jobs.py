@@ -140,6 +140,7 @@ def test_a_cluster_that_is_not_there_is_told(recordings) -> None:
     assert "No Dask scheduler answers at tcp://127.0.0.1:1" in result.output
 
 
+@pytest.mark.slow
 def test_two_models_side_by_side(recordings, tmp_path) -> None:
     # A model against itself: the same figures twice, and no difference.
     table = tmp_path / "scores.csv"

@@ -250,6 +250,7 @@ def test_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "noise.pt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["layernet", "layernet-int8", "layernet-label-free"])
 def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_learnt(
     model: str, tmp_path: Path

@@ -11,6 +11,7 @@ from evlayerseg_ros.paper.loss import deblurring_loss, paper_loss, smoothness
 from evlayerseg_ros.paper.network import PaperNet, combined_flow, leaky_dorelu, normalised_to_px
 
 
+@pytest.mark.slow
 def test_paper_network_has_its_published_size_and_shapes() -> None:
     network = PaperNet().eval()
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(28.5e6, rel=0.005)

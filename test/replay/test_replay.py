@@ -186,6 +186,7 @@ def test_real_recording_end_to_end(recordings, tmp_path) -> None:
     assert {(image.width, image.height) for _, image in masks} == {(640, 480)}
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_recording(tmp_path) -> None:
     """A long recording needs what a short one needs: nothing of the past is kept."""
 
