@@ -1,4 +1,4 @@
-"""A camera that is not there: publishes synthetic EVT 3.0 packets at a rate, on time."""
+"""A stand-in for a camera: publishes synthetic EVT 3.0 packets at a rate, on time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What needs ROS: messages, and the real node in a process of its own, fed over DDS."""
+"""How long messages take, and the real node in its own process, fed over DDS: needs ROS."""
 
 from __future__ import annotations
 

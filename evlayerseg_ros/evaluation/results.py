@@ -1,4 +1,4 @@
-"""What an evaluation says: a table for the terminal, JSON and CSV for programs."""
+"""The result of an evaluation: a table for the terminal, JSON and CSV for programs."""
 
 from __future__ import annotations
 

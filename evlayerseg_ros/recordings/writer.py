@@ -1,4 +1,4 @@
-"""The node's outputs as messages of a rosbag2."""
+"""Writes the node's outputs as messages of a rosbag2."""
 
 from __future__ import annotations
 

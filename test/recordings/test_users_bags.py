@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import whole_files
 from faulty import PACKETS, SIZE, bases
 from faulty_files import STAMP, array_bag, packet_bag, stored
 from rosbags.rosbag2 import CompressionMode
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
-from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.pipeline import windows_of
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.recordings.salvage import zstd
 
@@ -37,10 +35,8 @@ def write(path: Path, storage="mcap", short=None, empty=(), **how):
 
 def run(path, **options):
     """The counters of a stream that got all of a recording, and the number of its windows."""
-    stream = PacketStream(WindowConfig())
-    with open_recording(path, **options) as recording:
-        windows = list(windows_of(recording, stream))
-    return stream.stats, len(windows)
+    _, windows, stats = whole_files.run(path, **options)
+    return stats, len(windows)
 
 
 @pytest.mark.parametrize("storage", ["mcap", "db3", "bag"])
