@@ -80,6 +80,7 @@ def test_a_bad_recording_is_named_and_the_others_are_scored(recordings, tmp_path
     assert none.exit_code == 2 and "holds no recordings" in none.output
 
 
+@pytest.mark.slow
 def test_a_recording_whose_masks_have_no_window_is_left_out(recordings, tmp_path) -> None:
     short = Path(recordings[1])
     columns = dict(np.load(short))

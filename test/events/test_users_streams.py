@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -29,11 +30,17 @@ def events_at(t):
 
 def camera(encoding, seq, stamp, n=500, every=2 * MS, start=5 * MS):
     """n packets of `every` ns with 20 events each; seq and stamp are functions of k and its ns."""
-    for k in range(n):
-        base = start + k * every
-        data = encode(encoding, events_at(base + np.arange(20) * (every // 20)), base)
+    for k, (base, data) in enumerate(encoded(encoding, n, every, start)):
         at = stamp(k, base)
         yield Packet(encoding, 64, 48, at if encoding == "mono" else base, data, at, seq(k))
+
+
+@cache
+def encoded(encoding, n, every, start):
+    """Time base and bytes of each packet."""
+    bases = range(start, start + n * every, every)
+    step = np.arange(20) * (every // 20)
+    return [(base, encode(encoding, events_at(base + step), base)) for base in bases]
 
 
 def run(packets):

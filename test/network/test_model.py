@@ -167,6 +167,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(640, 480), (346, 260), (1280, 720), (240, 180)])
 def test_exported_model_takes_any_sensor_and_tells_what_it_is(exported: Path, size) -> None:
     segmenter = Segmenter.load(exported, provider="cpu")
@@ -187,6 +188,7 @@ def test_exported_model_takes_any_sensor_and_tells_what_it_is(exported: Path, si
     np.testing.assert_array_equal(found.affine, again.affine)
 
 
+@pytest.mark.slow
 def test_window_without_events_is_background_at_rest(exported: Path) -> None:
     found = Segmenter.load(exported)(Window(Events.empty(640, 480), 0, 10, 0))
     assert not found.labels.any()
@@ -196,6 +198,7 @@ def test_window_without_events_is_background_at_rest(exported: Path) -> None:
 EIGHT_BITS = "DequantizeLinear"
 
 
+@pytest.mark.slow
 def test_eight_bits_answer_nearly_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
     exact, short = tmp_path / "exact.onnx", tmp_path / "short.onnx"
@@ -225,6 +228,7 @@ def test_the_default_is_in_eight_bits_on_a_cpu_alone(monkeypatch: pytest.MonkeyP
     assert Segmenter.load("default", "auto").info.name == "layernet-int8"
 
 
+@pytest.mark.slow
 def test_files_that_are_no_models_are_refused_in_a_sentence(exported: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(exported.read_bytes()[:5000])

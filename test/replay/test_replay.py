@@ -168,6 +168,7 @@ def test_a_camera_that_changes_inside_a_bag(segmenter) -> None:
     assert "1 bad packets" in summary.faults and "1 restarts" in summary.faults
 
 
+@pytest.mark.slow
 def test_real_recording_end_to_end(recordings, tmp_path) -> None:
     path = recordings / "event_camera_py" / "test_events_1"
     bag = tmp_path / "out.mcap"
@@ -217,6 +218,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path) -> None:
     assert long - short < 3_500_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "seconds"),
     [

@@ -277,6 +277,7 @@ def test_a_reset_is_forgotten_at_once_where_nothing_is_segmented(make):
     assert slow.forgot == [("segment", 0)]
 
 
+@pytest.mark.slow
 def test_long_days_leave_nothing_behind():
     """What a stream keeps does not grow with time, whatever happens to its packets."""
     stream, sent = PacketStream(WindowConfig()), recorded(64, mev_s=0.02)
