@@ -77,12 +77,13 @@ setup(
         "kilted": [*ROS_WHEELS, "ros-ament-cmake-ros-core"],
         "test": ["pytest", "pytest-timeout"],  # colcon looks here for what runs the tests
         "train": TRAIN,
-        "view": ["rerun-sdk"],
+        "view": ["rerun-sdk", "matplotlib"],
         "gpu": ["onnxruntime-gpu"],  # takes the place of onnxruntime
         "cluster": ["distributed"],
         "dev": [
             *TRAIN,
             "distributed",
+            "matplotlib",
             "rerun-sdk",
             "hypothesis",
             "mypy",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -37,3 +40,23 @@ def recordings() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real recordings are not at {folder}: set EVLAYERSEG_RECORDINGS")
     return folder
+
+
+@pytest.fixture
+def dots(tmp_path: Path) -> Path:
+    """A short recording, dots.npz: events all over 64x48 px for 0.2 s."""
+    rng, n, path = np.random.default_rng(1), 8000, tmp_path / "dots.npz"
+    t = np.sort(rng.integers(0, 200_000_000, n))
+    x, y, p = (rng.integers(0, side, n) for side in (64, 48, 2))
+    np.savez(path, x=x, y=y, t=t, p=p, size=(64, 48))
+    return path
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    """A ROS node beside the one under test."""
+    from ros import Client
+
+    client = Client()
+    yield client
+    client.close()

@@ -37,6 +37,14 @@ PACKETS = _sound()
 """For each encoding 12 packets of about 200 events each, on a sensor of SIZE."""
 
 
+def evt3_packet(first_us: int, n: int = 10, step_us: int = 400) -> np.ndarray:
+    """n events as EVT3, from first_us on."""
+    words = []
+    for us in range(first_us, first_us + n * step_us, step_us):
+        words += [0x8000 | (us >> 12) & 0xFFF, 0x6000 | us & 0xFFF, 2, 0x2801]
+    return np.array(words, "<u2").view(np.uint8)
+
+
 def _flip(rng: np.random.Generator, data: bytes) -> bytes:
     bits = np.frombuffer(data, np.uint8).copy()
     if len(bits):

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import faery
 import h5py
 import numpy as np
 from faulty import PACKETS, SIZE, bases, some_events
 from rosbags.rosbag1 import Writer as Writer1
-from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from evlayerseg_ros.events import Events
+from evlayerseg_ros.outputs.messages import DEFINITIONS
 
-_PACKET = """std_msgs/Header header
-uint32 height
-uint32 width
-uint64 seq
-uint64 time_base
-string encoding
-bool is_bigendian
-uint8[] events
-"""
+EVENT_PACKET = "event_camera_msgs/msg/EventPacket"
 STAMP = 1_700_000_000_000_000_000
 
 
@@ -46,14 +43,13 @@ def sound_files(folder: Path) -> dict[str, bytes]:
             file[f"events/{name}"] = column // 1000 if name == "t" else column
     rows = (f"{t * 1e-9:.6f} {x} {y} {p}\n" for x, y, t, p in zip(*_columns(events)))
     (folder / "some.txt").write_text("".join(rows))
-    for plugin in (StoragePlugin.MCAP, StoragePlugin.SQLITE3):
-        bag = folder / plugin.name
-        with Writer2(bag, version=9, storage_plugin=plugin) as writer:
-            _write_packets(writer, Stores.ROS2_JAZZY, "serialize_cdr")
-        (stored,) = [p for p in bag.iterdir() if p.suffix in (".mcap", ".db3")]
-        stored.rename(folder / f"some{stored.suffix}")
-    with Writer1(folder / "some.bag") as writer:
-        _write_packets(writer, Stores.ROS1_NOETIC, "serialize_ros1")
+    for storage in ("mcap", "db3", "bag"):
+        path = folder / ("some.bag" if storage == "bag" else storage)
+        with packet_bag(path, storage) as (_, add):
+            for seq, data in enumerate(PACKETS["evt3"]):
+                add(STAMP + bases()[seq], *SIZE, seq, 0, "evt3", data)
+        if path.is_dir():
+            stored(path).rename(folder / f"some.{storage}")
     files = {path.suffix[1:]: path.read_bytes() for path in folder.glob("some.*")}
     for encoding, version in (("evt2", "2.0"), ("evt21", "2.1"), ("evt3", "3.0")):
         header = f"% evt {version}\n% geometry {SIZE[0]}x{SIZE[1]}\n% end\n".encode()
@@ -65,21 +61,85 @@ def _columns(events: Events) -> list[np.ndarray]:
     return [getattr(events, name) for name in "xytp"]
 
 
-def _write_packets(writer, store, serialize) -> None:
-    types = get_typestore(store)
-    name = "event_camera_msgs/msg/EventPacket"
-    types.register(get_types_from_msg(_PACKET, name))
-    new = types.types
-    connection = writer.add_connection("/events", name, typestore=types)
-    for seq, data in enumerate(PACKETS["evt3"]):
-        stamp = STAMP + bases()[seq]
+@contextmanager
+def packet_bag(
+    path: Path,
+    storage: str = "mcap",
+    topic: str = "/events",
+    kind: str = EVENT_PACKET,
+    mode: CompressionMode = CompressionMode.NONE,
+) -> Iterator[tuple[Any, Callable[..., None]]]:
+    """A bag of EventPackets, of ROS 1 where storage is "bag", else mcap or db3.
+
+    Yields:
+        The writer, and a function that appends a packet: stamp (ns), its fields, its data, and how
+        many bytes of the message are kept.
+    """
+    ros1 = storage == "bag"
+    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
+    types.register(get_types_from_msg(DEFINITIONS[EVENT_PACKET], kind))
+    new, serialize = types.types, types.serialize_ros1 if ros1 else types.serialize_cdr
+    plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
+    bag = Writer1(path) if ros1 else Writer2(path, version=9, storage_plugin=plugin)
+    if mode != CompressionMode.NONE:
+        bag.set_compression(mode, CompressionFormat.ZSTD)
+
+    def add(stamp, width, height, seq, base, encoding, data, big=False, *, at=None, keep=None):
         time = new["builtin_interfaces/msg/Time"](*divmod(stamp, 10**9))
-        counted = () if store is Stores.ROS2_JAZZY else (seq,)
-        message = new[name](
-            new["std_msgs/msg/Header"](*counted, time, "camera"),
-            SIZE[1], SIZE[0], seq, 0, "evt3", False, np.frombuffer(data, np.uint8),
-        )  # fmt: skip
-        writer.write(connection, stamp, bytes(getattr(types, serialize)(message, name)))
+        header = new["std_msgs/msg/Header"](*((seq,) if ros1 else ()), time, "camera")
+        data = np.frombuffer(data, np.uint8)
+        message = new[kind](header, height, width, seq, base, encoding, big, data)
+        raw = bytes(serialize(message, kind))[:keep]
+        bag.write(connection, stamp if at is None else at, raw)
+
+    with bag:
+        connection = bag.add_connection(topic, kind, typestore=types)
+        yield partial(bag.add_connection, msgtype=kind, typestore=types), add
+
+
+def stored(folder: Path) -> Path:
+    """The one file of a rosbag2 beside its metadata."""
+    (path,) = [p for p in folder.iterdir() if p.name != "metadata.yaml"]
+    return path
+
+
+@contextmanager
+def array_bag(
+    path: Path,
+    ros1: bool = False,
+    package: str = "dvs_msgs",
+    topics: tuple[str, ...] = ("/events",),
+) -> Iterator[Callable[..., None]]:
+    """A bag of EventArrays of that package.
+
+    Yields:
+        A function that appends a message at a time (ns): of Events, or these very bytes.
+    """
+    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
+    kind, one = f"{package}/msg/EventArray", f"{package}/msg/Event"
+    stamp = "time ts" if ros1 else "builtin_interfaces/Time ts"
+    types.register(get_types_from_msg(f"uint16 x\nuint16 y\n{stamp}\nbool polarity", one))
+    array = f"std_msgs/Header header\nuint32 height\nuint32 width\n{package}/Event[] events"
+    types.register(get_types_from_msg(array, kind))
+    new, serialize = types.types, types.serialize_ros1 if ros1 else types.serialize_cdr
+    time = new["builtin_interfaces/msg/Time"]
+
+    def add(message, at, topic=topics[0]):
+        if isinstance(message, Events):
+            events = [
+                new[one](int(x), int(y), time(*divmod(int(t), 10**9)), bool(p))
+                for x, y, t, p in zip(*_columns(message), strict=True)
+            ]
+            head = new["std_msgs/msg/Header"](
+                *((0,) if ros1 else ()), time(*divmod(at, 10**9)), "dvs"
+            )
+            message = serialize(new[kind](head, message.height, message.width, events), kind)
+        bag.write(connections[topic], at, bytes(message))
+
+    bag = Writer1(path) if ros1 else Writer2(path, version=9, storage_plugin=StoragePlugin.MCAP)
+    with bag:
+        connections = {t: bag.add_connection(t, kind, typestore=types) for t in topics}
+        yield add
 
 
 def event_array(events: Events) -> bytes:

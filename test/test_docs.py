@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -27,20 +26,19 @@ def test_every_page_is_linked_from_the_readme():
             assert f"(docs/{page.name})" in text, page.name
 
 
+def test_the_tests_that_the_page_of_faults_names_are_there():
+    there = "".join(path.read_text() for path in (ROOT / "test").rglob("test_*.py"))
+    for name in re.findall(r"`(test_\w+)", (ROOT / "docs/reliability.md").read_text()):
+        assert f"def {name}(" in there, name
+
+
 def test_the_readme_names_every_command():
     text = (ROOT / "README.md").read_text()
     for name in main.commands:
         assert re.search(rf"`{name}[ `]", text), name
 
 
-def test_the_example_of_the_readme_runs(tmp_path, capsys):
+def test_the_example_of_the_readme_runs(dots, capsys):
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    rng = np.random.default_rng(0)
-    n = 20_000
-    np.savez(
-        tmp_path / "some.npz",
-        x=rng.integers(0, 128, n), y=rng.integers(0, 96, n), p=rng.integers(0, 2, n),
-        t=np.sort(rng.integers(0, 100_000_000, n)), size=[128, 96],
-    )  # fmt: skip
-    exec(example.replace("recording.raw", str(tmp_path / "some.npz")), {})
+    exec(example.replace("recording.raw", str(dots)), {})
     assert len(capsys.readouterr().out.splitlines()) >= 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,11 @@ def sources() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
@@ -39,7 +45,7 @@ def functions(tree: ast.AST) -> list[ast.FunctionDef]:
 
 def imported(path: Path) -> set[tuple[str, bool]]:
     """The rooms that a file imports, and whether it does when it is imported itself."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     inner = {id(node) for outer in functions(tree) for node in ast.walk(outer)}
     checked = {  # for types only
         id(node)
@@ -87,7 +93,7 @@ def test_only_the_node_imports_ros_and_only_its_rooms_import_torch():
     ros = {"rclpy", "rcl_interfaces", "diagnostic_msgs", "sensor_msgs", "std_srvs"}
     torch_rooms = {"network", "paper", "training"}
     for path in sources():
-        tree = ast.parse(path.read_text())
+        tree = tree_of(path)
         for node in tree.body:  # at import; a function may look whether they are there
             names = []
             if isinstance(node, ast.ImportFrom) and node.module:
@@ -108,7 +114,7 @@ def test_no_function_is_too_long():
     """Its docstring and signature apart; compiled loops cannot be cut without a cost."""
     long = {}
     for path in sources():
-        for function in functions(ast.parse(path.read_text())):
+        for function in functions(tree_of(path)):
             compiled = any("njit" in ast.unparse(d) for d in function.decorator_list)
             body = function.body[1:] if ast.get_docstring(function) else function.body
             lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0

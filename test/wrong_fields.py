@@ -11,23 +11,12 @@ from typing import Any
 import h5py
 import numpy as np
 from faulty import PACKETS, SIZE, bases, some_events
-from faulty_files import STAMP, event_array
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from faulty_files import STAMP, event_array, packet_bag, stored
 
 from evlayerseg_ros.events import Events
 
 Rng = np.random.Generator
 _NUMBERS = (0, -1, 1, 255, 4096, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63 - 1, -(2**40))
-_PACKET = """std_msgs/Header header
-uint32 height
-uint32 width
-uint64 seq
-uint64 time_base
-string encoding
-bool is_bigendian
-uint8[] events
-"""
 
 
 def _pick(rng: Rng, values: Any) -> Any:
@@ -144,30 +133,20 @@ def _aedat(rng: Rng, path: Path) -> None:
     path.write_bytes((_header(rng, head) if rng.random() < 0.3 else head).encode() + body)
 
 
-def _bag(rng: Rng, path: Path, plugin: StoragePlugin) -> None:
-    """One message of twelve has a field that lies; or it is an EventArray with one."""
-    types, name = get_typestore(Stores.ROS2_JAZZY), "event_camera_msgs/msg/EventPacket"
-    types.register(get_types_from_msg(_PACKET, name))
-    wrong, new = int(rng.integers(12)), types.types
-    encoding = _pick(rng, list(PACKETS))
-    with Writer(path.with_suffix(""), version=9, storage_plugin=plugin) as writer:
-        connection = writer.add_connection("/events", name, typestore=types)
+def _bag(rng: Rng, path: Path, storage: str) -> None:
+    """One message of twelve has a field that lies."""
+    wrong, encoding = int(rng.integers(12)), _pick(rng, list(PACKETS))
+    with packet_bag(path.with_suffix(""), storage) as (_, add):
         for seq, base in enumerate(bases()):
             field = {"stamp": STAMP + base, "height": SIZE[1], "width": SIZE[0], "seq": seq,
-                     "time_base": base, "encoding": encoding, "big": False}  # fmt: skip
+                     "base": base, "encoding": encoding, "big": False}  # fmt: skip
             if seq == wrong:
                 lie = _pick(rng, list(field))
                 number = _pick(rng, [n for n in _NUMBERS if 0 <= n < 2**32])
                 field[lie] = _pick(rng, ("evt4", "", "mono", "é")) if lie == "encoding" else number
-            time = new["builtin_interfaces/msg/Time"](field["stamp"] // 10**9 % 2**31, 7)
-            message = new[name](
-                new["std_msgs/msg/Header"](time, "camera"), field["height"], field["width"],
-                field["seq"], field["time_base"], field["encoding"], bool(field["big"]),
-                np.frombuffer(PACKETS[encoding][seq], np.uint8),
-            )  # fmt: skip
-            writer.write(connection, STAMP + base, bytes(types.serialize_cdr(message, name)))
-    (stored,) = [p for p in path.with_suffix("").iterdir() if p.suffix == path.suffix]
-    stored.rename(path)
+                field["big"] = bool(field["big"])
+            add(**field, data=PACKETS[encoding][seq], at=STAMP + base)
+    stored(path.with_suffix("")).rename(path)
 
 
 def array_with_a_lie(rng: Rng) -> bytes:
@@ -191,7 +170,7 @@ KINDS: dict[str, Callable[[Rng, Path], None]] = {
     "raw": _raw,
     "dat": _dat,
     "aedat": _aedat,
-    "mcap": lambda rng, path: _bag(rng, path, StoragePlugin.MCAP),
-    "db3": lambda rng, path: _bag(rng, path, StoragePlugin.SQLITE3),
+    "mcap": lambda rng, path: _bag(rng, path, "mcap"),
+    "db3": lambda rng, path: _bag(rng, path, "db3"),
 }
 """What writes a recording of each kind, by its suffix."""

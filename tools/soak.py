@@ -25,13 +25,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evlayerseg_ros.bench.camera import _loop, _moved_on
+from evlayerseg_ros.bench.camera import loop, moved_on
 from evlayerseg_ros.bench.measure import busy, machine
 from evlayerseg_ros.bench.scenes import PACKET_NS
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.replay.demo import prepare_ros
 
 NODE = "/soak/evlayerseg"
 START = 600.0  # s for the node to start, which compiles where the cache is empty
@@ -70,7 +71,7 @@ def shoot(connection: Connection, size: tuple[int, int], mev_s: float, seconds: 
     """The camera's process. It feeds its own PacketStream too, to know what windows to expect."""
     from evlayerseg_ros.node.packets import PacketPublisher
 
-    first, words, counts = _loop(size, mev_s)
+    first, words, counts = loop(size, mev_s)
     faults = dict.fromkeys(FAULTS, 0)
     n = round(seconds * 1e9 / PACKET_NS)
     stamps, published = np.zeros(n, np.int64), np.zeros(n, np.int64)
@@ -103,7 +104,7 @@ def shoot(connection: Connection, size: tuple[int, int], mev_s: float, seconds: 
 def endless(words: list[np.ndarray]) -> Iterator[np.ndarray]:
     """The packets again and again, their times moved on."""
     while True:
-        yield from _moved_on(words, WRAP)
+        yield from moved_on(words, WRAP)
 
 
 def noise(seed: int) -> np.ndarray:
@@ -232,8 +233,7 @@ def main() -> int:
     parser.add_argument("--mev-s", type=float, default=5.0, help="million events per second")
     parser.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("W", "H"))
     options = parser.parse_args()
-    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    prepare_ros()
     profile = Path(__file__).parents[1] / "config/fastdds.xml"
     os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profile))
     about = machine()

@@ -1,4 +1,4 @@
-"""A camera that is not there: publishes synthetic EVT 3.0 packets at a rate, on time."""
+"""A stand-in for a camera: publishes synthetic EVT 3.0 packets at a rate, on time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def shoot(
     """
     from evlayerseg_ros.node.packets import PacketPublisher
 
-    first, words, counts = _loop(size, mev_s)
+    first, words, counts = loop(size, mev_s)
     connection.send("ready")
     connection.recv()
     skipped, count = (round(s * 1e9 / PACKET_NS) for s in (warm_up, warm_up + seconds))
@@ -67,7 +67,7 @@ def shoot(
     late = 0.0
     with PacketPublisher(topic, PATIENCE) as publisher:
         begun, epoch = time.monotonic(), time.time_ns()
-        for seq, data in enumerate(_moved_on(words, count)):
+        for seq, data in enumerate(moved_on(words, count)):
             # Stamped as by drivers: the time of the first event, sent when the packet is complete.
             stamps[seq] = epoch + seq * PACKET_NS + first[seq % LOOP]
             ahead = begun + (seq + 1) * PACKET_NS * 1e-9 - time.monotonic()
@@ -83,7 +83,7 @@ def shoot(
     connection.send(Shot(stamps, published, events, size_bytes, late))
 
 
-def _loop(size: tuple[int, int], mev_s: float) -> tuple[list[int], list[np.ndarray], list[int]]:
+def loop(size: tuple[int, int], mev_s: float) -> tuple[list[int], list[np.ndarray], list[int]]:
     """For each packet: first event's time after the packet's begin in ns, words, events."""
     first, words, counts = [], [], []
     for k, events in enumerate(scenes.packets(*size, mev_s, LOOP)):
@@ -93,7 +93,7 @@ def _loop(size: tuple[int, int], mev_s: float) -> tuple[list[int], list[np.ndarr
     return first, words, counts
 
 
-def _moved_on(words: list[np.ndarray], count: int) -> Iterator[np.ndarray]:
+def moved_on(words: list[np.ndarray], count: int) -> Iterator[np.ndarray]:
     """The packets again and again, uint8 [n]; a packet lasts one step of EVT 3.0's high time."""
     highs = [np.flatnonzero(w >> 12 == 0x8) for w in words]
     for seq in range(count):

@@ -1,4 +1,4 @@
-"""What decoding takes, in every encoding, and beside another decoder."""
+"""How long decoding takes, in every encoding, beside another decoder."""
 
 from __future__ import annotations
 

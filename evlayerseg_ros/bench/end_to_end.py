@@ -1,4 +1,4 @@
-"""What needs ROS: messages, and the real node in a process of its own, fed over DDS."""
+"""How long messages take, and the real node in its own process, fed over DDS: needs ROS."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from evlayerseg_ros.bench.settings import Settings, size_name
 from evlayerseg_ros.bench.stages import boxed
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.replay.demo import prepare_ros
 
 if TYPE_CHECKING:
     from evlayerseg_ros.node.probe import Probe
@@ -109,8 +110,7 @@ def _prepare() -> None:
             "or leave the section out with --only."
         ) from error
     os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(share / "config/fastdds.xml"))
-    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    prepare_ros()
 
 
 def _run(settings: Settings, size: tuple[int, int], rate: float, topic: str) -> Row:

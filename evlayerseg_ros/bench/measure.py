@@ -1,4 +1,4 @@
-"""Timing, and what the figures were taken on."""
+"""Timing, tables of figures, and what machine they were taken on."""
 
 from __future__ import annotations
 

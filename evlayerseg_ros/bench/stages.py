@@ -1,4 +1,4 @@
-"""What each step of the pipeline takes by itself, in this process."""
+"""How long each step of the pipeline takes by itself, in this process."""
 
 from __future__ import annotations
 

@@ -28,41 +28,14 @@ SECTIONS = (
 )
 
 
-def _rates(context: click.Context, parameter: click.Parameter, text: str) -> tuple[float, ...]:
-    try:
-        rates = tuple(float(word) for word in text.split(","))
-    except ValueError:
-        rates = ()
-    if not rates or not all(0.01 <= rate <= 1000 for rate in rates):
-        raise click.BadParameter("expected numbers from 0.01 to 1000, such as 1,5,20.")
-    return rates
-
-
-def _sizes(context: click.Context, parameter: click.Parameter, text: str) -> Any:
-    try:
-        sizes = tuple((int(w), int(h)) for w, h in (word.split("x") for word in text.split(",")))
-    except ValueError:
-        sizes = ()
-    if not sizes or not all(16 <= side <= 2048 for size in sizes for side in size):
-        raise click.BadParameter("expected WIDTHxHEIGHT in px, such as 346x260,640x480.")
-    return sizes
-
-
-def _sections(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
-    wanted = [word.strip() for word in text.split(",")]
-    if unknown := set(wanted) - set(SECTIONS):
-        raise click.BadParameter(f"there is no {min(unknown)}; there are {', '.join(SECTIONS)}.")
-    return tuple(name for name in SECTIONS if name in wanted)
-
-
 @click.command()
 @click.option("--quick", is_flag=True, help="About a minute: short runs, 5 Mev/s unless --rates.")
 @click.option(
     "--only",
     "sections",
+    type=options.Listed(click.Choice(SECTIONS)),
     default=",".join(SECTIONS),
     show_default=True,
-    callback=_sections,
     metavar="NAMES",
     help="Sections to measure, separated by commas.",
 )
@@ -79,16 +52,18 @@ def _sections(context: click.Context, parameter: click.Parameter, text: str) -> 
 )
 @click.option(
     "--rates",
+    type=options.Listed(click.FloatRange(0.01, 1000)),
     default="1,5,20,50",
     show_default=True,
-    callback=_rates,
+    metavar="NUMBERS",
     help="Million events per second.",
 )
 @click.option(
     "--sizes",
+    type=options.Listed(options.Size(least=16, most=2048)),
     default="346x260,640x480,1280x720",
     show_default=True,
-    callback=_sizes,
+    metavar="WIDTHxHEIGHT,..",
     help="Of sensors, px.",
 )
 @options.with_config(*options.MODEL)
@@ -129,7 +104,7 @@ def bench(
     if warning := busy(about):
         click.echo(warning, err=True)
     results: dict[str, Any] = {"machine": about, "settings": asdict(settings)}
-    for name in sections:
+    for name in (name for name in SECTIONS if name in sections):
         measured = (STAGES | {"messages": messages, "end_to_end": end_to_end})[name]
         click.echo(f"\n{name}: {(measured.__doc__ or '').splitlines()[0]}")
         # disable=None: no counter where stderr is no terminal.

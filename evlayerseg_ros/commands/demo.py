@@ -1,4 +1,4 @@
-"""The command that shows the whole path once."""
+"""The command that plays a recording into the real node and shows what comes out."""
 
 from __future__ import annotations
 

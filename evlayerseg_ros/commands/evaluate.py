@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 )
 @options.all_of_pipeline
 @click.option("--compare", metavar="MODEL", help="Scores another model too, side by side.")
-@click.option("--topic", help="Topic of the events, where a recording holds several.")
+@options.topic
 @click.option(
     "--jobs",
     type=click.IntRange(min=0),
@@ -77,8 +77,9 @@ def evaluate(
     """
     from evlayerseg_ros.errors import InputError
     from evlayerseg_ros.evaluation import results
-    from evlayerseg_ros.evaluation.report import write_page
 
+    if report:  # before anything is scored: it may miss its library
+        from evlayerseg_ros.evaluation.report import write_page
     if protocol == "paper":
         if context.params["window_ms"] or context.params["stride_ms"]:
             raise click.UsageError("--protocol paper takes windows of a number of events.")
@@ -131,7 +132,7 @@ def _score(
     paths = list(dict.fromkeys(path for given in recordings for path in run.recordings_in(given)))
     workers = min(jobs or len(os.sched_getaffinity(0)), len(paths) * len(configs))
     if workers > 1:
-        configs = [_sharing(config, run.threads_each(workers)) for config in configs]
+        configs = [_with_threads(config, run.threads_each(workers)) for config in configs]
     todo = [
         run.Job(name, path, config=config, paper=paper, **where)
         for config in configs
@@ -147,8 +148,8 @@ def _score(
     return scored
 
 
-def _sharing(config: PipelineConfig, threads: int) -> PipelineConfig:
-    """The same with so many threads unless it says a number itself."""
+def _with_threads(config: PipelineConfig, threads: int) -> PipelineConfig:
+    """The configuration with so many threads, unless it has a number already."""
     threads = config.segmenter.threads or threads
     return replace(config, segmenter=replace(config.segmenter, threads=threads))
 

@@ -1,4 +1,4 @@
-"""Nothing of a user's is lost: what would be overwritten is asked for."""
+"""Files that exist are replaced only with --force."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from evlayerseg_ros.errors import InputError
 force_option = click.option("--force", is_flag=True, help="Replace files that exist already.")
 
 
-def keep(force: bool, *paths: Path | None) -> None:
-    """Refuses to go on where one of these files exists, before any work is done.
+def refuse_to_replace(force: bool, *paths: Path | None) -> None:
+    """Ends the command, before any work is done, where one of these files exists.
 
     Args:
-        force: go on all the same.
-        paths: files that would be written; None is none.
+        force: of force_option.
+        paths: files that would be written, or None.
 
     Raises:
         InputError: names the first that exists.

@@ -38,7 +38,7 @@ def segment(ros_args: tuple[str, ...]) -> None:
 )
 @click.option("--loop", is_flag=True, help="Begin again at the end, until interrupted.")
 @click.option("--to", metavar="TOPIC", help="Where to publish; else to whoever listens.")
-@click.option("--topic", help="Topic of the events, where the recording holds several.")
+@options.topic
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),

@@ -20,22 +20,50 @@ Command = Callable[..., Any]
 PATH = click.Path(path_type=Path)
 
 
-def read_size(
-    context: click.Context, parameter: click.Parameter, text: str | None
-) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and 0 < int(width) < 4097 > int(height) > 0):
-        raise click.BadParameter("expected WIDTHxHEIGHT in px, such as 640x480.")
-    return int(width), int(height)
+class Size(click.ParamType):
+    """WIDTHxHEIGHT in px."""
+
+    name = "WIDTHxHEIGHT"
+
+    def __init__(self, least: int = 1, most: int = 4096) -> None:
+        self.least, self.most = least, most
+
+    def convert(self, value: Any, param: Any, context: Any) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        sides = value.lower().split("x")
+        if len(sides) == 2 and all(side.isdecimal() for side in sides):
+            width, height = map(int, sides)
+            if self.least <= min(width, height) and max(width, height) <= self.most:
+                return width, height
+        self.fail("expected WIDTHxHEIGHT in px, such as 640x480.", param, context)
+
+
+class Listed(click.ParamType):
+    """Values of one type, separated by commas: a tuple."""
+
+    name = "list"
+
+    def __init__(self, each: click.ParamType) -> None:
+        self.each = each
+
+    def convert(self, value: Any, param: Any, context: Any) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(self.each.convert(word.strip(), param, context) for word in value.split(","))
 
 
 size = click.option(
     "--size",
-    callback=read_size,
-    metavar="WIDTHxHEIGHT",
+    type=Size(),
     help="Of the sensor, px, whatever the recording says; else what it says or implies.",
+)
+topic = click.option("--topic", help="Topic of the events, where a recording holds several.")
+start = click.option(
+    "--start", type=click.FloatRange(min=0), default=0.0, help="Seconds to leave out first."
+)
+duration = click.option(
+    "--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to take; else all."
 )
 _SEGMENTER = SegmenterConfig()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evlayerseg_ros.commands import options
-from evlayerseg_ros.commands.files import force_option, keep
+from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -34,13 +34,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="What the bag holds, topics of the node separated by commas; 'all' for all.",
 )
-@click.option("--topic", help="Topic of the events, where the recording holds several.")
-@click.option(
-    "--start", type=click.FloatRange(min=0), default=0.0, help="Seconds to leave out first."
-)
-@click.option(
-    "--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to take; else all."
-)
+@options.topic
+@options.start
+@options.duration
 @force_option
 @options.all_of_pipeline
 def replay(
@@ -68,7 +64,7 @@ def replay(
     from evlayerseg_ros.replay.replay import replay as run
     from evlayerseg_ros.segmentation.segmenter import Segmenter
 
-    keep(force, output, video)
+    refuse_to_replace(force, output, video)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
     with open_recording(recording, topic, options.size_of(config)) as opened:
         opened.tell()

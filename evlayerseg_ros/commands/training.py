@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from evlayerseg_ros.commands import options
-from evlayerseg_ros.commands.files import force_option, keep
+from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 from evlayerseg_ros.errors import InputError
 
 
@@ -30,7 +30,7 @@ def simulate(out: Path, preset: str, seed: int, force: bool) -> None:
     """
     from evlayerseg_ros.simulation.presets import write_preset
 
-    keep(force, *sorted(out.glob("*.npz"))[:1])
+    refuse_to_replace(force, *sorted(out.glob("*.npz"))[:1])
     for path in write_preset(preset, out, seed):
         click.echo(path)
 
@@ -127,7 +127,7 @@ def train(
     ..` trains on several GPUs or machines.
     """
     _need_torch()
-    keep(force or resume, out / "checkpoint.pt")
+    refuse_to_replace(force or resume, out / "checkpoint.pt")
     from dataclasses import replace
 
     from evlayerseg_ros.training.train import PRESETS as SETTINGS
@@ -174,7 +174,7 @@ def export(
     weights, to measure its speed. Torch's and ONNX Runtime's answers are compared before it ends.
     """
     _need_torch()
-    keep(force, output, int8)
+    refuse_to_replace(force, output, int8)
     from evlayerseg_ros.network.base import Network
     from evlayerseg_ros.network.export import export as run
     from evlayerseg_ros.network.export import load_checkpoint

@@ -35,13 +35,9 @@ if TYPE_CHECKING:
 @click.option("--grpc-port", default=9876, show_default=True, help="Port of the page's data.")
 @click.option("--no-browser", is_flag=True, help="With --web: only print the address.")
 @click.option("--save", type=options.PATH, help="Write a file for `rerun FILE`, .rrd, instead.")
-@click.option("--topic", help="Topic of the events, where the recording holds several.")
-@click.option(
-    "--start", type=click.FloatRange(min=0), default=0.0, help="Seconds to leave out first."
-)
-@click.option(
-    "--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to show; else all."
-)
+@options.topic
+@options.start
+@options.duration
 @options.all_of_pipeline
 def view(
     recording: Path | None,

@@ -1,1 +1,1 @@
-
+"""Scores of a pipeline where the truth is known: truth, measures, tables, report."""

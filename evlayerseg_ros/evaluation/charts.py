@@ -1,19 +1,32 @@
-"""Plots for the report, as SVG text: no library, and sharp at every size."""
+"""Plots for the report, as SVG text."""
 
 from __future__ import annotations
 
-import html
-import math
+import io
 from collections.abc import Sequence
 
+import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 COLORS = ("#2a6fb0", "#d9822b")
-_GRID = "#dddddd"
-_INK = "#444444"
+Series = Sequence[tuple[str, Sequence[float]]]
+
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 8,
+    "grid.color": "#dddddd",
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "evlayerseg",  # the same figures give the same bytes
+}
 
 
-def bars(names: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], label: str) -> str:
+@matplotlib.rc_context(_STYLE)
+def bars(names: Sequence[str], series: Series, label: str) -> str:
     """Horizontal bars from 0 to 1, a group a name, each linking to #NAME.
 
     Args:
@@ -21,85 +34,42 @@ def bars(names: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], la
         series: (name, values in the order of `names`, NaN for none), at most two.
         label: of the axis.
     """
-    row, left, width = 9 * len(series) + 9, 220, 460
-    height = row * len(names)
-    parts = [_x_axis(left, width, height, label)]
-    for i, name in enumerate(names):
-        y = i * row
-        for k, (model, values) in enumerate(series):
-            value = values[i]
-            if math.isnan(value):
-                continue
-            parts.append(
-                f'<rect x="{left}" y="{y + 4 + 9 * k}" width="{width * value:.1f}" height="8" '
-                f'fill="{COLORS[k]}"><title>{html.escape(f"{name}, {model}: {value:.3f}")}</title>'
-                "</rect>"
-            )
-            parts.append(_text(left + width * value + 5, y + 11 + 9 * k, f"{value:.2f}", "start"))
-        short = name if len(name) <= 32 else f"..{name[-30:]}"
-        target = html.escape(f"#{anchor(name)}", quote=True)
-        parts.append(f'<a href="{target}">{_text(left - 8, y + row / 2 + 4, short, "end")}</a>')
-    return _svg(left + width + 50, height + 34, parts)
-
-
-def lines(times: Sequence[float], series: Sequence[tuple[str, Sequence[float]]], label: str) -> str:
-    """Values from 0 to 1 over time in s; gaps where a value is NaN."""
-    left, width, height = 40, 640, 120
-    begin, end = min(times), max(times)
-    span = max(end - begin, 1e-9)
-    parts = []
-    for value in (0, 0.5, 1):
-        y = 8 + height * (1 - value)
-        parts.append(_line(left, y, left + width, y))
-        parts.append(_text(left - 6, y + 4, f"{value:g}", "end"))
+    axes = _axes(0.5 + 0.13 * (len(series) + 1) * len(names))
+    places, thick = np.arange(len(names)), 0.8 / len(series)
     for k, (_, values) in enumerate(series):
-        points = [
-            None if math.isnan(v) else (left + width * (t - begin) / span, 8 + height * (1 - v))
-            for t, v in zip(times, values, strict=True)
-        ]
-        parts += [
-            f'<circle cx="{p[0]:.1f}" cy="{p[1]:.1f}" r="2" fill="{COLORS[k]}"/>'
-            for p in points
-            if p
-        ]
-        path = " ".join(
-            f"{'L' if i and points[i - 1] else 'M'}{p[0]:.1f},{p[1]:.1f}"
-            for i, p in enumerate(points)
-            if p
-        )
-        parts.append(f'<path d="{path}" fill="none" stroke="{COLORS[k]}" stroke-width="1.5"/>')
-    for x, t, place in ((left, begin, "start"), (left + width, end, "end")):
-        parts.append(_text(x, height + 24, f"{t:.2f} s", place))
-    parts.append(_text(left + width / 2, height + 24, label, "middle"))
-    return _svg(left + width + 10, height + 30, parts)
+        drawn = axes.barh(places + k * thick, values, thick, color=COLORS[k])
+        axes.bar_label(drawn, fmt="%.2f", padding=3)
+    short = [name if len(name) <= 32 else f"..{name[-30:]}" for name in names]
+    axes.set_yticks(places + (len(series) - 1) * thick / 2, short)
+    for text, name in zip(axes.get_yticklabels(), names, strict=True):
+        text.set_url(f"#{anchor(name)}")
+    axes.set(xlim=(0, 1), ylim=(len(names) - 0.2, -0.6), xlabel=label)
+    axes.yaxis.grid(False)
+    return _svg(axes)
 
 
-def histogram(series: Sequence[tuple[str, Sequence[float]]], label: str) -> str:
+@matplotlib.rc_context(_STYLE)
+def lines(times: Sequence[float], series: Series, label: str) -> str:
+    """Values from 0 to 1 over time in s; gaps where a value is NaN."""
+    axes = _axes(1.7)
+    for color, (_, values) in zip(COLORS, series, strict=False):
+        axes.plot(times, values, "o-", color=color, markersize=3)
+    axes.set(ylim=(0, 1.05), yticks=(0, 0.5, 1), xlabel=label)
+    return _svg(axes)
+
+
+@matplotlib.rc_context(_STYLE)
+def histogram(series: Series, label: str) -> str:
     """How often each value occurs, up to the 99.5th percentile, with the medians marked."""
-    left, width, height, n = 40, 640, 140, 40
-    everything = np.concatenate([np.asarray(values, float) for _, values in series])
-    low, high = 0.0, float(np.percentile(everything, 99.5)) * 1.05 or 1.0
-    counts = [np.histogram(values, n, (low, high))[0] for _, values in series]
-    top = max(int(c.max()) for c in counts) or 1
-    parts = []
-    for k, (name, values) in enumerate(series):
-        for i, count in enumerate(counts[k]):
-            tall = height * count / top
-            parts.append(
-                f'<rect x="{left + width * i / n:.1f}" y="{8 + height - tall:.1f}" '
-                f'width="{width / n - 1:.1f}" height="{tall:.1f}" fill="{COLORS[k]}" '
-                'fill-opacity="0.6"/>'
-            )
-        middle = left + width * (float(np.median(values)) - low) / (high - low)
-        parts.append(_line(middle, 8, middle, 8 + height, COLORS[k]))
-        parts.append(_text(middle + 4, 18 + 14 * k, f"median {np.median(values):.1f}", "start"))
-        del name
-    parts.append(_line(left, 8 + height, left + width, 8 + height))
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        x = left + width * share
-        parts.append(_text(x, height + 24, f"{low + (high - low) * share:.0f}", "middle"))
-    parts.append(_text(left + width / 2, height + 42, label, "middle"))
-    return _svg(left + width + 20, height + 48, parts)
+    axes = _axes(2.0)
+    high = float(np.percentile(np.concatenate([v for _, v in series]), 99.5)) * 1.05 or 1.0
+    for color, (_, values) in zip(COLORS, series, strict=False):
+        axes.hist(values, 40, (0, high), color=color, alpha=0.6)
+        middle = float(np.median(values))
+        axes.axvline(middle, color=color, label=f"median {middle:.1f}")
+    axes.set(xlim=(0, high), xlabel=label)
+    axes.legend(frameon=False)
+    return _svg(axes)
 
 
 def anchor(name: str) -> str:
@@ -107,28 +77,13 @@ def anchor(name: str) -> str:
     return "sequence-" + "".join(c if c.isalnum() else "-" for c in name)
 
 
-def _x_axis(left: float, width: float, height: float, label: str) -> str:
-    parts = []
-    for value in (0, 0.25, 0.5, 0.75, 1):
-        x = left + width * value
-        parts.append(_line(x, 0, x, height))
-        parts.append(_text(x, height + 14, f"{value:g}", "middle"))
-    return "".join(parts) + _text(left + width / 2, height + 30, label, "middle")
+def _axes(height: float) -> Axes:
+    """Empty axes as wide as the page's pictures; height in inches."""
+    return Figure((9.0, height), layout="constrained").subplots()
 
 
-def _line(x0: float, y0: float, x1: float, y1: float, color: str = _GRID) -> str:
-    return f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{color}"/>'
-
-
-def _text(x: float, y: float, text: str, place: str) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{place}" fill="{_INK}">'
-        f"{html.escape(text)}</text>"
-    )
-
-
-def _svg(width: float, height: float, parts: list[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" font-size="11" '
-        f'font-family="system-ui, sans-serif" role="img">{"".join(parts)}</svg>'
-    )
+def _svg(axes: Axes) -> str:
+    file = io.StringIO()
+    assert isinstance(axes.figure, Figure)
+    axes.figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue().partition("<!DOCTYPE")[2].partition(">")[2]

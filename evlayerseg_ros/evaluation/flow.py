@@ -1,4 +1,4 @@
-"""How far the scene really moved in a window, against how far the method says it did."""
+"""Errors of motion: how far the scene really moved in a window, and how far the method says."""
 
 from __future__ import annotations
 

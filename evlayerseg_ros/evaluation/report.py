@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import math
 from pathlib import Path
@@ -20,7 +19,6 @@ from evlayerseg_ros.outputs import pictures
 _TEMPLATE = Path(__file__).with_name("page.html")
 _LARGE = 2.0  # px over a window, an error of motion worth a word
 _PANEL_WIDTH = 400
-_QUALITY = 80  # of WebP pictures
 
 
 def write_page(folder: Path, scored: list[list[SequenceScores]], data: dict[str, Any]) -> Path:
@@ -222,7 +220,7 @@ def _section(group: tuple[SequenceScores, ...], models: list[str]) -> str:
     if first.times and not math.isnan(first.mean()["iou"]):
         times = [t * 1e-9 for t in first.times]
         series = [(m, s.measures["iou"]) for m, s in zip(models, group, strict=True)]
-        parts.append(charts.lines(times, series, "IoU over the masks' time"))
+        parts.append(charts.lines(times, series, "IoU over the masks' time, s"))
     for sequence in group:
         for which, score in (("worst", sequence.worst), ("best", sequence.best)):
             if score is not None:
@@ -235,11 +233,6 @@ def _figure(sequence: SequenceScores, which: str, score: Score) -> str:
     if score.truth is not None:
         panels += [_panel(score, score.truth), _difference(score, score.truth)]
     picture = np.hstack([_shrunk(panel) for panel in panels])
-    ok, webp = cv2.imencode(
-        ".webp", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, _QUALITY]
-    )
-    assert ok
-    source = base64.b64encode(webp.tobytes()).decode()
     window = score.window
     known = (("IoU", "iou"), ("false alarms", "false_alarms"), ("FWL", "fwl"))
     told = [f"{name} {score.measures[m]:.3f}" for name, m in known if m in score.measures]
@@ -249,7 +242,7 @@ def _figure(sequence: SequenceScores, which: str, score: Score) -> str:
     ).strip()
     return (
         f'<figure><img alt="{html.escape(caption, quote=True)}" loading="lazy" '
-        f'src="data:image/webp;base64,{source}">'
+        f'src="{pictures.as_source(picture)}">'
         f'<figcaption class="quiet">{html.escape(caption)}.</figcaption></figure>'
     )
 

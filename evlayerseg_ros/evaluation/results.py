@@ -1,4 +1,4 @@
-"""What an evaluation says: a table for the terminal, JSON and CSV for programs."""
+"""The result of an evaluation: a table for the terminal, JSON and CSV for programs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import suites
@@ -91,12 +92,14 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
 
     The same values give the same interval. NaN is left out; None for fewer than two values.
     """
-    known = np.array([v for v in values if not math.isnan(v)])
+    known = [v for v in values if not math.isnan(v)]
     if len(known) < 2:
         return None
-    picks = np.random.default_rng(seed).integers(len(known), size=(_DRAWS, len(known)))
-    low, high = np.percentile(known[picks].mean(1), (2.5, 97.5))
-    return [float(low), float(high)]
+    rng = np.random.default_rng(seed)
+    found = stats.bootstrap(
+        (known,), np.mean, n_resamples=_DRAWS, method="percentile", random_state=rng
+    )
+    return [float(limit) for limit in found.confidence_interval]
 
 
 def rows(data: dict[str, Any]) -> list[list[str]]:

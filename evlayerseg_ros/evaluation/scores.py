@@ -1,4 +1,4 @@
-"""What a window and a sequence are scored by."""
+"""The scores of a window and of a sequence, and what each measure means."""
 
 from __future__ import annotations
 

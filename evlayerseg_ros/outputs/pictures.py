@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import cv2
 import numpy as np
 from numba import njit
@@ -30,6 +32,9 @@ _WHEEL_STEPS = (15, 6, 4, 11, 13, 6)
 
 _HUES = 1081
 """Directions that the flow's picture tells apart."""
+
+_WEBP_QUALITY = 80
+"""Of pictures in pages, of 100."""
 
 _TINT = 0.30
 """How strongly the dense mask shows through behind the events."""
@@ -117,6 +122,14 @@ def to_gray(counts: np.ndarray) -> np.ndarray:
     mean = total / hit
     white = mean + 3.0 * max(squares / hit - mean * mean, 0.0) ** 0.5
     return cv2.convertScaleAbs(counts, alpha=255.0 / white)
+
+
+def as_source(picture: np.ndarray) -> str:
+    """A picture, uint8 [H, W, 3] RGB, as the source of an img: WebP within the page itself."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    ok, webp = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, _WEBP_QUALITY])
+    assert ok
+    return "data:image/webp;base64," + base64.b64encode(webp.tobytes()).decode()
 
 
 def _layer_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,1 +1,1 @@
-
+"""Reading recordings of every kind, and writing bags."""

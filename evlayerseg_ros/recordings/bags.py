@@ -13,19 +13,11 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.dvs import EVENT_ARRAYS, parse_event_array
 from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.outputs.messages import DEFINITIONS
 from evlayerseg_ros.recordings.readers import Recording
 from evlayerseg_ros.recordings.salvage import Raw
 from evlayerseg_ros.recordings.storage import StorageFile, files_of
 
-_EVENT_PACKET = """std_msgs/Header header
-uint32 height
-uint32 width
-uint64 seq
-uint64 time_base
-string encoding
-bool is_bigendian
-uint8[] events
-"""
 # EventPacket was called EventArray before.
 _PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
 _TYPES = (*_PACKET_TYPES, *EVENT_ARRAYS)
@@ -54,7 +46,7 @@ class BagRecording(Recording):
         self.kind = "a ROS 1 bag" if self._ros1 else "a rosbag2 recording"
         self._types = get_typestore(Stores.ROS1_NOETIC if self._ros1 else Stores.ROS2_JAZZY)
         for name in _PACKET_TYPES:
-            self._types.register(get_types_from_msg(_EVENT_PACKET, name))
+            self._types.register(get_types_from_msg(DEFINITIONS[_PACKET_TYPES[0]], name))
         self._storages: list[StorageFile] = []
         try:
             files, self._missing = files_of(path)

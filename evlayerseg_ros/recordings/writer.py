@@ -1,4 +1,4 @@
-"""The node's outputs as messages of a rosbag2."""
+"""Writes the node's outputs as messages of a rosbag2."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -130,16 +129,11 @@ class BagWriter:
     def __enter__(self) -> BagWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
         # What was written before an error is kept, in a bag that can be read.
         keep = kind is None or bool(self._connections)
         try:
-            self._writer.__exit__(*((None, None, None) if keep else (kind, error, at)))
+            self._writer.__exit__(*((None, None, None) if keep else (kind, *error)))
             if keep and self._work is not None:
                 (self._work / self.path.stem / f"{self.path.stem}.mcap").replace(self.path)
         except Exception:  # on a full disk, say, it cannot even be closed

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evlayerseg_ros.simulation.draws import log_uniform
+
 if TYPE_CHECKING:
     from evlayerseg_ros.simulation.simulator import Scene
 
@@ -39,7 +41,7 @@ def noise(scene: Scene, rng: np.random.Generator) -> list[np.ndarray]:
 
 def _lamp(rng: np.random.Generator, w: int, h: int, last: int) -> tuple[np.ndarray, ...]:
     """x, y, t (us, below `last`) and p of a lamp that flickers: all its pixels at once."""
-    radius = np.exp(rng.uniform(np.log(0.004), np.log(0.06))) * w
+    radius = log_uniform(rng, 0.004, 0.06) * w
     stretch = rng.uniform(0.3, 1)
     period = 1e6 / rng.choice([100.0, 120.0])
     times = np.arange(rng.uniform(0, period), last, period / 2)

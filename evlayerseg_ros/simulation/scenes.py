@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from evlayerseg_ros.simulation.draws import log_uniform
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
 from evlayerseg_ros.simulation.textures import TextureBank
 
@@ -63,7 +64,7 @@ def _paper_sensor(rng: np.random.Generator) -> Sensor:
 
 def _any_sensor(rng: np.random.Generator) -> Sensor:
     width, height = ((640, 480), (640, 480), (346, 260))[rng.integers(3)]
-    threshold = np.exp(rng.uniform(np.log(0.18), np.log(0.6)))
+    threshold = log_uniform(rng, 0.18, 0.6)
     on, off = threshold * np.exp(rng.normal(0, 0.08, 2))
     return Sensor(
         width=width,
@@ -71,7 +72,7 @@ def _any_sensor(rng: np.random.Generator) -> Sensor:
         threshold=(float(on), float(off)),
         threshold_sigma=float(rng.uniform(0, 0.15)),
         refractory=float(rng.choice([1e-7, 1e-4, 5e-4])),
-        noise_rate=float(np.exp(rng.uniform(np.log(0.02), np.log(4)))),
+        noise_rate=log_uniform(rng, 0.02, 4),
         noise_spread=float(rng.choice([0, 0, 0.7, 1.5])),
         hot_pixels=int(rng.integers(0, 20)),
         settled=bool(rng.random() < 0.8),
@@ -113,11 +114,11 @@ def _object(
     another, `whole`."""
     near = kind == "near"
     smallest, largest = (0.1, 0.55) if not near else (0.6, 1.3) if whole is None else (0.2, 0.7)
-    side = int(np.exp(rng.uniform(np.log(smallest), np.log(largest))) * size[0])
+    side = int(log_uniform(rng, smallest, largest) * size[0])
     texture, alpha = _look(rng, bank, background, side, kind)
     # Speed relative to the carrier, in image widths per second; the paper's reach 1.5.
     slowest, fastest = (0.05, 0.8) if near else (0.12, 1.6) if whole is None else (0.03, 0.5)
-    speed = float(np.exp(rng.uniform(np.log(slowest), np.log(fastest)))) * size[0]
+    speed = log_uniform(rng, slowest, fastest) * size[0]
     heading = rng.uniform(0, 2 * np.pi)
     carrier = (background if whole is None else whole).motion
     carried = carrier.shift[1] - carrier.shift[0]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from evlayerseg_ros.simulation.draws import log_uniform
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
 from evlayerseg_ros.simulation.textures import TextureBank, log_intensity
 from evlayerseg_ros.simulation.world import KNOTS, Camera
@@ -93,9 +94,9 @@ def _scene(rng: np.random.Generator, bank: TextureBank, suite: Suite) -> Scene:
     camera = _camera(rng, size, suite.camera)
     layers = [_ground(rng, bank, size, camera)]
     for label in rng.permutation([0] * suite.near + list(range(1, suite.movers + 1))).tolist():
-        side = int(_between(rng, *(suite.side if label else (0.15, 0.6))) * size[0])
+        side = int(log_uniform(rng, *(suite.side if label else (0.15, 0.6))) * size[0])
         surface, alpha = _thing(rng, bank, max(side, 10), suite)
-        nearness = _between(rng, 0.5, 3.0)
+        nearness = log_uniform(rng, 0.5, 3.0)
         place = rng.uniform(-0.35, 0.35, 2) * size
         carried = camera.place(place, nearness)
         shift = carried.shift - carried.shift[KNOTS // 2] + place
@@ -105,26 +106,21 @@ def _scene(rng: np.random.Generator, bank: TextureBank, suite: Suite) -> Scene:
             angle = rng.uniform(0, 2 * np.pi)
             heading = np.array([np.cos(angle), np.sin(angle)])
             shift = (
-                shift + way[:, None] * heading * _between(rng, *suite.speed) * size[0] * DURATION
+                shift + way[:, None] * heading * log_uniform(rng, *suite.speed) * size[0] * DURATION
             )
         spin = np.linspace(-0.5, 0.5, KNOTS) * rng.normal(0, 0.15) * (label > 0)
         motion = Motion(shift, carried.rotation + spin, carried.scale)
         layers.append(Layer(surface, alpha, motion, label))
-    threshold = _between(rng, 0.18, 0.45)
+    threshold = log_uniform(rng, 0.18, 0.45)
     sensor = Sensor(
         *suite.size,
-        threshold=(threshold, threshold * _between(rng, 0.85, 1.18)),
+        threshold=(threshold, threshold * log_uniform(rng, 0.85, 1.18)),
         threshold_sigma=0.05,
-        noise_rate=_between(rng, *suite.noise),
+        noise_rate=log_uniform(rng, *suite.noise),
         lamps=suite.lamps,
         settled=True,
     )
     return Scene(layers, DURATION, sensor)
-
-
-def _between(rng: np.random.Generator, low: float, high: float) -> float:
-    """A number uniform in its logarithm."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _camera(rng: np.random.Generator, size: np.ndarray, kind: str) -> Camera:
@@ -133,7 +129,7 @@ def _camera(rng: np.random.Generator, size: np.ndarray, kind: str) -> Camera:
         return REST
     angle = rng.uniform(0, 2 * np.pi)
     line = np.linspace(-0.5, 0.5, KNOTS)[:, None] * np.array([np.cos(angle), np.sin(angle)])
-    way = line * _between(rng, 0.08, 0.7) * size[0] * DURATION
+    way = line * log_uniform(rng, 0.08, 0.7) * size[0] * DURATION
     roll = np.linspace(-0.5, 0.5, KNOTS) * rng.normal(0, 0.15) * DURATION
     if kind == "shake":
         return replace(REST, turn=rng.normal(0, 0.01 * size[0], (KNOTS, 2)))
@@ -151,7 +147,7 @@ def _ground(rng: np.random.Generator, bank: TextureBank, size: np.ndarray, camer
     w, h = (size + 2 * np.abs(motion.shift).max(0) + 0.3 * size).astype(int)
     image = bank.surface(rng, (w, h)) if rng.random() < 0.5 else woven(rng, (w, h))
     surface = log_intensity(cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.2))
-    less = _between(rng, 0.05, 1.0)
+    less = log_uniform(rng, 0.05, 1.0)
     return Layer((surface.mean() + (surface - surface.mean()) * less), None, motion, 0)
 
 
@@ -162,7 +158,7 @@ def woven(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     total = np.zeros((h, w), np.float32)
     for _ in range(6):
         wander = cv2.resize(rng.normal(0, 3, (4, 5)).astype(np.float32), (w, h))
-        a, period = rng.uniform(0, np.pi), _between(rng, 12, 160)
+        a, period = rng.uniform(0, np.pi), log_uniform(rng, 12, 160)
         total += np.sin((np.cos(a) * x + np.sin(a) * y) * 2 * np.pi / period + wander)
     return np.clip(128 + total * 30, 0, 255).astype(np.uint8)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from evlayerseg_ros.simulation.draws import log_uniform
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
 from evlayerseg_ros.simulation.textures import TextureBank
 
@@ -84,7 +85,7 @@ def random_sensor(rng: np.random.Generator) -> Sensor:
     """A random sensor: size, thresholds, noise, lamps."""
     sizes = list(SENSORS)
     width, height = sizes[rng.choice(len(sizes), p=list(SENSORS.values()))]
-    threshold = np.exp(rng.uniform(np.log(0.12), np.log(0.6)))
+    threshold = log_uniform(rng, 0.12, 0.6)
     on, off = threshold * np.exp(rng.normal(0, 0.12, 2))
     return Sensor(
         width=width,
@@ -92,7 +93,7 @@ def random_sensor(rng: np.random.Generator) -> Sensor:
         threshold=(float(on), float(off)),
         threshold_sigma=float(rng.uniform(0, 0.2)),
         refractory=float(rng.choice([1e-7, 1e-4, 5e-4, 2e-3])),
-        noise_rate=float(np.exp(rng.uniform(np.log(0.02), np.log(5)))),
+        noise_rate=log_uniform(rng, 0.02, 5),
         noise_spread=float(rng.choice([0, 0, 0.7, 1.5])),
         hot_pixels=int(rng.integers(0, 20)),
         lamps=int(rng.choice([0, 0, 0, 0, 0, 1, 2])),
@@ -109,7 +110,7 @@ def random_camera(
         shake = rng.normal(0, 0.0008 * size[0], (KNOTS, 2)) * (rng.random() < 0.3)
         return Camera(shake, np.zeros((KNOTS, 2)), none + 1, none)
     pace = _pace(rng)
-    speed = np.exp(rng.uniform(np.log(0.04), np.log(1.2))) * size[0]
+    speed = log_uniform(rng, 0.04, 1.2) * size[0]
     share = rng.choice([0.0, 1.0, rng.random()])  # of it that is a turn
     turn, slide = (
         pace[:, None] * _heading(rng) * speed * duration * part for part in (share, 1 - share)
@@ -157,7 +158,7 @@ def _contrast(rng: np.random.Generator, texture: np.ndarray, share: float) -> np
     """The texture with less contrast, `share` of the time; log intensity, float32."""
     if rng.random() >= share:
         return texture
-    less = np.exp(rng.uniform(np.log(0.03), np.log(0.6)))
+    less = np.float64(log_uniform(rng, 0.03, 0.6))  # float32 only in the end
     middle = np.median(texture)
     return (middle + (texture - middle) * less).astype(np.float32)
 
@@ -179,7 +180,7 @@ def _stretched(image: np.ndarray, wide: float) -> np.ndarray:
 
 
 def _side(rng: np.random.Generator, size: np.ndarray, low: float, high: float) -> int:
-    return max(8, int(np.exp(rng.uniform(np.log(low), np.log(high))) * size[0]))
+    return max(8, int(log_uniform(rng, low, high) * size[0]))
 
 
 def _thing(rng: np.random.Generator, bank: TextureBank, size: np.ndarray, camera: Camera) -> Layer:
@@ -188,7 +189,7 @@ def _thing(rng: np.random.Generator, bank: TextureBank, size: np.ndarray, camera
     if rng.random() < 0.4:
         wide = rng.uniform(0.1, 0.6)
         texture, alpha = (_stretched(a, wide) for a in (texture, alpha))
-    nearness = float(np.exp(rng.uniform(np.log(0.3), np.log(4))))
+    nearness = log_uniform(rng, 0.3, 4)
     motion = camera.place(rng.uniform(-0.5, 0.5, 2) * size, nearness)
     middle = motion.shift[KNOTS // 2] - rng.uniform(-0.5, 0.5, 2) * size  # in view half-way
     return Layer(texture, alpha, replace(motion, shift=motion.shift - middle), 0)
@@ -199,8 +200,8 @@ def _way(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Shift [KNOTS, 2] px, rotation and scale [KNOTS] of something that moves by itself."""
     place = rng.uniform(-0.45, 0.45, 2) * size
-    carried = camera.place(place, float(np.exp(rng.uniform(np.log(0.6), np.log(2)))))
-    speed = np.exp(rng.uniform(np.log(0.03), np.log(2.2))) * size[0]  # apart from what carries it
+    carried = camera.place(place, log_uniform(rng, 0.6, 2))
+    speed = log_uniform(rng, 0.03, 2.2) * size[0]  # apart from what carries it
     own = _pace(rng)[:, None] * _heading(rng) * speed * duration
     shift = carried.shift - carried.shift[KNOTS // 2] + place + own
     turn = _pace(rng) * duration * rng.normal(0, 0.6) * (rng.random() < 0.5)
@@ -226,7 +227,7 @@ def _puppet(
     duration: float,
 ) -> list[Layer]:  # fmt: skip
     """A torso, a head, and arms and legs that swing, as of somebody who walks; one object."""
-    tall = np.exp(rng.uniform(np.log(0.25), np.log(1.8))) * size[1]
+    tall = log_uniform(rng, 0.25, 1.8) * size[1]
     shift, rotation, scale = _way(rng, size, camera, duration)
     lean = rng.normal(0, 0.15)
     if rng.random() < 0.3:

@@ -1,1 +1,1 @@
-
+"""Training: the loop, its scenes, losses and teachers."""

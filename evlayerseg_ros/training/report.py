@@ -7,7 +7,6 @@ the next window, is that one's answer, too.
 
 from __future__ import annotations
 
-import base64
 import html
 import math
 from collections import defaultdict
@@ -15,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -31,7 +29,6 @@ WINDOWS = 90  # of each recording, at most
 ALL_WINDOWS = 400  # and of all together
 FEWEST = 50  # events of a window that is judged
 SHOWN = 2  # windows of each recording that are shown: those that changed most
-QUALITY = 80  # of WebP pictures
 MEASURES = {
     "fwl": "FWL, sharpness along the motions found: more is better, 1 is no motion",
     "rsat": "RSAT, timestamp loss along them: less is better, 1 is no motion",
@@ -189,7 +186,8 @@ def _page(compared: Sequence[Compared], lines: Sequence[Sequence[str]]) -> str:
     body = "".join(f"<tr>{row}</tr>" for row in (head, *rows))
     meanings = "".join(f"<li>{name}: {html.escape(text)}.</li>" for name, text in MEASURES.items())
     figures = "".join(
-        f'<figure><img alt="{html.escape(one.name, quote=True)}" src="{_source(picture)}">'
+        f'<figure><img alt="{html.escape(one.name, quote=True)}" '
+        f'src="{pictures.as_source(picture)}">'
         f"<figcaption>{share:.1%} of the events have another label.</figcaption></figure>"
         for one in compared
         for share, picture in one.shown
@@ -201,11 +199,3 @@ def _page(compared: Sequence[Compared], lines: Sequence[Sequence[str]]) -> str:
         "something moves, which the pictures show.</p>"
         f"<table>{body}</table><ul>{meanings}</ul><h2>The windows that changed most</h2>{figures}"
     )
-
-
-def _source(picture: np.ndarray) -> str:
-    """An RGB picture as the source of an img."""
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    ok, webp = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
-    assert ok
-    return "data:image/webp;base64," + base64.b64encode(webp.tobytes()).decode()

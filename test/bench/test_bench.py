@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from evlayerseg_ros.bench import scenes
-from evlayerseg_ros.bench.camera import LOOP, Shot, _loop, _moved_on
+from evlayerseg_ros.bench.camera import LOOP, Shot, loop, moved_on
 from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.end_to_end import latencies
 from evlayerseg_ros.bench.measure import LEAST, WARM_UP, measure_in_turn, table
@@ -140,10 +140,10 @@ def test_a_scene_has_the_rate_that_was_asked_for():
 
 
 def test_the_camera_goes_on_where_its_loop_ends():
-    first, words, counts = _loop((346, 260), 0.1)
+    first, words, counts = loop((346, 260), 0.1)
     decoder = Decoder("evt3", 346, 260)
     turns = 2  # and the clock of EVT 3.0 does not wrap yet
-    events = [decoder.decode(data) for data in _moved_on(words, turns * LOOP)]
+    events = [decoder.decode(data) for data in moved_on(words, turns * LOOP)]
     assert [len(e) for e in events] == counts * turns
     begins = [int(e.t[0]) for e in events]
     assert begins == [(k + 1) * scenes.PACKET_NS + first[k % LOOP] for k in range(turns * LOOP)]

@@ -3,9 +3,7 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -64,58 +62,41 @@ def test_unreadable_recording(tmp_path) -> None:
     refused(run("replay", path), "noise.raw")
 
 
-@pytest.fixture
-def recording(tmp_path) -> Path:
-    """A small recording without masks."""
-    rng = np.random.default_rng(0)
-    n = 3000
-    path = tmp_path / "dots.npz"
-    np.savez(
-        path,
-        x=rng.integers(0, 64, n).astype(np.uint16),
-        y=rng.integers(0, 48, n).astype(np.uint16),
-        t=np.sort(rng.integers(0, 90_000_000, n)),
-        p=rng.integers(0, 2, n).astype(np.uint8),
-        size=np.array([64, 48]),
-    )
-    return path
-
-
-def test_wrong_model(recording, tmp_path) -> None:
-    refused(run("replay", recording, "--model", tmp_path / "none.onnx"), "none.onnx")
+def test_wrong_model(dots, tmp_path) -> None:
+    refused(run("replay", dots, "--model", tmp_path / "none.onnx"), "none.onnx")
     corrupt = tmp_path / "corrupt.onnx"
     corrupt.write_bytes(b"not a model")
-    refused(run("replay", recording, "--model", corrupt), "corrupt.onnx")
+    refused(run("replay", dots, "--model", corrupt), "corrupt.onnx")
 
 
-def test_wrong_outputs(recording, tmp_path) -> None:
-    refused(run("replay", recording, "-o", tmp_path / "no folder" / "out.mcap"), "out.mcap")
-    refused(run("replay", recording, "--video", tmp_path / "no folder" / "out.mp4"), "out.mp4")
-    refused(run("replay", recording, "-o", tmp_path), str(tmp_path))
-    refused(run("replay", recording, "--outputs", "mask,nonsense"), "nonsense", "mask_overlay")
+def test_wrong_outputs(dots, tmp_path) -> None:
+    refused(run("replay", dots, "-o", tmp_path / "no folder" / "out.mcap"), "out.mcap")
+    refused(run("replay", dots, "--video", tmp_path / "no folder" / "out.mp4"), "out.mp4")
+    refused(run("replay", dots, "-o", tmp_path), str(tmp_path))
+    refused(run("replay", dots, "--outputs", "mask,nonsense"), "nonsense", "mask_overlay")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_recording_that_may_not_be_read(recording) -> None:
-    recording.chmod(0)
-    refused(run("replay", recording), "dots.npz")
+def test_recording_that_may_not_be_read(dots) -> None:
+    dots.chmod(0)
+    refused(run("replay", dots), "dots.npz")
 
 
 @pytest.mark.parametrize("missing", ["rclpy", "event_camera_msgs"])
-def test_ros_commands_without_ros(recording, monkeypatch, missing) -> None:
+def test_ros_commands_without_ros(dots, monkeypatch, missing) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    for command in (("play", recording), ("segment",)):
+    for command in (("play", dots), ("segment",)):
         refused(run(*command), "ROS 2")
 
 
-def test_wrong_windows(recording) -> None:
-    both = run("replay", recording, "--window-ms", "5", "--window-events", "7")
+def test_wrong_windows(dots) -> None:
+    both = run("replay", dots, "--window-ms", "5", "--window-events", "7")
     assert both.exit_code == 2
     assert "not both" in both.stderr
-    refused(run("replay", recording, "--window-ms", "1e9"), "duration_ms")
+    refused(run("replay", dots, "--window-ms", "1e9"), "duration_ms")
 
 
-def test_evaluate_without_masks(recording) -> None:
-    result = run("evaluate", recording)
+def test_evaluate_without_masks(dots) -> None:
+    result = run("evaluate", dots)
     assert result.exit_code == 0 and "dots has no masks" in result.stderr
-    refused(run("evaluate", recording, "--protocol", "paper"), "dots.npz", "masks")
+    refused(run("evaluate", dots, "--protocol", "paper"), "dots.npz", "masks")

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from evlayerseg_ros.cli import main
 
 
-@pytest.fixture
-def recording(tmp_path):
-    path = tmp_path / "dots.npz"
-    rng = np.random.default_rng(0)
-    t = np.sort(rng.integers(0, 50_000_000, 500))
-    x, y = rng.integers(0, 64, 500), rng.integers(0, 48, 500)
-    np.savez(path, x=x, y=y, t=t, p=rng.integers(0, 2, 500), size=(64, 48))
-    return path
-
-
 @pytest.mark.parametrize(("option", "name"), [("--video", "a.mp4"), ("-o", "a.mcap")])
-def test_replay_keeps_what_exists(recording, tmp_path, option, name):
+def test_replay_keeps_what_exists(dots, tmp_path, option, name):
     path = tmp_path / name
     path.write_text("mine")
-    result = CliRunner().invoke(main, ["replay", str(recording), option, str(path)])
+    result = CliRunner().invoke(main, ["replay", str(dots), option, str(path)])
     assert result.exit_code == 2
     assert f"{path} exists already" in result.output and "--force" in result.output
     assert path.read_text() == "mine"
-    again = CliRunner().invoke(main, ["replay", str(recording), option, str(path), "--force"])
+    again = CliRunner().invoke(main, ["replay", str(dots), option, str(path), "--force"])
     assert again.exit_code == 0, again.output
     assert path.read_bytes() != b"mine"
 

@@ -1,21 +1,27 @@
 """Scores of a hand-made sequence whose overlap is known from arithmetic."""
 
-import json
 import math
-from functools import partial
 from pathlib import Path
 
 import cv2
-import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from box_scene import (
+    HEIGHT,
+    MASK_TIMES,
+    WIDTH,
+    box,
+    box_found,
+    cut,
+    every_pixel,
+    of_events,
+    scores,
+    truth_of,
+)
 
-from evlayerseg_ros.cli import main
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.evaluation import flow, report, results
+from evlayerseg_ros.evaluation import flow, results
 from evlayerseg_ros.evaluation.evaluate import evaluate_sequence, masks_of
-from evlayerseg_ros.evaluation.scores import SequenceScores
 from evlayerseg_ros.evaluation.truth import Truth, load_truth
 from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig
@@ -25,62 +31,15 @@ from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.simulation.presets import write_sequence
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
 
-WIDTH, HEIGHT, SIDE = 40, 30, 10
-SPEED = 100.0  # px/s, of the box to the right
-MASK_TIMES = np.array([0, 20, 40, 60, 80], np.int64) * 1_000_000
-
-
-def box(t: float, shift: int = 0) -> np.ndarray:
-    """Where the box is at t ns: bool [H, W]."""
-    mask = np.zeros((HEIGHT, WIDTH), bool)
-    left = 5 + round(SPEED * t * 1e-9) + shift
-    mask[10 : 10 + SIDE, left : left + SIDE] = True
-    return mask
-
-
-def box_found(window: Window, shift: int = 0, too_fast: float = 0.0) -> Segmentation:
-    """A segmentation that finds the box, but `shift` columns off and `too_fast` px/s off."""
-    affine = np.zeros((2, 2, 3))
-    affine[1, 0, 2] = SPEED + too_fast
-    return Segmentation(window, box(window.end, shift).astype(np.uint8), affine)
-
 
 @pytest.fixture
 def events() -> Events:
-    """Every pixel fires at 0, 10, .. 90 ms, when the box has moved by whole pixels."""
-    y, x = np.divmod(np.tile(np.arange(WIDTH * HEIGHT), 10), WIDTH)
-    t = np.repeat(np.arange(10) * 10_000_000, WIDTH * HEIGHT)
-    return Events.from_arrays(x, y, t, np.arange(len(x)) % 2, WIDTH, HEIGHT)
+    return every_pixel()
 
 
 @pytest.fixture
 def truth(events) -> Truth:
-    labels = np.array([box(t)[y, x] for x, y, t in zip(events.x, events.y, events.t, strict=True)])
-    affine = np.zeros((2, 2, 2, 3))
-    affine[:, 1, 0, 2] = SPEED
-    return Truth(
-        MASK_TIMES,
-        lambda i: box(MASK_TIMES[i]),
-        labels.astype(np.uint8),
-        np.array([0, 100_000_000]),
-        affine,
-    )
-
-
-def cut(events: Events, size: int = 777) -> list[Packet]:
-    return [Packet.of_events(events[i : i + size]) for i in range(0, len(events), size)]
-
-
-def of_events(count: int) -> PipelineConfig:
-    """Windows of so many events, back to back."""
-    return PipelineConfig(WindowConfig(mode="count", events=count))
-
-
-def scores(
-    events: Events, truth: Truth, shift: int = 3, count: int = 2400, **wrong
-) -> SequenceScores:
-    find = partial(box_found, shift=shift, **wrong)
-    return evaluate_sequence("box", cut(events), truth, of_events(count), find)
+    return truth_of(events)
 
 
 @pytest.mark.parametrize(("shift", "iou", "dr"), [(0, 1, 1), (3, 7 / 13, 1), (4, 6 / 14, 0)])
@@ -169,10 +128,7 @@ def test_false_alarms_where_nothing_moves(events) -> None:
     mean = found.mean()
     assert all(math.isnan(mean[m]) for m in ("iou", "dr", "precision", "recall", "event_iou"))
     assert mean["event_accuracy"] == pytest.approx(1100 / 1200)
-    assert report.why(found) == "nothing moves here; 8.3% of the pixels are called moving"
     assert found.worst is not None  # there is a picture of it
-    data = results.as_data([found], {"model": "m"})
-    assert "false alarms on 8.3% of the pixels" in report._headline(data)
 
 
 def test_no_false_alarms_are_counted_where_something_moves(events, truth) -> None:
@@ -266,43 +222,6 @@ def test_same_scores_from_a_folder_of_pictures_and_from_an_npz(events, truth, tm
         assert scores(events, found).measures["iou"] == pytest.approx([7 / 13] * 5)
 
 
-def test_command_reads_the_authors_layout_as_it_reads_npz(tmp_path) -> None:
-    rng = np.random.default_rng(1)
-    n = 30_000
-    x, y, p = (rng.integers(0, side, n) for side in (640, 480, 2))
-    t = np.sort(rng.integers(0, 200_000, n)) * 1000  # ns, whole microseconds
-    masks = np.zeros((3, 480, 640), np.uint8)
-    masks[:, 100:300, 200:500] = 1
-    mask_t = np.array([10, 50, 90]) * 1_000_000
-    folder = tmp_path / "masks" / "scene"
-    folder.mkdir(parents=True)
-    for when, mask in zip(mask_t, masks, strict=True):
-        cv2.imwrite(str(folder / f"gt_scene.bag_{when * 1e-9:.9f}.png"), mask * 255)
-    with h5py.File(tmp_path / "scene.h5", "w") as file:
-        for name, column in (("xs", x), ("ys", y), ("ts", t * 1e-9), ("ps", p.astype(bool))):
-            file[f"events/{name}"] = column
-        file.attrs["t0"], file.attrs["duration"] = t[0] * 1e-9, (t[-1] - t[0]) * 1e-9
-    columns = {"x": x.astype(np.uint16), "y": y.astype(np.uint16), "t": t, "p": p.astype(np.uint8)}
-    np.savez(
-        tmp_path / "scene.npz", **columns, size=[640, 480], mask_t=mask_t, masks=masks,
-    )  # fmt: skip
-    results = []
-    for i, arguments in enumerate(
-        (["scene.h5", "--masks", str(tmp_path / "masks")], ["scene.npz", "--report", "report"])
-    ):
-        arguments[0], arguments[-1] = (str(tmp_path / a) for a in (arguments[0], arguments[-1]))
-        scores_path = tmp_path / f"{i}.json"
-        run = ["evaluate", *arguments, "--window-events", "5000", "--json", str(scores_path)]
-        result = CliRunner().invoke(main, run)
-        assert result.exit_code == 0, result.output
-        results.append(json.loads(scores_path.read_text()))
-    assert results[0] == results[1]
-    assert results[0]["sequences"]["scene"]["windows"] == 3
-    assert 0 <= results[0]["mean"]["iou"] <= 1
-    assert results[0]["mean"]["event_iou"] is None  # these masks do not tell
-    assert (tmp_path / "report" / "index.html").exists()
-
-
 def test_the_simulators_own_truth_scores_nearly_perfectly(tmp_path) -> None:
     """Simulator, warped masks, warped events and metrics agree on times, signs and axes."""
     rng = np.random.default_rng(0)
@@ -360,76 +279,3 @@ def test_masks_of_another_sensor_or_another_time_are_refused(events, truth) -> N
     elsewhere = scores(events, Truth(MASK_TIMES + 10**12, truth.mask))
     assert not elsewhere.times and elsewhere.skipped == 5
     assert "none of its 5 masks (1000.000..1000.080 s) falls into a window" in elsewhere.warning
-
-
-def test_report_says_what_was_measured(events, truth, tmp_path) -> None:
-    sequences = [scores(events, truth, shift=shift) for shift in (3, 4)]
-    sequences[1].name = "worse <box>"
-    data = results.as_data(sequences, {"model": "small", "window": "2400 events"})
-    assert data["sequences"]["box"]["iou"] == pytest.approx(7 / 13)
-    assert data["sequences"]["box"]["windows"] == 5
-    assert data["mean"]["dr"] == 0.5
-    assert data["ci95"]["iou"] == pytest.approx([6 / 14, 7 / 13])
-    results.write_json(tmp_path / "scores.json", data)
-    assert json.loads((tmp_path / "scores.json").read_text()) == data
-    text = results.table(data).splitlines()
-    assert len(text) == 6 and text[-1].split()[:2] == ["median", "0.484"]
-    assert data["median"]["iou"] == pytest.approx((7 / 13 + 6 / 14) / 2)
-    assert text[1].split()[:3] == ["box", "0.538", "1.000"]
-    page = report.write_page(tmp_path / "report", [sequences], data).read_text()
-    assert page.count("data:image/webp;base64,") == 5
-    assert "worse &lt;box&gt;" in page and "<box>" not in page
-    assert page.index("Worst sequence") < page.index("worse &lt;box&gt;") < page.index("Scores")
-    with pytest.raises(InputError, match="Cannot write"):
-        report.write_page(tmp_path / "scores.json", [sequences], data)
-
-
-def test_report_says_why_a_sequence_is_bad(events, truth) -> None:
-    whole = np.ones((HEIGHT, WIDTH), np.uint8)
-
-    def everything(window: Window) -> Segmentation:
-        return Segmentation(window, whole, np.zeros((2, 2, 3)))
-
-    def nothing(window: Window) -> Segmentation:
-        return Segmentation(window, 0 * whole, np.zeros((2, 2, 3)))
-
-    said = [
-        report.why(evaluate_sequence("s", cut(events), truth, of_events(2400), find))
-        for find in (everything, nothing, partial(box_found, shift=0))
-    ]
-    assert "background is taken for the object: 92% of what" in said[0]  # 1100 of 1200 pixels
-    # The box needs 11 ms for its pixel of motion against a background at rest.
-    facts = ". What moves covers 8.3% of the pixels with events and moves 1.0 px against the"
-    assert said[1].startswith(f"the object is not seen: 0% of its pixels are found{facts}")
-    assert said[2].startswith("labels are mostly right: 100%")
-
-
-def test_models_are_compared_sequence_by_sequence(events, truth, tmp_path) -> None:
-    first = [scores(events, truth, shift=shift) for shift in (3, 4)]
-    other = [scores(events, truth, shift=shift) for shift in (0, 3)]
-    for sequences, model in ((first, "a"), (other, "b")):
-        for name, sequence in zip(("one", "two"), sequences, strict=True):
-            sequence.name, sequence.model = name, model
-    data = results.as_data(first, {"model": "a"}, other)
-    gaps = [1 - 7 / 13, 7 / 13 - 6 / 14]
-    assert data["compare"]["difference"]["iou"] == pytest.approx(sum(gaps) / 2)
-    assert data["compare"]["difference_ci95"]["iou"] == pytest.approx(sorted(gaps))
-    lines = [line.split() for line in results.table(data).splitlines()]
-    assert [line[:3] for line in lines[1:5]] == [
-        ["one", "a", "0.538"], ["one", "b", "1.000"], ["two", "a", "0.429"], ["two", "b", "0.538"],
-    ]  # fmt: skip
-    results.write_csv(tmp_path / "scores.csv", data)
-    text = (tmp_path / "scores.csv").read_text().splitlines()
-    assert len(text) == 1 + 2 * (2 + 4)
-    page = report.write_page(tmp_path, [first, other], data).read_text()
-    assert page.count("data:image/webp;base64,") == 9
-
-
-def test_interval_of_a_mean() -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(0.5, 0.1, 400)
-    low, high = results.bootstrap(values.tolist())
-    # Of a normal variable: mean +- 1.96 sigma / sqrt(n).
-    half = 1.96 * values.std() / 20
-    assert [low, high] == pytest.approx([values.mean() - half, values.mean() + half], abs=1e-3)
-    assert results.bootstrap([0.5, math.nan]) is None

@@ -37,6 +37,8 @@ def recordings(tmp_path) -> list[str]:
 
 
 def run(tmp_path: Path, *arguments: str) -> tuple[dict, str]:
+    if "--report" in arguments:
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     out = tmp_path / "scores.json"
     common = ["--provider", "cpu", "--window-events", "2000", "--json", str(out)]
     result = CliRunner().invoke(main, ["evaluate", *arguments, *common])
@@ -78,6 +80,7 @@ def test_a_bad_recording_is_named_and_the_others_are_scored(recordings, tmp_path
     assert none.exit_code == 2 and "holds no recordings" in none.output
 
 
+@pytest.mark.slow
 def test_a_recording_whose_masks_have_no_window_is_left_out(recordings, tmp_path) -> None:
     short = Path(recordings[1])
     columns = dict(np.load(short))
@@ -138,6 +141,7 @@ def test_a_cluster_that_is_not_there_is_told(recordings) -> None:
     assert "No Dask scheduler answers at tcp://127.0.0.1:1" in result.output
 
 
+@pytest.mark.slow
 def test_two_models_side_by_side(recordings, tmp_path) -> None:
     # A model against itself: the same figures twice, and no difference.
     table = tmp_path / "scores.csv"

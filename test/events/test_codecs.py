@@ -320,6 +320,7 @@ def test_noise_never_gives_an_event_outside_nor_time_that_goes_back(
         assert len(events) == 0 or decoder.now >= events.t[-1]
 
 
+@pytest.mark.slow
 def test_compiled_loops_stay_inside_their_arrays(tmp_path):
     program = """
 import numpy as np

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from evlayerseg_ros.bench.encode import encode
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clean import clean, is_stray
+from evlayerseg_ros.events.dvs import parse_event_array
 from evlayerseg_ros.events.stats import left_out
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Events, Packet
@@ -26,11 +30,17 @@ def events_at(t):
 
 def camera(encoding, seq, stamp, n=500, every=2 * MS, start=5 * MS):
     """n packets of `every` ns with 20 events each; seq and stamp are functions of k and its ns."""
-    for k in range(n):
-        base = start + k * every
-        data = encode(encoding, events_at(base + np.arange(20) * (every // 20)), base)
+    for k, (base, data) in enumerate(encoded(encoding, n, every, start)):
         at = stamp(k, base)
         yield Packet(encoding, 64, 48, at if encoding == "mono" else base, data, at, seq(k))
+
+
+@cache
+def encoded(encoding, n, every, start):
+    """Time base and bytes of each packet."""
+    bases = range(start, start + n * every, every)
+    step = np.arange(20) * (every // 20)
+    return [(base, encode(encoding, events_at(base + step), base)) for base in bases]
 
 
 def run(packets):
@@ -185,3 +195,14 @@ def test_cleaning_gives_sound_events_of_anything(n):
         assert kept + sum(part.outside + part.strays for part in parts) == n
         for part in parts:
             assert np.all(np.diff(part.events.t) >= 0)
+
+
+def test_a_message_that_lies_about_its_size():
+    head = struct.pack("<HHiII", 0x100, 0, 1, 2, 4) + b"cam\0"
+    with pytest.raises(InputError, match="no EventArray"):
+        parse_event_array(head + struct.pack("<III", 48, 64, 2**32 - 1))
+    with pytest.raises(InputError, match="no EventArray"):
+        parse_event_array(b"\0\1")
+    packet = parse_event_array(head + struct.pack("<III", 48, 64, 0))
+    assert packet.events is not None and len(packet.events) == 0
+    assert (packet.stamp, packet.frame_id) == (1_000_000_002, "cam")

@@ -1,4 +1,4 @@
-"""Networks, affine fits, losses and export against closed forms and each other."""
+"""LayerNet, affine fits, losses and export against closed forms and each other."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="training is an extra")
 torch = pytest.importorskip("torch", reason="training is an extra")
 
+from counting import multiply_adds
+
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.network.affine import affine_field, fit_affine, pixel_grid
 from evlayerseg_ros.network.export import export, load_checkpoint, quantise, with_extras
 from evlayerseg_ros.network.layernet import LayerNet, StandardConv, fold
-from evlayerseg_ros.paper.loss import deblurring_loss, paper_loss, smoothness
-from evlayerseg_ros.paper.network import PaperNet, combined_flow, leaky_dorelu, normalised_to_px
 from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.segmentation.session import PROVIDERS, available
@@ -24,59 +24,10 @@ from evlayerseg_ros.simulation.simulator import simulate
 from evlayerseg_ros.training.losses import supervised_loss, true_motion
 
 
-def multiply_adds(network, voxel) -> int:
-    """Of all convolutions and linear layers, counted while the network runs."""
-    total = 0
-
-    def count(module, _, output) -> None:
-        nonlocal total
-        total += output.numel() * module.weight[0].numel()
-
-    for module in network.modules():
-        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
-            module.register_forward_hook(count)
-    with torch.no_grad():
-        network(voxel)
-    return total
-
-
-def test_paper_network_has_its_published_size_and_shapes() -> None:
-    network = PaperNet().eval()
-    assert sum(p.numel() for p in network.parameters()) == pytest.approx(28.5e6, rel=0.005)
-    voxel = torch.zeros(1, 5, 480, 640)
-    assert multiply_adds(network, voxel) == pytest.approx(62e9, rel=0.02)
-    with torch.no_grad():
-        masks, affine = network(voxel)
-    assert masks.shape == (1, 2, 480, 640)
-    assert affine.shape == (1, 2, 2, 3)
-    torch.testing.assert_close(masks.sum(1), torch.ones(1, 480, 640))
-
-
 def test_layernet_keeps_its_budget() -> None:
     network = fold(LayerNet()).eval()
     assert multiply_adds(network, torch.zeros(1, 24, 240, 320)) < 1.2e9
     assert sum(p.numel() for p in network.parameters()) * 4 < 8e6  # bytes
-
-
-def test_leaky_dorelu() -> None:
-    x = torch.tensor([-100.0, -1, 0, 0.3, 1, 2, 101])
-    want = torch.tensor([-1.0, -0.01, 0, 0.3, 1, 1.01, 2])
-    torch.testing.assert_close(leaky_dorelu(x), want)
-
-
-def test_papers_flow_is_torchs_affine_grid_times_the_larger_side() -> None:
-    theta = torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(0))
-    want = torch.nn.functional.affine_grid(theta, (2, 1, 480, 640), align_corners=False) * 640
-    x, y = pixel_grid(480, 640, 1, theta)
-    got = affine_field(normalised_to_px(theta), x, y)
-    torch.testing.assert_close(got, want.permute(0, 3, 1, 2), atol=2e-3, rtol=1e-4)
-
-
-def test_papers_combination_lets_the_winner_alone_speak() -> None:
-    masks = torch.tensor([0.7, 0.3]).reshape(1, 2, 1, 1).repeat(1, 1, 4, 6)
-    affine = torch.tensor([[[0, 0, 10.0], [0, 0, 0]], [[0, 0, -5.0], [0, 0, 3]]])[None]
-    flow = combined_flow(masks, affine)
-    torch.testing.assert_close(flow[0, :, 2, 3], torch.tensor([7.0, 0]))
 
 
 def test_fit_recovers_affine_motion_of_two_layers() -> None:
@@ -209,43 +160,6 @@ def test_a_network_gets_further_channels_and_answers_as_before() -> None:
     assert wide.stem[0].weight.grad[:, 20:].abs().max() > 0  # but can learn to use them
 
 
-def dots(speed: float, steps: int = 11) -> torch.Tensor:
-    """Events [N, 4] of three dots that move `speed` px to the right over the window."""
-    t = torch.linspace(0, 1, steps).repeat(3)
-    row = torch.arange(3).repeat_interleave(steps)
-    return torch.stack([10 + speed * t, 5.0 + 8 * row, t, (row % 2).float()], 1)
-
-
-def test_deblurring_loss_of_events_that_meet() -> None:
-    events = dots(20.0)
-    flow = torch.zeros(2, 32, 64)
-    # At rest each event keeps a pixel of its own: the mean of t^2 over 33 pixels, both ways.
-    mean = float((torch.linspace(0, 1, 11) ** 2).mean())
-    assert float(deblurring_loss(flow, events)) == pytest.approx(2 * mean, rel=1e-4)
-    flow[0] = 20
-    # Moved with the dots, three pixels are hit, each with a mean timestamp of 1/2.
-    assert float(deblurring_loss(flow, events)) == pytest.approx(2 * 0.25, rel=1e-4)
-
-
-def test_deblurring_loss_has_right_gradients() -> None:
-    torch.manual_seed(0)
-    events = torch.rand(30, 4, dtype=torch.float64) * torch.tensor([7.0, 5, 1, 1])
-    events[:, :2] = events[:, :2].floor() + 2
-    events[:, 3] = events[:, 3].round()
-    flow = (torch.randn(2, 10, 12, dtype=torch.float64) * 0.7).requires_grad_()
-    assert torch.autograd.gradcheck(lambda f: deblurring_loss(f, events), (flow,), eps=1e-7)
-
-
-def test_smoothness_counts_steps_between_pixels_with_events() -> None:
-    flow = torch.zeros(2, 20, 40)
-    flow[0, :, 20:] = 4.0  # a step of 4 px, 0.1 of the larger side
-    xs = torch.tensor([19.0, 20, 3])
-    events = torch.stack([xs, torch.tensor([5.0, 5, 9]), torch.zeros(3), torch.ones(3)], 1)
-    assert float(smoothness(flow, events)) == pytest.approx(0.1 / 4, rel=1e-3)
-    total = float(paper_loss(flow[None], [events]))
-    assert total == pytest.approx(float(deblurring_loss(flow, events)) + 0.001 * 0.1 / 4, rel=1e-4)
-
-
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
@@ -254,6 +168,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(640, 480), (346, 260), (1280, 720), (240, 180)])
 def test_exported_model_takes_any_sensor_and_tells_what_it_is(exported: Path, size) -> None:
     segmenter = Segmenter.load(exported, provider="cpu")
@@ -274,6 +189,7 @@ def test_exported_model_takes_any_sensor_and_tells_what_it_is(exported: Path, si
     np.testing.assert_array_equal(found.affine, again.affine)
 
 
+@pytest.mark.slow
 def test_window_without_events_is_background_at_rest(exported: Path) -> None:
     found = Segmenter.load(exported)(Window(Events.empty(640, 480), 0, 10, 0))
     assert not found.labels.any()
@@ -283,6 +199,7 @@ def test_window_without_events_is_background_at_rest(exported: Path) -> None:
 EIGHT_BITS = "DequantizeLinear"
 
 
+@pytest.mark.slow
 def test_eight_bits_answer_nearly_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
     exact, short = tmp_path / "exact.onnx", tmp_path / "short.onnx"
@@ -312,6 +229,7 @@ def test_the_default_is_in_eight_bits_on_a_cpu_alone(monkeypatch: pytest.MonkeyP
     assert Segmenter.load("default", "auto").info.name == "layernet-int8"
 
 
+@pytest.mark.slow
 def test_files_that_are_no_models_are_refused_in_a_sentence(exported: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(exported.read_bytes()[:5000])
@@ -337,6 +255,7 @@ def test_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "noise.pt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["layernet", "layernet-int8", "layernet-label-free"])
 def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_learnt(
     model: str, tmp_path: Path

@@ -151,6 +151,7 @@ def test_summed_voxels_round_as_torch_does(sequence) -> None:
     assert np.array_equal(found > 0, expected > 0)
 
 
+@pytest.mark.slow
 def test_command_prints_both_metrics(sequence, tmp_path) -> None:
     outputs = ["--json", str(tmp_path / "s.json"), "--csv", str(tmp_path / "s.csv")]
     arguments = ["evaluate", str(sequence), "--masks", str(tmp_path / "masks"), "--protocol"]

@@ -8,76 +8,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import whole_files
 from faulty import PACKETS, SIZE, bases
-from rosbags.rosbag1 import Writer as Writer1
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
-from rosbags.rosbag2 import Writer as Writer2
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from faulty_files import STAMP, array_bag, packet_bag, stored
+from rosbags.rosbag2 import CompressionMode
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.pipeline import windows_of
+from evlayerseg_ros.events import Events
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.recordings.salvage import zstd
 
-PACKET = """std_msgs/Header header
-uint32 height
-uint32 width
-uint64 seq
-uint64 time_base
-string encoding
-bool is_bigendian
-uint8[] events
-"""
-NAME = "event_camera_msgs/msg/EventPacket"
 ROUNDS = 40  # of the 12 sound packets
-STAMP = 1_700_000_000_000_000_000
-STORAGES = {"mcap": StoragePlugin.MCAP, "db3": StoragePlugin.SQLITE3}
 
 
-def write(
-    path: Path,
-    storage="mcap",
-    short=None,
-    empty=(),
-    name=NAME,
-    mode=CompressionMode.NONE,
-):
+def write(path: Path, storage="mcap", short=None, empty=(), **how):
     """A bag of 12 * ROUNDS packets in encoding mono; number `short` is cut."""
-    ros1 = storage == "bag"
-    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
-    types.register(get_types_from_msg(PACKET, name))
-    new, serialize = types.types, types.serialize_ros1 if ros1 else types.serialize_cdr
-    bag = Writer1(path) if ros1 else Writer2(path, version=9, storage_plugin=STORAGES[storage])
-    if not ros1 and mode != CompressionMode.NONE:
-        bag.set_compression(mode, CompressionFormat.ZSTD)
-    with bag:
+    with packet_bag(path, storage, "/camera/events", **how) as (connect, add):
         for topic in empty:
-            bag.add_connection(topic, name, typestore=types)
-        connection = bag.add_connection("/camera/events", name, typestore=types)
+            connect(topic)
         for seq in range(12 * ROUNDS):
             base = bases()[seq % 12] + seq // 12 * bases()[-1]
-            time = new["builtin_interfaces/msg/Time"](*divmod(STAMP + base, 10**9))
-            header = new["std_msgs/msg/Header"](*((seq,) if ros1 else ()), time, "camera")
-            data = np.frombuffer(PACKETS["mono"][seq % 12], np.uint8)
-            message = new[name](header, SIZE[1], SIZE[0], seq, base, "mono", False, data)
-            raw = bytes(serialize(message, name))
-            bag.write(connection, STAMP + base, raw[:40] if seq == short else raw)
+            data, keep = PACKETS["mono"][seq % 12], 40 if seq == short else None
+            add(STAMP + base, *SIZE, seq, base, "mono", data, keep=keep)
     return path
 
 
 def run(path, **options):
     """The counters of a stream that got all of a recording, and the number of its windows."""
-    stream = PacketStream(WindowConfig())
-    with open_recording(path, **options) as recording:
-        windows = list(windows_of(recording, stream))
-    return stream.stats, len(windows)
-
-
-def stored(folder: Path) -> Path:
-    (path,) = [p for p in folder.iterdir() if p.name != "metadata.yaml"]
-    return path
+    _, windows, stats = whole_files.run(path, **options)
+    return stats, len(windows)
 
 
 @pytest.mark.parametrize("storage", ["mcap", "db3", "bag"])
@@ -221,43 +180,22 @@ def test_an_empty_topic_beside_a_full_one(tmp_path):
 
 
 def test_the_old_name_of_event_packets(tmp_path):
-    bag = write(tmp_path / "some", name="event_array_msgs/msg/EventArray")
+    bag = write(tmp_path / "some", kind="event_array_msgs/msg/EventArray")
     assert run(bag)[0].packets == 12 * ROUNDS
 
 
 @pytest.mark.parametrize("ros1", [False, True])
 @pytest.mark.parametrize("package", ["dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs"])
 def test_event_arrays_of_three_packages(tmp_path, package, ros1):
-    store = Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY
-    types, name = get_typestore(store), f"{package}/msg/EventArray"
-    stamp = "time ts" if ros1 else "builtin_interfaces/Time ts"
-    event = f"{package}/msg/Event"
-    types.register(get_types_from_msg(f"uint16 x\nuint16 y\n{stamp}\nbool polarity", event))
-    array = f"std_msgs/Header header\nuint32 height\nuint32 width\n{package}/Event[] events"
-    types.register(get_types_from_msg(array, name))
-    new = types.types
-    time = new["builtin_interfaces/msg/Time"]
     path = tmp_path / ("some.bag" if ros1 else "some")
-    bag = Writer1(path) if ros1 else Writer2(path, version=9, storage_plugin=StoragePlugin.MCAP)
-    with bag:
-        connection = bag.add_connection("/events", name, typestore=types)
+    with array_bag(path, ros1, package) as add:
         for k in range(100):  # one of 10 ms a message
-            t = STAMP + k * 10_000_000 + np.arange(50) * 200_000
-            x = np.arange(50)
+            t, x = STAMP + k * 10_000_000 + np.arange(50) * 200_000, np.arange(50)
+            first = int(t[0])
             if k % 10 == 5:
                 t[20] -= 99_000_000
                 x[7] = 700
-            events = [
-                new[event](int(a), 3, time(*divmod(int(b), 10**9)), True)
-                for a, b in zip(x, t, strict=True)
-            ]
-            header = new["std_msgs/msg/Header"](
-                *((k,) if ros1 else ()), time(*divmod(int(t[0]), 10**9)), "camera"
-            )
-            write_ = types.serialize_ros1 if ros1 else types.serialize_cdr
-            bag.write(
-                connection, int(t[0]), bytes(write_(new[name](header, 180, 240, events), name))
-            )
+            add(Events(x, x * 0 + 3, t, x * 0 + 1, 240, 180), first)
     stats, windows = run(path)
     assert (stats.packets, stats.events, windows) == (100, 4980, 31)
     assert (stats.out_of_range, stats.stray_events, stats.time_jumps) == (10, 10, 0)

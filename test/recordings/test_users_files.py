@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import struct
-from itertools import pairwise
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from faulty import PACKETS
+from whole_files import VGA, run, some_events
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.pipeline import windows_of
 from evlayerseg_ros.recordings.readers import CHUNK, open_recording
 
-VGA = (640, 480)
 UNITS = {"s": 1e-9, "ms": 1e-6, "us": 1e-3, "ns": 1.0}
-
-
-def some_events(n=20_000, size=VGA, span_us=500_000, seed=3):
-    """Events all over a sensor, in whole us, at 40 kev/s if not said otherwise."""
-    rng = np.random.default_rng(seed)
-    t = np.sort(rng.integers(1, span_us, n)) * 1000
-    x, y = rng.integers(0, size[0], n), rng.integers(0, size[1], n)
-    return Events.from_arrays(x, y, t, rng.integers(0, 2, n), *size)
-
-
-def run(path, **options):
-    """The recording as opened, its windows and the stream's counters."""
-    stream = PacketStream(WindowConfig())
-    with open_recording(path, **options) as recording:
-        windows = [window for window, _ in windows_of(recording, stream)]
-    assert all(a.stamp <= b.stamp for a, b in pairwise(windows))
-    return recording, windows, stream.stats
 
 
 def write(path: Path, e: Events, t=None, size=None) -> Path:
@@ -329,53 +309,6 @@ def test_dat_of_both_types(tmp_path, kind, first):
     assert stats.events == 20_000 and len(windows) == 16 and stats.time_jumps == 0
 
 
-CHIPS = {"DVS128": (128, 128), "DAVIS240C": (240, 180), "DAVIS346B": (346, 260)}
-
-
-@pytest.mark.parametrize("chip", CHIPS)
-def test_aedat_2(tmp_path, chip):
-    size = CHIPS[chip]
-    e = some_events(size=size)
-    x, y, p = (getattr(e, k).astype(np.uint32) for k in "xyp")
-    x, y = size[0] - 1 - x, size[1] - 1 - y  # as the chip counts
-    address = y << 8 | x << 1 | 1 - p if chip == "DVS128" else y << 22 | x << 12 | p << 11
-    words = np.column_stack([address, (e.t // 1000).astype(np.uint32)])
-    other = 0x8000 if chip == "DVS128" else 1 << 31  # a trigger, a sample of a frame
-    words = np.insert(words, 50, [other, words[50, 1]], 0)
-    head = f"#!AER-DAT2.0\r\n# AEChip: eu.seebetter.ini.chips.davis.{chip}\r\n# End\r\n"
-    path = tmp_path / "some.aedat"
-    path.write_bytes(head.encode() + words.astype(">u4").tobytes())
-    with open_recording(path) as recording:
-        got = Events.concatenate([packet.events for packet in recording])
-    assert (recording.width, recording.height) == size and not recording.note
-    assert all(np.array_equal(getattr(got, k), getattr(e, k)) for k in "xytp")
-
-
-def aedat_3(e: Events, source: int) -> bytes:
-    """A packet of AEDAT 3.1."""
-    data = e.x.astype(np.uint32) << 17 | e.y.astype(np.uint32) << 2 | e.p << 1 | 1
-    words = np.column_stack([data, (e.t // 1000).astype(np.uint32)]).astype("<u4")
-    n = len(e)
-    return struct.pack("<hhiiiiii", 1, source, 8, 4, 0, n, n, n) + words.tobytes()
-
-
-def test_aedat_3_with_two_cameras(tmp_path):
-    e = some_events(size=(128, 128))
-    path = tmp_path / "some.aedat"
-    head = b"#!AER-DAT3.1\r\n#Source 1: DVS128\r\n#Source 2: DAVIS240C\r\n#!END-HEADER\r\n"
-    path.write_bytes(head + aedat_3(e[:9000], 1) + aedat_3(e[:100], 2) + aedat_3(e[9000:], 1))
-    with pytest.raises(InputError, match="several cameras, choose: 1, 2"):
-        open_recording(path)
-    recording, windows, stats = run(path, topic="1")
-    assert (recording.width, recording.height) == (128, 128)
-    assert stats.events == 20_000 and len(windows) == 16
-    recording, _, stats = run(path, topic="2")
-    assert (recording.width, stats.events) == (240, 100)
-    path.write_bytes(head)
-    with pytest.raises(InputError, match="holds no events: expected an AEDAT"):
-        open_recording(path)
-
-
 @pytest.mark.parametrize("layout", ["v2e", "compound", "mvsec", "root"])
 def test_other_layouts_of_hdf5(tmp_path, layout):
     e, path = some_events(), tmp_path / "some.h5"
@@ -412,46 +345,3 @@ def test_a_choice_of_a_camera_where_there_is_one(tmp_path):
     path = write(tmp_path / "some.txt", some_events())
     with pytest.raises(InputError, match=r"has no topic /left: .* the events of one"):
         open_recording(path, topic="/left")
-
-
-def stereo(sizes):
-    """The description of an AEDAT4 file with a stream of events a source."""
-    import faery
-
-    def word(value):
-        return faery.aedat.DescriptionAttribute(
-            "int" if isinstance(value, int) else "string", value
-        )
-
-    nodes = []
-    for k, (source, (width, height)) in enumerate(sizes.items()):
-        about = {"source": word(source), "sizeX": word(width), "sizeY": word(height)}
-        info = faery.aedat.DescriptionNode("info", f"/outInfo/{k}/info/", about, [])
-        names = ("compression", "typeIdentifier", "originalOutputName", "originalModuleName")
-        said = {n: word(v) for n, v in zip(names, ("LZ4", "EVTS", "events", "x"), strict=True)}
-        nodes.append(faery.aedat.DescriptionNode(str(k), f"/outInfo/{k}/", said, [info]))
-    return [faery.aedat.DescriptionNode("outInfo", "/outInfo/", {}, nodes)]
-
-
-def test_stereo_aedat4(tmp_path):
-    import faery
-
-    path = tmp_path / "some.aedat4"
-    sizes = {"LEFT": (346, 260), "RIGHT": VGA}
-    with faery.aedat.Encoder(path, stereo(sizes), faery.aedat.LZ4_DEFAULT) as encoder:
-        for track, size in enumerate(sizes.values()):
-            e = some_events(size=size)
-            table = np.zeros(len(e), faery.EVENTS_DTYPE)
-            table["t"], table["x"], table["y"], table["on"] = e.t // 1000, e.x, e.y, e.p
-            encoder.write(track, table)
-    with pytest.raises(InputError, match=r"choose: 0 \(LEFT, 346x260\), 1 \(RIGHT, 640x480\)"):
-        open_recording(path)
-    for topic in ("1", "RIGHT"):
-        recording, _, stats = run(path, topic=topic)
-        assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
-    with pytest.raises(InputError, match="no stream of events 7"):
-        open_recording(path, topic="7")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(0.8 * len(whole))])
-    _, _, stats = run(path, topic="0")
-    assert stats.events == 20_000 and "broke off" in stats.last_error

@@ -188,6 +188,7 @@ def test_a_camera_that_changes_inside_a_bag(segmenter) -> None:
     assert "1 bad packets" in summary.faults and "1 restarts" in summary.faults
 
 
+@pytest.mark.slow
 def test_real_recording_end_to_end(recordings, tmp_path) -> None:
     path = recordings / "event_camera_py" / "test_events_1"
     bag = tmp_path / "out.mcap"
@@ -206,6 +207,7 @@ def test_real_recording_end_to_end(recordings, tmp_path) -> None:
     assert {(image.width, image.height) for _, image in masks} == {(640, 480)}
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_recording(tmp_path) -> None:
     """A long recording needs what a short one needs: nothing of the past is kept."""
 
@@ -236,6 +238,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path) -> None:
     assert long - short < 3_500_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "seconds"),
     [

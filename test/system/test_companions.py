@@ -7,16 +7,9 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 here")
 
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros import ALL_WINDOWS, Client, moving_box, packets, running, stamp_of
+from ros import ALL_WINDOWS, moving_box, packets, running, stamp_of
 from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
-
-
-@pytest.fixture
-def client():
-    client = Client()
-    yield client
-    client.close()
 
 
 def test_camera_info_and_detections_have_the_masks_stamps(client, tmp_path):

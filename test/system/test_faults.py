@@ -19,7 +19,6 @@ from ros import (
     ALL_WINDOWS,
     EPOCH,
     MS,
-    Client,
     moved,
     moving_box,
     packets,
@@ -33,13 +32,6 @@ from std_srvs.srv import Trigger
 from evlayerseg_ros.bench.encode import encode
 
 WINDOW = 33 * MS
-
-
-@pytest.fixture
-def client():
-    client = Client()
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="module")

@@ -135,13 +135,6 @@ def test_a_wrong_parameter_file_is_told_in_a_sentence(launched, tmp_path, text, 
     assert sentence in launch.log and "Traceback" not in launch.log
 
 
-@pytest.fixture
-def client():
-    client = Client()
-    yield client
-    client.close()
-
-
 def heard_by(client: Client, topic: str) -> list[str]:
     found = client.node.get_subscriptions_info_by_topic(topic)
     return [f"{info.node_namespace}/{info.node_name}" for info in found]

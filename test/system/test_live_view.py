@@ -7,17 +7,10 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 here")
 pytest.importorskip("rerun", reason="the extra [view] is not installed")
 
-from ros import ALL_WINDOWS, Client, moving_box, packets, running
+from ros import ALL_WINDOWS, moving_box, packets, running
 
 from evlayerseg_ros.node.live_view import LiveView
 from evlayerseg_ros.outputs.scene import Scene
-
-
-@pytest.fixture
-def client():
-    client = Client()
-    yield client
-    client.close()
 
 
 def test_windows_of_a_running_node_are_shown(client, tmp_path):

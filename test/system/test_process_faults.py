@@ -23,7 +23,6 @@ from ros import (
     ALL_WINDOWS,
     EPOCH,
     MS,
-    Client,
     moved,
     moving_box,
     packets,
@@ -35,13 +34,6 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from evlayerseg_ros.node.segment_node import SegmentNode
-
-
-@pytest.fixture
-def client():
-    client = Client()
-    yield client
-    client.close()
 
 
 def window_ends(events):

@@ -232,7 +232,8 @@ def test_packets_take_bounded_memory(make, monkeypatch):
     assert slow.worker.counters.packets_dropped > 0
 
 
-def test_nothing_old_comes_out_after_a_reset(make):
+def reset_while_busy(make):
+    """A worker that was reset after 40 packets, while it segmented a window; and all packets."""
     slow, sent = make(max_windows=1000, max_wait=60.0), recorded(60)
     slow.free("decode")
     for packet in sent[:40]:
@@ -240,6 +241,11 @@ def test_nothing_old_comes_out_after_a_reset(make):
     slow.until_decoded(40)
     slow.until_busy("segment")
     slow.worker.reset()
+    return slow, sent
+
+
+def test_nothing_old_comes_out_after_a_reset(make):
+    slow, sent = reset_while_busy(make)
     for packet in sent[40:]:
         slow.put(packet)
     slow.until_decoded(60)
@@ -251,13 +257,7 @@ def test_nothing_old_comes_out_after_a_reset(make):
 
 def test_a_reset_while_a_window_is_segmented_is_forgotten_on_that_thread(make):
     """A Segmenter is not for several threads: it forgets between two windows, never in one."""
-    slow, sent = make(max_windows=1000, max_wait=60.0), recorded(60)
-    slow.free("decode")
-    for packet in sent[:40]:
-        slow.put(packet)
-    slow.until_decoded(40)
-    slow.until_busy("segment")
-    slow.worker.reset()
+    slow, sent = reset_while_busy(make)
     assert slow.forgot == []  # the window is still being segmented
     for packet in sent[40:]:
         slow.put(packet)
@@ -277,6 +277,7 @@ def test_a_reset_is_forgotten_at_once_where_nothing_is_segmented(make):
     assert slow.forgot == [("segment", 0)]
 
 
+@pytest.mark.slow
 def test_long_days_leave_nothing_behind():
     """What a stream keeps does not grow with time, whatever happens to its packets."""
     stream, sent = PacketStream(WindowConfig()), recorded(64, mev_s=0.02)
