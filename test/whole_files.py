@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,3 +32,11 @@ def run(path: Path, **options):
         windows = [window for window, _ in windows_of(recording, stream)]
     assert all(a.stamp <= b.stamp for a, b in pairwise(windows))
     return recording, windows, stream.stats
+
+
+def aedat_3(e: Events, source: int) -> bytes:
+    """A packet of AEDAT 3.1."""
+    data = e.x.astype(np.uint32) << 17 | e.y.astype(np.uint32) << 2 | e.p << 1 | 1
+    words = np.column_stack([data, (e.t // 1000).astype(np.uint32)]).astype("<u4")
+    n = len(e)
+    return struct.pack("<hhiiiiii", 1, source, 8, 4, 0, n, n, n) + words.tobytes()

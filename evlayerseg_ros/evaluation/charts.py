@@ -64,7 +64,7 @@ def histogram(series: Series, label: str) -> str:
     axes = _axes(2.0)
     high = float(np.percentile(np.concatenate([v for _, v in series]), 99.5)) * 1.05 or 1.0
     for color, (_, values) in zip(COLORS, series, strict=False):
-        axes.hist(values, 40, (0, high), color=color, alpha=0.6)
+        axes.hist(values, bins=40, range=(0, high), color=color, alpha=0.6)
         middle = float(np.median(values))
         axes.axvline(middle, color=color, label=f"median {middle:.1f}")
     axes.set(xlim=(0, high), xlabel=label)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import struct
-
 import faery
 import numpy as np
 import pytest
-from whole_files import VGA, run, some_events
+from whole_files import VGA, aedat_3, run, some_events
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
@@ -33,14 +31,6 @@ def test_aedat_2(tmp_path, chip):
         got = Events.concatenate([packet.events for packet in recording])
     assert (recording.width, recording.height) == size and not recording.note
     assert all(np.array_equal(getattr(got, k), getattr(e, k)) for k in "xytp")
-
-
-def aedat_3(e: Events, source: int) -> bytes:
-    """A packet of AEDAT 3.1."""
-    data = e.x.astype(np.uint32) << 17 | e.y.astype(np.uint32) << 2 | e.p << 1 | 1
-    words = np.column_stack([data, (e.t // 1000).astype(np.uint32)]).astype("<u4")
-    n = len(e)
-    return struct.pack("<hhiiiiii", 1, source, 8, 4, 0, n, n, n) + words.tobytes()
 
 
 def test_aedat_3_with_two_cameras(tmp_path):

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from faulty import PACKETS
-from whole_files import VGA, run, some_events
+from whole_files import VGA, aedat_3, run, some_events
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
