@@ -12,6 +12,7 @@ from evlayerseg_ros.segmentation.config import PostprocessConfig
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 MOST_IDS = 254  # labels of a mask
+LASTING = 60_000_000  # ns, two windows: what was seen for so long is a track
 
 
 @dataclass
@@ -73,18 +74,20 @@ class Tracks:
         count = len(found.affine)
         here = [(coarse == label).view(np.uint8) for label in range(count)]
         there = self.now(end, cell)
-        cost = np.ones((count - 1, len(there)))
+        shared, alike = np.zeros((2, count - 1, len(there)))
         for i in range(1, count):
             for j, mask in enumerate(there):
-                both = np.count_nonzero(here[i] & mask)
-                cost[i - 1, j] = 1 - both / max(min(here[i].sum(), mask.sum()), 1)
+                both, one, other = (np.count_nonzero(a) for a in (here[i] & mask, here[i], mask))
+                shared[i - 1, j] = both / max(min(one, other), 1)
+                alike[i - 1, j] = both / max(one + other - both, 1)
         ids = np.zeros(count, np.uint8)
-        rows, columns = linear_sum_assignment(cost) if cost.size else ([], [])
+        # A part that was joined to an object lies in it as well as the object's own track.
+        rows, columns = linear_sum_assignment(-alike) if alike.size else ([], [])
         kept = dict(zip(rows, columns, strict=True))
         used = {track.id for track in self.tracks}
         for i in range(1, count):
             j = kept.get(i - 1, -1)
-            if j >= 0 and cost[i - 1, j] < 1 - self.config.overlap:
+            if j >= 0 and shared[i - 1, j] > self.config.overlap:
                 old = self.tracks[j]
                 self.tracks[j] = Track(old.id, here[i], found.affine[i], end, old.first, end)
                 ids[i] = old.id
@@ -92,13 +95,19 @@ class Tracks:
                 ids[i] = min(set(range(1, MOST_IDS + 1)) - used)
                 used.add(int(ids[i]))
                 self.tracks.append(Track(int(ids[i]), here[i], found.affine[i], end, end, end))
-        # Remembered for as long as it was seen.
+        # What is lost is remembered, unless another object is there now.
+        lost = {k for k in range(len(there)) if shared[:, k].max(initial=0) > self.config.overlap}
         self.tracks = [
             t
-            for t in self.tracks
-            if end - t.seen <= min(round(self.config.memory_ms * 1e6), t.seen - t.first)
+            for k, t in enumerate(self.tracks)
+            if t.seen == end or (k not in lost and end - t.seen <= self._memory(t))
         ]
         return ids
+
+    def _memory(self, track: Track) -> int:
+        """ns for which a track is remembered: what was hardly seen, no longer than it was seen."""
+        seen = track.seen - track.first
+        return round(self.config.memory_ms * 1e6) if seen >= LASTING else seen
 
 
 def _warped(track: Track, end: int, cell: float) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drifting import carried, flow_at, shift
 
-from evlayerseg_ros.motion.background import CAP, _spread_evenly, background_motion, local_shifts
+from evlayerseg_ros.motion.background import CAP, background_motion, local_shifts, spread_evenly
 
 SPAN = 133_000_000
 SIZE = 640, 480
@@ -65,7 +65,7 @@ def test_a_known_motion_is_followed_and_one_that_was_lost_is_found_again() -> No
 
 
 def test_every_place_has_one_vote() -> None:
-    some = _spread_evenly(scene(shift(30, 0), mover=4000), 250)
+    some = spread_evenly(scene(shift(30, 0), mover=4000), 250)
     count, _, _ = np.histogram2d(some.x, some.y, bins=(10, 7), range=((0, 640), (0, 448)))
     assert count.max() <= CAP + 1
     at, shifts, clear = local_shifts(some, SPAN, np.zeros((2, 3)), 4, 1.0)

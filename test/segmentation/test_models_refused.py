@@ -17,8 +17,9 @@ from onnx import helper
 
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events import Window
-from evlayerseg_ros.segmentation.model_file import LARGEST_MODEL, METADATA_KEY
+from evlayerseg_ros.segmentation.model_file import METADATA_KEY
 from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.segmentation.session import LARGEST_MODEL
 
 
 @pytest.fixture
