@@ -17,6 +17,7 @@ class Network(nn.Module):
         background: which layer is the background: "first", or "most_events" where training leaves
             the order open.
         any_size: whether it takes any sensor, or only 640x480.
+        bare: leaves out what evidence says by itself; at run time the Segmenter adds that.
         settings: arguments that make the same network again.
         voxel: how events become its input.
     """
@@ -26,6 +27,7 @@ class Network(nn.Module):
     variant: str
     background: str
     any_size: bool
+    bare: bool = False
     settings: dict[str, Any]
     voxel: VoxelSpec
 

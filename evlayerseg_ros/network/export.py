@@ -133,6 +133,7 @@ def export(network: Network, out: Path, name: str, regime: str, training: dict[s
         InputError: the exported model answers differently.
     """
     runtime = _Runtime(fold(network).eval())
+    network.bare = True
     spec = network.voxel
     info = ModelInfo(
         name=name, variant=network.variant, voxel=spec, layers=network.settings["layers"],

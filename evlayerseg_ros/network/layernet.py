@@ -21,14 +21,11 @@ from torch.nn import functional
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.network.affine import fit_affine
 from evlayerseg_ros.network.base import Network
-from evlayerseg_ros.segmentation.network_input import EXTRAS, GAIN
+from evlayerseg_ros.segmentation.network_input import AROUND, EXTRAS, GAIN, TRUST, WEAK
 
 MASK_STRIDE = 2  # cells of the voxel grid per step of the mask
 FLOW_STRIDE = 4  # and of the displacement map
 FLOW_UNIT = 16.0  # cells; the motion head predicts displacement in this unit
-TRUST = 4.0  # logits where evidence speaks for one motion alone
-WEAK = 0.5  # mean gain below which evidence counts less
-AROUND = 7  # steps of the mask over which evidence is averaged, twice
 STIFFNESS = 2000.0  # see fit_affine; about the spread of 25 places in a 9x9-cell patch
 
 
@@ -114,17 +111,12 @@ class Context(nn.Module):
         return x + self.linear(x.mean((2, 3), keepdim=True))
 
 
-def evidence(voxel: torch.Tensor) -> torch.Tensor:
-    """What the planes of evidence say by themselves, float [B, 1, H/2, W/2].
-
-    TRUST where events around a place gain by a motion of their own alone, -TRUST where they gain by
-    the background's. What twenty lines can read need not be learnt: the network's masks add to it.
-    """
+def evidence_of(voxel: torch.Tensor) -> torch.Tensor:
+    """`evidence_score` (segmentation/network_input.py) of a voxel grid, float [B, 1, H/2, W/2]."""
     gains = functional.avg_pool2d(voxel[:, -EXTRAS : 2 - EXTRAS].float(), MASK_STRIDE) / GAIN
-    for _ in range(2):  # about a Gaussian
+    for _ in range(2):
         gains = functional.avg_pool2d(gains, AROUND, 1, AROUND // 2)
-    own, ground = gains[:, :1], gains[:, 1:]
-    return TRUST * (own - ground) / gains.sum(1, keepdim=True).clamp(min=WEAK)
+    return TRUST * (gains[:, :1] - gains[:, 1:]) / gains.sum(1, keepdim=True).clamp(min=WEAK)
 
 
 class LayerNet(Network):
@@ -197,11 +189,11 @@ class LayerNet(Network):
             scales.append(up(x + skip))
         # Under mixed precision the heads' answers are the last thing in few bits.
         masks = self.mask_head(scales[-1]).float()
-        if self.settings["extras"]:
-            masks = masks + functional.pad(evidence(voxel), (0, 0, 0, 0, 1, 0))
         raw = self.motion_head(scales[-2]).float()
         flow, weight = raw[:, :2] * FLOW_UNIT, torch.sigmoid(raw[:, 2:])
         share = torch.softmax(functional.avg_pool2d(masks, FLOW_STRIDE // MASK_STRIDE), 1)
         # Squared, a place that several layers share says little about any of them.
         affine = fit_affine(flow, weight * share * share, FLOW_STRIDE, STIFFNESS)
+        if self.settings["extras"] and not self.bare:
+            masks = masks + functional.pad(evidence_of(voxel), (0, 0, 0, 0, 1, 0))
         return masks, affine, torch.cat((flow, weight), 1)

@@ -12,6 +12,9 @@ from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.motion.evidence import PLANE, Evidence
 
 EXTRAS = 4  # channels behind the voxel grids: see network_input
+TRUST = 4.0  # logits where evidence speaks for one motion alone
+WEAK = 0.5  # mean gain below which evidence counts less
+AROUND = 7  # steps of the mask over which evidence is averaged, twice
 GAIN = 0.25  # scale of the planes of evidence: gains of about 4 a step become 1
 
 
@@ -29,6 +32,24 @@ class Prior:
     evidence: Evidence
     mask: np.ndarray | None = None
     rests: bool = False
+
+
+def evidence_score(planes: np.ndarray) -> np.ndarray:
+    """What planes of evidence say by themselves, float32 [h, w]: a fixed part of the answer.
+
+    TRUST where events around a place gain by a motion of their own alone, -TRUST where they gain by
+    the background's. What so few lines can read need not be learnt: the network's logits add to it.
+
+    Args:
+        planes: float32 [2, h, w], see Evidence.
+    """
+    own, ground = planes
+    for _ in range(2):  # about a Gaussian
+        own, ground = (
+            cv2.blur(plane, (AROUND, AROUND), borderType=cv2.BORDER_CONSTANT)
+            for plane in (own, ground)
+        )
+    return TRUST * (own - ground) / np.maximum(own + ground, WEAK)
 
 
 def network_input(

@@ -22,7 +22,7 @@ from evlayerseg_ros.segmentation.labels import (
 )
 from evlayerseg_ros.segmentation.memory import Memory
 from evlayerseg_ros.segmentation.model_file import ModelInfo, open_model
-from evlayerseg_ros.segmentation.network_input import Prior, network_input
+from evlayerseg_ros.segmentation.network_input import Prior, evidence_score, network_input
 from evlayerseg_ros.segmentation.objects import pieces, with_motions
 from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.segmentation.search import Search, Seen
@@ -204,6 +204,8 @@ class Segmenter:
         masks, affine = self._run()
         rows, columns = (int(np.ceil(side / step)) for side in (events.height, events.width))
         score = (masks[0, 1] - masks[0, 0])[:rows, :columns]
+        if spec.extras:
+            score = score + evidence_score(evidence.planes)[:rows, :columns]
         if rests and stages.still:
             score = np.maximum(score, self._supported_score(score, step))
         start = motions[0] + cells_to_px(affine[0, 1].astype(np.float64), cell) / window.duration

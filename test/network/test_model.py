@@ -15,8 +15,9 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.network.affine import affine_field, fit_affine, pixel_grid
 from evlayerseg_ros.network.export import export, load_checkpoint, quantise, with_extras
-from evlayerseg_ros.network.layernet import LayerNet, StandardConv, fold
+from evlayerseg_ros.network.layernet import LayerNet, StandardConv, evidence_of, fold
 from evlayerseg_ros.segmentation.model_file import find_model
+from evlayerseg_ros.segmentation.network_input import GAIN, evidence_score
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.segmentation.session import PROVIDERS, available
 from evlayerseg_ros.simulation.presets import PRESETS
@@ -287,3 +288,18 @@ def test_openvino_answers_as_the_cpu_does() -> None:
     there, here = (Segmenter.load("default", name, threads=1) for name in ("openvino", "cpu"))
     assert there.provider == "openvino" and there.info.name == here.info.name
     assert (there(window).event_labels == here(window).event_labels).mean() > 0.98
+
+
+def test_what_evidence_says_is_the_same_in_training_and_at_run_time() -> None:
+    planes = np.random.default_rng(0).exponential(1, (2, 120, 160)).astype(np.float32)
+    voxel = np.zeros((1, 24, 240, 320), np.float32)
+    voxel[0, 20:22] = planes.repeat(2, 1).repeat(2, 2) * GAIN
+    learnt = evidence_of(torch.from_numpy(voxel))[0, 0].numpy()
+    np.testing.assert_allclose(evidence_score(planes), learnt, atol=1e-4)
+    whole, bare = LayerNet(), LayerNet()
+    bare.load_state_dict(whole.state_dict())
+    bare.bare = True
+    with torch.no_grad():
+        more = whole(torch.from_numpy(voxel))[0] - bare(torch.from_numpy(voxel))[0]
+    np.testing.assert_allclose(more[0, 1].numpy(), learnt, atol=1e-4)
+    assert not more[0, 0].any()
