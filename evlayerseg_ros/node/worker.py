@@ -67,7 +67,8 @@ class Worker:
         segment: the Segmenter, on a thread of its own.
         forget: makes the Segmenter forget the windows before, on that same thread.
         wanted: whether anybody listens at all.
-        publish: takes each window, its segmentation and frame_id.
+        publish: takes each window, its segmentation, frame_id, and when the packet that closed it
+            arrived, by `clock`.
         measure: takes each result's latency in s, from the arrival of the packet that closed the
             window to the end of publishing.
         report: takes a sentence for each fault, on either thread; the worker goes on.
@@ -83,7 +84,7 @@ class Worker:
         segment: Callable[[Window], Segmentation],
         forget: Callable[[], None],
         wanted: Callable[[], bool],
-        publish: Callable[[Window, Segmentation, str], None],
+        publish: Callable[[Window, Segmentation, str, float], None],
         measure: Callable[[float], None],
         report: Callable[[str], None],
         max_windows: int,
@@ -253,7 +254,7 @@ class Worker:
             self.counters.windows_idle += 1
             return
         segmentation = self._segment(waiting.window)
-        self._publish(waiting.window, segmentation, waiting.frame_id)
+        self._publish(waiting.window, segmentation, waiting.frame_id, waiting.arrived)
         self.counters.windows_done += 1
         self._measure(self._clock() - waiting.arrived)
 

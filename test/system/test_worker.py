@@ -91,7 +91,7 @@ class Slow:
         self.segmented_on.add(threading.current_thread().name)
         return window
 
-    def _publish(self, window, segmentation, frame_id):
+    def _publish(self, window, segmentation, frame_id, arrived):
         with self._changed:
             self.masks.append(window)
             self._changed.notify()
