@@ -70,10 +70,10 @@ class Slow:
         )
         take = self.worker._take
 
-        def counted(item):
-            take(item)
+        def counted(items):
+            take(items)
             with self._changed:
-                self.decoded += 1
+                self.decoded += len(items)
                 self._changed.notify()
 
         self.worker._take = counted
