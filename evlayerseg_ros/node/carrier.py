@@ -26,9 +26,9 @@ class Carrier:
     """Gives the newest segmentation out at a rate, each time with the instant that is now.
 
     It has a thread of its own, and no lock is held while that publishes: no window waits for it. It
-    rests while no newer window came for STALE s, and instants rise. An instant is now by the ROS
-    clock; where that is not the clock of the stamps, the window's stamp and the time since its
-    packet arrived.
+    rests while no newer window came for STALE s, and instants rise as long as stamps of windows do.
+    An instant is now by the ROS clock; where that is not the clock of the stamps, the window's
+    stamp and the time since its packet arrived.
 
     Args:
         publish: takes the segmentation, the instant on the clock of its stamp (ns), the frame_id.
@@ -52,7 +52,7 @@ class Carrier:
         self._publish, self._now, self._report, self._clock = publish, now, report, clock
         self._newest: _Newest | None = None
         self._due = 0.0  # when the next instant is, s
-        self._last = 0  # stamp published last, ns
+        self._last = self._offered = 0  # instant published and stamp offered last, ns
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._repeat, name="carry", daemon=True)
@@ -71,6 +71,10 @@ class Carrier:
     def offer(self, segmentation: Segmentation, frame_id: str, arrived: float) -> None:
         """A newer window is there; `arrived` is when the packet that closed it did, by `clock`."""
         with self._changed:
+            stamp = segmentation.window.stamp
+            if stamp < self._offered:  # the clock was set back, or a recording began again
+                self._last = 0
+            self._offered = stamp
             self._newest = _Newest(segmentation, frame_id, arrived, self._clock())
             self._changed.notify()
 
@@ -109,7 +113,7 @@ class Carrier:
 
     def _carry(self, newest: _Newest) -> None:
         stamp = self.instant(newest.segmentation.window.stamp, newest.arrived)
-        if self._last - OTHER_CLOCK < stamp <= self._last:
+        if stamp <= self._last:
             return
         self._last = stamp
         self._publish(newest.segmentation, stamp, newest.frame_id)

@@ -97,6 +97,14 @@ def test_a_clock_that_stands_still_gives_one_instant():
     assert carried.got.empty()
 
 
+def test_it_follows_stamps_that_begin_again(carried):
+    hour = 3_600_000_000_000
+    for stamp in (STAMP, STAMP - hour):
+        carried.carrier.offer(answer(stamp), "", carried.now)
+        assert carried.take()[1] == stamp
+        carried.now += PERIOD
+
+
 @pytest.mark.parametrize("away", [-10, OTHER_CLOCK])
 def test_stamps_of_another_clock_go_on_from_the_packets_arrival(carried, away):
     carried.now, stamp = 10.0, STAMP - away
