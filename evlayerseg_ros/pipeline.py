@@ -19,6 +19,9 @@ from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
+# How long a packet or a window may wait while newer ones do, before the node drops it.
+MAX_WAIT_MS = 40.0
+
 Segment = Callable[[Window], Segmentation]
 
 

@@ -3,7 +3,8 @@
 INCLUDE is the folder `include` of https://github.com/ros-event-camera/event_camera_codecs. Its
 decoder is compiled here (g++ -O3 -march=native) and writes the same arrays as ours: x, y, t, p.
 Both decode the same packets in turn, in this process, on one thread, as in `evlayerseg bench`:
-theirs all in one call; ours by a call from Python each, and joined in one call.
+theirs all in one call; ours by a call from Python each, as many in a call as the node takes where
+packets wait, and joined as one packet.
 """
 
 from __future__ import annotations
@@ -99,6 +100,12 @@ def joined(packets: decoding.Packets) -> decoding.Packets:
     return packets._replace(data=[(np.concatenate([data for data, _ in packets.data]), 0)])
 
 
+def in_groups(groups: list[list[np.ndarray | bytes]], decoder: Decoder) -> int:
+    """Decodes packets, each group in one call; returns how many events there were."""
+    decoder.reset()
+    return sum(len(one.events) for group in groups for one in decoder.decode_each(group))
+
+
 def rows(settings: Settings, library: ctypes.CDLL) -> list[Row]:
     """Both decoders on each stream of EVT 3.0."""
     found = []
@@ -111,6 +118,8 @@ def rows(settings: Settings, library: ctypes.CDLL) -> list[Row]:
             "event_camera_codecs": theirs(library, packets),
             "evlayerseg": lambda p=packets, d=decoder: p.decode(d),
         }
+        groups = packets.waiting()
+        actions["evlayerseg, where they wait"] = lambda g=groups, d=decoder: in_groups(g, d)
         whole = joined(packets)  # without what each packet costs in calls from Python
         actions["evlayerseg, one call"] = lambda p=whole, d=decoder: p.decode(d)
         counts = [action() for action in actions.values()]

@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Barrier
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -34,7 +36,7 @@ NODE = "/evlayerseg_bench/evlayerseg"
 WARM_UP = 1.5  # s of events that are not measured
 START = 120.0  # s for the node to become active
 QUIET = 1.5  # s to listen on when the camera has stopped; diagnostics come once a second
-WINDOW = 0.033  # s, the node's default
+CAMERAS = (1, 2, 4)  # at once, 640x480 and 5 Mev/s each where these are to be measured
 FLOW_RATE = 5.0  # Mev/s while the flow is listened to
 
 
@@ -69,6 +71,26 @@ def end_to_end(settings: Settings) -> Iterator[Row]:
         for rate in settings.rates:
             yield _run(settings, size, rate, "mask")
         yield _run(settings, size, FLOW_RATE, "flow")
+
+
+def cameras(settings: Settings) -> Iterator[Row]:
+    """Several cameras at once, each with a node of its own: what each of them gets.
+
+    Raises:
+        InputError: there is no ROS 2, or a node does not start.
+    """
+    _prepare()
+    size = (640, 480) if (640, 480) in settings.sizes else settings.sizes[0]
+    rate = 5.0 if 5.0 in settings.rates else settings.rates[0]
+    for count in CAMERAS:
+        all_active = Barrier(count, timeout=START)
+        with ThreadPoolExecutor(count) as pool:
+            jobs = [
+                pool.submit(_run, settings, size, rate, "mask", home, all_active.wait)
+                for home in (f"/evlayerseg_bench_{k}/evlayerseg" for k in range(count))
+            ]
+            for k, job in enumerate(jobs):
+                yield {"cameras": count, "camera": k, **job.result()}
 
 
 def messages(settings: Settings) -> Iterator[Row]:
@@ -113,17 +135,27 @@ def _prepare() -> None:
     prepare_ros()
 
 
-def _run(settings: Settings, size: tuple[int, int], rate: float, topic: str) -> Row:
+def _run(
+    settings: Settings,
+    size: tuple[int, int],
+    rate: float,
+    topic: str,
+    home: str = NODE,
+    ready: Callable[[], object] = lambda: None,
+) -> Row:
+    """A node under the name `home`; what it does is measured when `ready` returns."""
     from evlayerseg_ros.node.probe import Probe
 
     seconds = 4 * settings.seconds
-    about = (f"{NODE}/events", size, rate, WARM_UP, seconds)
-    with _camera(*about) as (shooting, connection), Probe(NODE, topic) as probe:
+    window = settings.config.window
+    about = (f"{home}/events", size, rate, WARM_UP, seconds)
+    with _camera(*about) as (shooting, connection), Probe(home, topic) as probe:
         connection.recv()  # its packets are made
         begun = time.monotonic()
-        with _node(settings) as node:
-            _await_active(node, probe)
+        with _node(settings, home) as node:
+            _await_active(node, probe, home)
             started = time.monotonic() - begun
+            ready()
             connection.send("go")
             since = _word(connection, shooting, probe)
             before = _Usage.of(node.pid)
@@ -145,7 +177,7 @@ def _run(settings: Settings, size: tuple[int, int], rate: float, topic: str) -> 
         **summary(times),
         "max_ms": times.max() * 1e3 if len(times) else None,
         "node_ms": float(told.get("latency p50 ms", "nan")),
-        "windows": round(seconds / WINDOW),
+        "windows": round(seconds * 1e3 / (window.stride_ms or window.duration_ms)),
         "dropped": int(told.get("windows dropped", -1)),
         "backlog": probe.most_backlog,
         "packets_lost": int(told.get("lost packets", -1)),
@@ -176,10 +208,10 @@ def latencies(shot: camera.Shot, images: dict[int, int], since: int) -> np.ndarr
     return (arrivals - shot.published[packet]) * 1e-9
 
 
-def _await_active(node: subprocess.Popen[bytes], probe: Probe) -> None:
+def _await_active(node: subprocess.Popen[bytes], probe: Probe, home: str) -> None:
     """Returns when the node listens to its events, which it does once it is active."""
     deadline = time.monotonic() + START
-    while not probe.subscribed(f"{NODE}/events"):
+    while not probe.subscribed(f"{home}/events"):
         if node.poll() is not None or time.monotonic() > deadline:
             raise InputError("The node did not become active; what it said stands above.")
         probe.spin(0.02)
@@ -211,14 +243,15 @@ def _camera(*about: object) -> Iterator[tuple[BaseProcess, Connection]]:
 
 
 @contextmanager
-def _node(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+def _node(settings: Settings, home: str) -> Iterator[subprocess.Popen[bytes]]:
     """The executable `segment`; what it said is shown if it fails."""
-    namespace, config = NODE.rsplit("/", 1)[0], settings.config.segmenter
+    namespace, config = home.rsplit("/", 1)[0], settings.config.segmenter
     values = {
         "model": config.model,
         "provider": config.provider,
         "threads": config.threads,
         "refine": str(config.refine).lower(),
+        "window.stride_ms": settings.config.window.stride_ms,
     }
     arguments = [f"-p {name}:={value}".split(" ", 1) for name, value in values.items()]
     with TemporaryFile() as said:

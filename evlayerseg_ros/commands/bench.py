@@ -25,6 +25,7 @@ SECTIONS = (
     "outputs",
     "messages",
     "end_to_end",
+    "cameras",
 )
 
 
@@ -66,7 +67,7 @@ SECTIONS = (
     metavar="WIDTHxHEIGHT,..",
     help="Of sensors, px.",
 )
-@options.with_config(*options.MODEL)
+@options.with_config(*options.MODEL, options.STRIDE)
 @click.pass_context
 def bench(
     context: click.Context,
@@ -86,7 +87,7 @@ def bench(
     """
     from tqdm import tqdm
 
-    from evlayerseg_ros.bench.end_to_end import end_to_end, messages
+    from evlayerseg_ros.bench.end_to_end import cameras, end_to_end, messages
     from evlayerseg_ros.bench.measure import busy, machine, table
     from evlayerseg_ros.bench.settings import Settings
     from evlayerseg_ros.bench.stages import STAGES, providers
@@ -103,9 +104,10 @@ def bench(
         click.echo(f"{name:9} {_flat(value)}")
     if warning := busy(about):
         click.echo(warning, err=True)
+    with_ros = {"messages": messages, "end_to_end": end_to_end, "cameras": cameras}
     results: dict[str, Any] = {"machine": about, "settings": asdict(settings)}
     for name in (name for name in SECTIONS if name in sections):
-        measured = (STAGES | {"messages": messages, "end_to_end": end_to_end})[name]
+        measured = (STAGES | with_ros)[name]
         click.echo(f"\n{name}: {(measured.__doc__ or '').splitlines()[0]}")
         # disable=None: no counter where stderr is no terminal.
         rows = tqdm(measured(settings), desc=name, unit="row", leave=False, disable=None)

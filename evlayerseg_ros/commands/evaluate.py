@@ -41,6 +41,18 @@ if TYPE_CHECKING:
 @click.option("--compare", metavar="MODEL", help="Scores another model too, side by side.")
 @options.topic
 @click.option(
+    "--streaming",
+    is_flag=True,
+    help="Scores what latency costs, too: each mask of the truth against the newest that was out "
+    "by then, as it was and carried along its motions.",
+)
+@click.option(
+    "--latency-ms",
+    type=click.FloatRange(min=0),
+    help="With --streaming: from each window's end to its mask; else as measured here, one "
+    "recording at a time.",
+)
+@click.option(
     "--jobs",
     type=click.IntRange(min=0),
     default=0,
@@ -60,6 +72,8 @@ def evaluate(
     config: PipelineConfig,
     compare: str | None,
     protocol: str,
+    streaming: bool,
+    latency_ms: float | None,
     jobs: int,
     cluster: str | None,
     wide: bool,
@@ -78,12 +92,14 @@ def evaluate(
     from evlayerseg_ros.errors import InputError
     from evlayerseg_ros.evaluation import results
 
+    _check(**context.params)
     if report:  # before anything is scored: it may miss its library
         from evlayerseg_ros.evaluation.report import write_page
     if protocol == "paper":
-        if context.params["window_ms"] or context.params["stride_ms"]:
-            raise click.UsageError("--protocol paper takes windows of a number of events.")
         config = replace(config, window=replace(config.window, mode="count"))
+    where |= {"streaming": streaming, "latency": None if latency_ms is None else latency_ms * 1e-3}
+    if streaming and latency_ms is None:
+        jobs = jobs or 1  # what runs beside it would be measured, too
     configs = [config]
     if compare is not None:
         configs.append(replace(config, segmenter=replace(config.segmenter, model=compare)))
@@ -98,10 +114,12 @@ def evaluate(
         "provider": first[0].provider,
         "protocol": protocol,
     }
+    if streaming:
+        told["latency_ms"] = "as measured" if latency_ms is None else latency_ms
     if faults:
         told["left_out"] = faults
     data = results.as_data(first, told, scored[1] if compare else None)
-    click.echo(results.table(data, by_suite=not wide and protocol == "node"))
+    click.echo(results.table(data, by_suite=not (wide or streaming) and protocol == "node"))
     for warning in data["warnings"]:
         click.echo(f"evlayerseg: warning: {warning}", err=True)
     if json_path:
@@ -114,6 +132,23 @@ def evaluate(
         click.echo(f"evlayerseg: left out: {fault}", err=True)
     if faults:
         context.exit(2)
+
+
+def _check(
+    protocol: str,
+    window_ms: float | None,
+    stride_ms: float | None,
+    streaming: bool,
+    latency_ms: float | None,
+    **others: Any,
+) -> None:
+    """Raises a UsageError for options that exclude each other."""
+    if protocol == "paper" and (window_ms or stride_ms):
+        raise click.UsageError("--protocol paper takes windows of a number of events.")
+    if protocol == "paper" and streaming:
+        raise click.UsageError("--streaming scores what the node does, not --protocol paper.")
+    if latency_ms is not None and not streaming:
+        raise click.UsageError("--latency-ms is for --streaming.")
 
 
 def _score(

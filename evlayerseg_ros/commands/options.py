@@ -120,6 +120,11 @@ ANSWER = (
         ),
     ),
 )
+STRIDE = click.option(
+    "--stride-ms",
+    type=click.FloatRange(min=0),
+    help=_help("Time from window to window; 0: each begins where the last one ended.", 0),
+)
 WINDOW = (
     click.option(
         "--window-events", type=click.IntRange(min=1), help="Windows of a number of events."
@@ -129,14 +134,7 @@ WINDOW = (
         type=click.FloatRange(min=0, min_open=True),
         help=_help("Windows of a time.", 33),
     ),
-    click.option(
-        "--stride-ms",
-        type=click.FloatRange(min=0),
-        help=_help(
-            "Time from window to window; 0: each begins where the last one ended.",
-            0,
-        ),
-    ),
+    STRIDE,
     click.option(
         "--max-age-ms",
         type=click.FloatRange(min=0, min_open=True),

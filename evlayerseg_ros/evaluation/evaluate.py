@@ -11,6 +11,7 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import by_events, metrics
 from evlayerseg_ros.evaluation.scores import Score, SequenceScores, nan_mean
+from evlayerseg_ros.evaluation.streaming import Streaming
 from evlayerseg_ros.evaluation.truth import Truth
 from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.paper import metric as paper
@@ -28,6 +29,7 @@ def evaluate_sequence(
     segment: Segment | None = None,
     layers: paper.Layers | None = None,
     progress: Callable[[], object] = lambda: None,
+    streaming: Streaming | None = None,
 ) -> SequenceScores:
     """Scores one sequence.
 
@@ -46,6 +48,7 @@ def evaluate_sequence(
         segment: what is scored; None loads the model that config names.
         layers: for the paper's protocol, how its network's layers are read; used for `segment`.
         progress: called after each window.
+        streaming: joins what latency costs; not with `layers`.
 
     Raises:
         InputError: the recording is unsound, or masks do not fit the sensor.
@@ -57,7 +60,7 @@ def evaluate_sequence(
     config, packets = _on_sensor_of_masks(config, packets, truth)
     pipeline = Pipeline(config, segment, starts)
     used = 0
-    for found, masks in _scored(pipeline, packets, truth, layers):
+    for found, masks in _scored(pipeline, packets, truth, layers, streaming):
         scores.add(found)
         used += masks
         progress()
@@ -90,6 +93,7 @@ def _scored(
     packets: Iterable[Packet],
     truth: Truth | None,
     layers: paper.Layers | None,
+    streaming: Streaming | None,
 ) -> Iterator[tuple[Score, int]]:
     """The score of each window that can be scored, and how many masks it has."""
     if truth is None:
@@ -97,9 +101,13 @@ def _scored(
             if len(answer.segmentation.window.events):
                 yield _sharpness(answer), 0
     elif layers is None:
-        for answer, masks in masks_of(pipeline.run(packets), truth.t):
+        answers = pipeline.run(packets)
+        for answer, masks in masks_of(streaming.watch(answers) if streaming else answers, truth.t):
             if masks or truth.event_labels is not None:
-                yield _score(truth, masks, answer), len(masks)
+                score = _score(truth, masks, answer)
+                if streaming:
+                    score.measures.update(streaming.measures(truth, masks, answer.segmentation))
+                yield score, len(masks)
     else:
         for score in _from_masks(pipeline, packets, truth, layers):
             yield score, 1

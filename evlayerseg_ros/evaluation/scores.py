@@ -65,6 +65,12 @@ MEANINGS = {
     "flow_error_object": "px over the window, of what moves",
     "fwl": "image sharpness, above 1 the motion found sharpens",
     "rsat": "timestamp loss, below 1 the motion found sharpens",
+    "stream_iou": "of the newest mask that was out at the ground truth's time, as it was",
+    "stream_dr": "detection rate of the same",
+    "carried_iou": "of that mask carried along its motions to the ground truth's time",
+    "carried_dr": "detection rate of the same",
+    "same_iou": "of each window's own mask at the times where one was out",
+    "same_dr": "detection rate of the same",
     "paper_iou": "by the metric of EV-LayerSegNet's authors",
     "paper_dr": "the same for the detection rate",
 }

@@ -142,3 +142,14 @@ class DecodedEvents:
         held.clear()
         self._stats.packets += len(again)
         return [window for late in again for window in self._use(late)]
+
+
+def on_sensor(events: Events, width: int, height: int) -> tuple[Events, int]:
+    """Events on a sensor of that size in px, 0 for their own, and how many lie outside of it."""
+    width, height = width or events.width, height or events.height
+    outside = 0
+    if width < events.width or height < events.height:
+        inside = (events.x < width) & (events.y < height)
+        outside = len(events) - int(np.count_nonzero(inside))
+        events = events[inside]
+    return replace(events, width=width, height=height), outside

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,6 +48,21 @@ class StreamStats:
     stray_events: int = 0
     last_fault: str = ""
     last_error: str = ""
+
+    def decoded(self, events: int, new: Sequence[int]) -> None:
+        """Count a packet that was decoded.
+
+        Args:
+            events: in it.
+            new: what the decoder counted in it: events outside the sensor and without time or
+                address, unknown words, wrong times.
+        """
+        self.packets += 1
+        self.events += events
+        self.out_of_range += new[0]
+        self.unsynced += new[1]
+        self.unknown_words += new[2]
+        self.time_errors += new[3]
 
     def counts(self) -> dict[str, int]:
         """The counters by name."""

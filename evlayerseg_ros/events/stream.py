@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.batches import at_once
 from evlayerseg_ros.events.codecs import Decoder
-from evlayerseg_ros.events.decoded import AGAIN, LATE_TIME, DecodedEvents
+from evlayerseg_ros.events.codecs.decoder import Decoded
+from evlayerseg_ros.events.decoded import AGAIN, LATE_TIME, DecodedEvents, on_sensor
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.timeline import Timeline
 from evlayerseg_ros.events.types import Events, Packet, Window
@@ -115,6 +118,25 @@ class PacketStream:
             return windows + self._hold(seq, packet)
         self._leave_out()
         return windows + self._use(packet)
+
+    def push_each(self, packets: Sequence[Packet]) -> Iterator[list[Window] | Exception]:
+        """What push() returns or raises for each; small packets are decoded in one call."""
+        ready: deque[Decoded] = deque()
+        for k, packet in enumerate(packets):
+            try:
+                if not ready:
+                    size = self._width, self._height
+                    n = at_once(packets[k:], self._decoder, self._last.seq, size)
+                    if n > 1 and self._decoder is not None:
+                        some = [one.data for one in packets[k : k + n]]
+                        ready.extend(self._decoder.decode_each(some))
+                if ready:
+                    self._leave_out()
+                    yield self._use(packet, ready.popleft())
+                else:
+                    yield self.push(packet)
+            except Exception as error:
+                yield error
 
     def skip(self) -> None:
         """The caller leaves out packets: the decoder goes on as after a loss, which is not counted.
@@ -234,10 +256,8 @@ class PacketStream:
     def _follow(self, seq: int | None) -> list[Window]:
         """See what happened between the last packet and this one."""
         last = self._last.seq
-        if seq is None or last is None or seq == last + 1:
-            return []
-        if seq == last:
-            return []  # a source that does not count
+        if seq is None or last is None or seq in (last, last + 1):
+            return []  # the same number: a source that does not count
         if not last < seq <= last + RESTART:
             return self._begin_again(seq)
         self.stats.gaps += 1
@@ -255,45 +275,26 @@ class PacketStream:
             self._decoder = Decoder(decoder.encoding, decoder.width, decoder.height)
         return windows
 
-    def _use(self, packet: Packet) -> list[Window]:
-        """Decode a packet and return the windows that it closes."""
+    def _use(self, packet: Packet, decoded: Decoded | None = None) -> list[Window]:
+        """Decode a packet, if it is not yet, and return the windows that it closes."""
         windows = self._follow(packet.seq)
         stamp, time_base = packet.stamp, packet.time_base
         self._last.seq, self._last.stamp, self._last.print = packet.seq, stamp, packet.fingerprint()
         self._used.append((packet.seq, self._last.print))
         decoder = self._decoder
         assert decoder is not None
-        events = decoder.decode(packet.data, time_base)
-        self._count(events)
+        if decoded is None:
+            events = decoder.decode(packet.data, time_base)
+            decoded = Decoded(events, decoder.now, decoder.counted)
+        counted = zip(decoded.counted, self._last.counted, strict=True)
+        self.stats.decoded(len(decoded.events), [after - before for after, before in counted])
+        self._last.counted = decoded.counted
         exact = stamp - time_base if decoder.encoding == "mono" else None
-        return windows + self._timeline.push(events, decoder.now, stamp, exact)
+        return windows + self._timeline.push(decoded.events, decoded.now, stamp, exact)
 
     def _push_events(self, packet: Packet, events: Events) -> list[Window]:
-        self.stats.out_of_range += packet.outside
+        events, outside = on_sensor(events, self._width, self._height)
+        self.stats.out_of_range += packet.outside + outside
         self.stats.stray_events += packet.strays
-        events = self._on_sensor(events)
         windows = self._resize((events.width, events.height))
         return windows + self._decoded.push(events, packet.stamp)
-
-    def _on_sensor(self, events: Events) -> Events:
-        """Decoded events on a sensor of the size asked for; those outside are counted."""
-        width, height = self._width or events.width, self._height or events.height
-        if width < events.width or height < events.height:
-            inside = (events.x < width) & (events.y < height)
-            self.stats.out_of_range += len(events) - int(np.count_nonzero(inside))
-            events = events[inside]
-        return replace(events, width=width, height=height)
-
-    def _count(self, events: Events) -> None:
-        """Add what the decoder counted in this packet."""
-        d, stats = self._decoder, self.stats
-        assert d is not None
-        counted = (d.out_of_range, d.unsynced, d.unknown, d.time_errors)
-        new = [after - before for after, before in zip(counted, self._last.counted, strict=True)]
-        self._last.counted = counted
-        stats.packets += 1
-        stats.events += len(events)
-        stats.out_of_range += new[0]
-        stats.unsynced += new[1]
-        stats.unknown_words += new[2]
-        stats.time_errors += new[3]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.pipeline import MAX_WAIT_MS
 from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, SegmenterConfig
 
 
@@ -142,7 +143,7 @@ PARAMETERS: tuple[Spec, ...] = (
     ),
     Spec(
         "max_wait_ms",
-        40.0,
+        MAX_WAIT_MS,
         "Packets and windows that wait longer while newer ones do are dropped and counted, ms.",
         between=(1.0, 60_000.0),
     ),
@@ -203,6 +204,13 @@ PARAMETERS: tuple[Spec, ...] = (
     *(
         Spec(f"publish.{name}", True, f"Publish ~/{name} while somebody subscribes to it.")
         for name in OUTPUTS
+    ),
+    Spec(
+        "publish.rate_hz",
+        0.0,
+        "Rate of ~/mask and ~/detections, each the newest one carried along its motions to now, "
+        "Hz; 0 is once a window, at its end.",
+        between=(0.0, 1000.0),
     ),
 )
 BY_NAME = {spec.name: spec for spec in PARAMETERS}

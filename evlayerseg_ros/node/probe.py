@@ -35,7 +35,7 @@ class Probe(OwnNode):
         self.diagnostics: dict[str, str] = {}
         self.most_backlog = 0
         self._name = name
-        super().__init__("probe")
+        super().__init__("probe" + name.replace("/", "_"))  # several must not share a name
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self.node.create_subscription(Image, f"{name}/{topic}", self._hear_image, 100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,12 +17,14 @@ from std_srvs.srv import Trigger
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.node import graph, parameters
+from evlayerseg_ros.node.carrier import Carrier
 from evlayerseg_ros.node.companions import Companions
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
 from evlayerseg_ros.node.lifecycle import GuardedLifecycle
 from evlayerseg_ros.node.messages import TOPIC_TYPES, packet_of, packet_of_event_array, to_message
 from evlayerseg_ros.node.warm_up import told_if_slow, warm_up
 from evlayerseg_ros.node.worker import Worker
+from evlayerseg_ros.outputs.carried import CARRIED, carried
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import Pipeline
 from evlayerseg_ros.segmentation.segmenter import Segmentation, Segmenter
@@ -46,6 +49,7 @@ class SegmentNode(GuardedLifecycle):
         self._segmenter: Segmenter | None = None
         self._pipeline: Pipeline | None = None
         self._worker: Worker | None = None
+        self._carrier: Carrier | None = None
         self._outputs: dict[str, Any] = {}
         self._companions: Companions | None = None
         self._subscription: Any = None
@@ -100,6 +104,13 @@ class SegmentNode(GuardedLifecycle):
             max_windows=parameters.value(self, "max_backlog_windows"),
             max_wait=parameters.value(self, "max_wait_ms") * 1e-3,
         )
+        self._carrier = Carrier(
+            self._publish_carried,
+            now=lambda: self.get_clock().now().nanoseconds,
+            report=self._report,
+            rate=parameters.value(self, "publish.rate_hz"),
+        )
+        self._carrier.start()
         self._worker.start()
         self._heard = time.monotonic()
         self._subscription = self.create_subscription(
@@ -118,6 +129,9 @@ class SegmentNode(GuardedLifecycle):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+        if self._carrier is not None:
+            self._carrier.stop()
+            self._carrier = None
 
     def _release(self, state: str) -> None:
         self._stop()
@@ -162,6 +176,8 @@ class SegmentNode(GuardedLifecycle):
         """On the same thread: the next window does not follow the last one."""
         if self._pipeline is not None:
             self._pipeline.forget()
+        if self._carrier is not None:
+            self._carrier.forget()
 
     def _listened_to(self, name: str) -> bool:
         publisher = self._outputs[name]
@@ -172,17 +188,35 @@ class SegmentNode(GuardedLifecycle):
     def _wanted(self) -> bool:
         return any(self._listened_to(name) for name in OUTPUTS)
 
-    def _publish(self, window: Window, segmentation: Segmentation, frame_id: str) -> None:
+    def _publish(
+        self, window: Window, segmentation: Segmentation, frame_id: str, arrived: float
+    ) -> None:
+        """On a thread of the worker: a window's outputs, but for those that are carried to now."""
         self._frame_id = frame_id
-        for name, make in OUTPUTS.items():
+        names = list(OUTPUTS)
+        if self._carrier is not None and self._carrier.rate:
+            self._carrier.offer(segmentation, frame_id, arrived)
+            names = [name for name in names if name not in CARRIED]
+        self._send(names, segmentation, window.stamp, frame_id)
+
+    def _publish_carried(self, segmentation: Segmentation, stamp: int, frame_id: str) -> None:
+        """On the carrier's thread."""
+        names = [name for name in CARRIED if self._listened_to(name)]
+        if names:
+            self._send(names, carried(segmentation, stamp), stamp, frame_id)
+
+    def _send(
+        self, names: Sequence[str], segmentation: Segmentation, stamp: int, frame_id: str
+    ) -> None:
+        """Makes and publishes those of the outputs that somebody listens to."""
+        for name in names:
             if self._listened_to(name):
-                message = to_message(
-                    make(window, segmentation), window.stamp, frame_id, self._moving_seq
-                )
+                output = OUTPUTS[name](segmentation.window, segmentation)
+                message = to_message(output, stamp, frame_id, self._moving_seq)
                 self._moving_seq += name == "moving_events"
                 self._outputs[name].publish(message)
         if self._companions is not None:
-            self._companions.publish(window.stamp, frame_id)
+            self._companions.publish(stamp, frame_id)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None
@@ -232,6 +266,8 @@ class SegmentNode(GuardedLifecycle):
     def _follow_parameters(self, worker: Worker) -> None:
         worker.max_windows = parameters.value(self, "max_backlog_windows")
         worker.max_wait = parameters.value(self, "max_wait_ms") * 1e-3
+        if self._carrier is not None:
+            self._carrier.rate = parameters.value(self, "publish.rate_hz")
         window = parameters.window_config(self)
         if self._pipeline is not None and window != self._pipeline.config.window:
             config = replace(self._pipeline.config, window=window)

@@ -11,6 +11,7 @@ import numpy as np
 
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.outputs.carried import carried
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
@@ -52,6 +53,7 @@ def warm_up(segmenter: Segmenter, width: int, height: int) -> None:
                 found = segment(window)
             for make in OUTPUTS.values():
                 make(window, found)
+            carried(found, window.stamp)
     segmenter.refine, segmenter.track = before
     segmenter.forget()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.batches import MOST_BYTES
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet, Window
 
@@ -67,7 +68,8 @@ class Worker:
         segment: the Segmenter, on a thread of its own.
         forget: makes the Segmenter forget the windows before, on that same thread.
         wanted: whether anybody listens at all.
-        publish: takes each window, its segmentation and frame_id.
+        publish: takes each window, its segmentation, frame_id, and when the packet that closed it
+            arrived, by `clock`.
         measure: takes each result's latency in s, from the arrival of the packet that closed the
             window to the end of publishing.
         report: takes a sentence for each fault, on either thread; the worker goes on.
@@ -83,7 +85,7 @@ class Worker:
         segment: Callable[[Window], Segmentation],
         forget: Callable[[], None],
         wanted: Callable[[], bool],
-        publish: Callable[[Window, Segmentation, str], None],
+        publish: Callable[[Window, Segmentation, str, float], None],
         measure: Callable[[float], None],
         report: Callable[[str], None],
         max_windows: int,
@@ -178,49 +180,73 @@ class Worker:
             try:
                 step()
             except Exception as error:
-                with self._lock:
-                    self.counters.failures += 1
-                # An InputError says all that there is to say: the network failed on a window.
-                known = isinstance(error, InputError)
-                self._report(str(error) if known else f"{type(error).__name__}: {error}")
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            self.counters.failures += 1
+        # An InputError says all that there is to say: the network failed on a window.
+        known = isinstance(error, InputError)
+        self._report(str(error) if known else f"{type(error).__name__}: {error}")
 
     def _decode(self) -> None:
-        """Decodes the next message; if none comes for long, closes the open window."""
+        """Decodes what waits; if no message comes for long, closes the open window."""
         with self._lock:
             if not (self._queue or self._resetting or self._stopping):
                 timeout = max(0.0, self._deadline() - self._clock()) if self._open else None
                 self._packet_came.wait(timeout)
             if self._resetting:
                 self._begin_anew()
-            item = self._queue.popleft() if self._queue else None
-            self._queued_bytes -= item.size if item else 0
-            skipped, self._skipped = self._skipped and item is not None, False
-        if item is not None:
+            items = self._pop()
+            skipped, self._skipped = self._skipped and bool(items), False
+        if items:
             if skipped:
                 self.stream.skip()
-            self._take(item)
+            self._take(items)
         elif self._open and self._clock() >= self._deadline():
             self._open = False
             windows = self.stream.flush()
             self.counters.windows_cut += len(windows)
             self._add(windows, self._clock())
 
+    def _pop(self) -> list[_Incoming]:
+        """The next message, with those behind it that are decoded with it if all are small."""
+        items: list[_Incoming] = []
+        total = 0
+        while self._queue and (not items or total + self._queue[0].size <= MOST_BYTES):
+            items.append(self._queue.popleft())
+            total += items[-1].size
+        self._queued_bytes -= total
+        return items
+
     def _begin_anew(self) -> None:
         self.stream.reset()
         self.stream = self._next_stream or self.stream
         self._open = self._resetting = False
 
-    def _take(self, item: _Incoming) -> None:
-        """Decodes one message; a bad one is reported and the next is welcome."""
+    def _take(self, items: list[_Incoming]) -> None:
+        """Decodes messages; a bad one is reported and the next is welcome."""
         self._last, self._open = self._clock(), True
-        try:
-            packet = self._read(item.message)
-            windows = self.stream.push(packet)
-            self._frame_id = packet.frame_id
-        except InputError as error:
+        read: list[tuple[Packet, float]] = []
+        for item in items:
+            try:
+                read.append((self._read(item.message), item.arrived))
+            except Exception as error:
+                self._refuse(error)
+        results = self.stream.push_each([packet for packet, _ in read])
+        for (packet, arrived), windows in zip(read, results, strict=True):
+            if isinstance(windows, Exception):
+                self._refuse(windows)
+            else:
+                self._frame_id = packet.frame_id
+                self._add(windows, arrived)
+
+    def _refuse(self, error: Exception) -> None:
+        """Tells of a packet that cannot be used; a fault of ours counts as a failure."""
+        if isinstance(error, InputError):
             self._report(str(error))
         else:
-            self._add(windows, item.arrived)
+            self._fail(error)
 
     def _add(self, windows: list[Window], arrived: float) -> None:
         with self._lock:
@@ -253,7 +279,7 @@ class Worker:
             self.counters.windows_idle += 1
             return
         segmentation = self._segment(waiting.window)
-        self._publish(waiting.window, segmentation, waiting.frame_id)
+        self._publish(waiting.window, segmentation, waiting.frame_id, waiting.arrived)
         self.counters.windows_done += 1
         self._measure(self._clock() - waiting.arrived)
 

@@ -182,3 +182,19 @@ def test_end_to_end_hears_masks_of_the_real_node(tmp_path):
     assert row["mev_s"] == pytest.approx(0.2, rel=0.01)
     assert row["runs"] > 0 and row["median_ms"] > 0
     assert row["cpu_cores"] > 0 and row["rss_mb"] > 0 and row["start_s"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.ros
+def test_each_of_several_cameras_has_a_line_and_windows_at_its_stride(tmp_path, monkeypatch):
+    pytest.importorskip("rclpy", reason="no ROS 2 here")
+    monkeypatch.setattr("evlayerseg_ros.bench.end_to_end.CAMERAS", (2,))
+    out = tmp_path / "out.json"
+    given = ("--rates", "0.2", "--sizes", "346x260", "--threads", "1", "--stride-ms", "100")
+    bench("--quick", "--only", "cameras", *given, "--json", out)
+    rows = json.loads(out.read_text())["cameras"]
+    assert [(row["cameras"], row["camera"], row["windows"]) for row in rows] == [
+        (2, 0, 12),
+        (2, 1, 12),
+    ]
+    assert all(row["runs"] > 0 for row in rows)

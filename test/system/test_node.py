@@ -32,6 +32,7 @@ from vision_msgs.msg import Detection2DArray
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.node.messages import packet_of
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import windows_of
 from evlayerseg_ros.recordings.readers import open_recording
@@ -245,6 +246,23 @@ def test_windows_follow_their_parameters_while_running(client, log):
             publisher.publish(packet)
         client.until(lambda: len(masks) >= 3, "three masks")
     assert [round((stamp_of(m) - EPOCH) / MS) for m in masks] == [100, 200, 210]
+
+
+def test_windows_that_overlap_come_at_their_stride(client, log):
+    masks = client.hear(Image, "/evlayerseg/mask")
+    with running(log, *ALL_WINDOWS, "window.stride_ms:=10.0"):
+        client.wait_active()
+        client.connected("/evlayerseg/mask")
+        publisher = client.matched(client.publisher())
+        for packet in packets(moving_box()):
+            publisher.publish(packet)
+        stream = PacketStream(WindowConfig(stride_ms=10.0, max_age_ms=1000.0))
+        expected = [w.stamp for w, _ in windows_of(map(packet_of, packets(moving_box())), stream)]
+        assert len(expected) > 16  # 167 ms of 200 are the ends of whole windows
+        client.until(lambda: len(masks) >= len(expected), f"{len(expected)} masks")
+        told = values(client.told(lambda s: True, "a report"))
+    assert [stamp_of(mask) for mask in masks] == expected
+    assert (told["windows dropped"], told["packets dropped"]) == ("0", "0")
 
 
 def test_reset_forgets_the_open_window(client, log):

@@ -70,10 +70,10 @@ class Slow:
         )
         take = self.worker._take
 
-        def counted(item):
-            take(item)
+        def counted(items):
+            take(items)
             with self._changed:
-                self.decoded += 1
+                self.decoded += len(items)
                 self._changed.notify()
 
         self.worker._take = counted
@@ -91,7 +91,7 @@ class Slow:
         self.segmented_on.add(threading.current_thread().name)
         return window
 
-    def _publish(self, window, segmentation, frame_id):
+    def _publish(self, window, segmentation, frame_id, arrived):
         with self._changed:
             self.masks.append(window)
             self._changed.notify()

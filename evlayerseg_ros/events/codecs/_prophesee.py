@@ -132,6 +132,28 @@ def evt3(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any
 
 
 @njit(**JIT)
+def evt3_each(
+    words: Any, ends: Any, state: Any, size: Any, x: Any, y: Any, t: Any, p: Any, after: Any
+) -> None:
+    """Several packets of EVT 3.0 one after the other, as evt3 would decode each.
+
+    Args:
+        words: of all packets.
+        ends: int64 [K], where each packet ends in them.
+        size: (width, height).
+        after: int64 [K, 1 + field.SIZE], filled: events until each packet's end, and the state
+            there.
+    """
+    n = begin = 0
+    for k in range(len(ends)):
+        packet = words[begin : ends[k]]
+        n += evt3(packet, state, size[0], size[1], x[n:], y[n:], t[n:], p[n:])
+        begin = ends[k]
+        after[k, 0] = n
+        after[k, 1:] = state
+
+
+@njit(**JIT)
 def evt2(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
     """EVT 2.0: 32-bit words, 28 + 6 bits of time in us, which wraps every 4.8 h."""
     n = 0
