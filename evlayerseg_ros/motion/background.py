@@ -57,7 +57,7 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
 
 
 def agreement(events: Events, end: int, motion: np.ndarray) -> float:
-    """How many places agree on a background's motion, weighted by how clear they are.
+    """The share of places that agree on a background's motion, weighted by how clear they are.
 
     Args:
         events: of the last 133 ms before `end`.
@@ -68,7 +68,8 @@ def agreement(events: Events, end: int, motion: np.ndarray) -> float:
     if not len(some) or some.t[0] >= end:
         return 0.0
     _, shifts, weight = local_shifts(some, end, motion, *CLOSE)
-    return float(weight[np.linalg.norm(shifts, axis=1) < APART, 0].sum())
+    agree = np.linalg.norm(shifts, axis=1) < APART
+    return float(weight[agree, 0].sum() / max(weight[:, 0].sum(), 1e-9))
 
 
 def spread_evenly(events: Events, cap: int) -> Events:

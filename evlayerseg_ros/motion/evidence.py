@@ -87,7 +87,12 @@ def gather_evidence(events: Events, end: int, motions: np.ndarray, cell: float) 
 def subsample(events: Events, most: int) -> Events:
     """Every n-th event, so that there are at most `most`."""
     every = -(-len(events) // most)
-    return events if every <= 1 else events[np.arange(0, len(events), every)]
+    if every <= 1:
+        return events
+    # Copied: compiled loops want them side by side, and an index array takes three times as long.
+    columns = events.x, events.y, events.t, events.p
+    x, y, t, p = (np.ascontiguousarray(column[::every]) for column in columns)
+    return Events(x, y, t, p, events.width, events.height)
 
 
 def motion_at(motion: np.ndarray, x: float, y: float) -> np.ndarray:

@@ -21,6 +21,9 @@ SETTLED = 8  # windows after which the search is for the next one
 PHASES = 14  # searches in which all shifts of the grid are tried once
 NEWEST = 0.7  # share of the newest search in the background's motion: cameras move smoothly
 
+# What is looked for in which window, once settled: less often, and processors are free for more.
+TURNS = ("_look_for_background", "_propose", "", "_look_for_background", "_propose_locally", "")
+MOST_AGREE = 0.6  # share of places that agree on a background's motion that is surely right
 Found = tuple[np.ndarray, list[Proposal]]  # the background's motion, and what is proposed
 
 
@@ -77,8 +80,9 @@ class Search:
             _, self.proposed = self._propose(seen)
             _, self.proposed = self._propose_locally(seen)
         else:
-            turns = self._look_for_background, self._propose, self._propose_locally
-            self._running = self._pool.submit(turns[self.windows % 3], seen)
+            turn = TURNS[self.windows % len(TURNS)]
+            if turn:
+                self._running = self._pool.submit(getattr(self, turn), seen)
 
     def _finish(self) -> None:
         """Take what the search that runs, if any, has found."""
@@ -92,7 +96,8 @@ class Search:
         away = outside(seen.past, seen.end, seen.objects, seen.motions)
         new = background_motion(away, seen.end, self.background, True)
         if self.windows > 1:
-            if seen.objects is not None:  # unless they hide what shows their motion to be wrong
+            # Masks that are too large hide what shows that they are.
+            if seen.objects is not None and agreement(seen.past, seen.end, new) < MOST_AGREE:
                 every = background_motion(seen.past, seen.end, self.background, True)
                 new = max(new, every, key=lambda motion: agreement(seen.past, seen.end, motion))
             new = (1 - NEWEST) * self.background + NEWEST * new
