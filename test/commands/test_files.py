@@ -45,12 +45,12 @@ def test_help_of_the_node_helps_instead_of_starting_it(capsys):
         assert "--params-file" in capsys.readouterr().out
 
 
-def test_ctrl_c_is_one_sentence_and_status_130(recording, monkeypatch):
+def test_ctrl_c_is_one_sentence_and_status_130(dots, monkeypatch):
     from evlayerseg_ros.recordings import readers
 
     def interrupted(*args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(readers, "open_recording", interrupted)
-    result = CliRunner().invoke(main, ["replay", str(recording)])
+    result = CliRunner().invoke(main, ["replay", str(dots)])
     assert result.exit_code == 130 and result.output.strip() == "evlayerseg: interrupted."

@@ -49,7 +49,7 @@ def log(tmp_path):
 def test_each_window_of_a_recording_arrives_as_offline(recordings, client, log):
     recording = recordings / "event_camera_py/test_events_1"
     config = WindowConfig(max_age_ms=1000.0)
-    segment = Segmenter.load("default", "cpu", threads=1, track=True)
+    segment = Segmenter.load("default", track=True)
     with open_recording(recording) as packets_:
         expected = {
             window.stamp: (segment(window).labels, frame_id)
