@@ -203,11 +203,12 @@ class Segmenter:
         network_input(window, spec, self.told, self._voxel[0])
         masks, affine = self._run()
         rows, columns = (int(np.ceil(side / step)) for side in (events.height, events.width))
-        score = (masks[0, 1] - masks[0, 0])[:rows, :columns]
+        said = (masks[0, 1] - masks[0, 0])[:rows, :columns]
+        score = said
         if spec.extras:
-            score = score + evidence_score(evidence.planes)[:rows, :columns]
+            score = said + evidence_score(evidence.planes)[:rows, :columns]
         if rests and stages.still:
-            score = np.maximum(score, self._supported_score(score, step))
+            score = np.maximum(score, self._supported_score(said, step))
         start = motions[0] + cells_to_px(affine[0, 1].astype(np.float64), cell) / window.duration
         self._memory.guess = start
         labels, affines = pieces((score > 0).astype(np.uint8), evidence, start, step, stages)
