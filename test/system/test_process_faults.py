@@ -232,7 +232,11 @@ def test_inference_fails_on_the_cpu(client, tmp_path, policy):
     onnx.save(model, str(path))
     client.hear(Image, "/evlayerseg/mask")
     with running(
-        tmp_path / "node.log", f"model:={path}", f"on_inference_error:={policy}", *ALL_WINDOWS
+        tmp_path / "node.log",
+        "provider:=cpu",
+        f"model:={path}",
+        f"on_inference_error:={policy}",
+        *ALL_WINDOWS,
     ) as node:
         client.wait_active()
         client.connected("/evlayerseg/mask")
