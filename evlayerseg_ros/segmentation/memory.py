@@ -10,7 +10,7 @@ import numpy as np
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.motion.evidence import SPAN, subsample
 
-LASTS = 100_000_000  # ns from one window's end to the next one's start after which all is forgotten
+LASTS = 400_000_000  # ns from one window's end to the next one's start after which all is forgotten
 EVENTS = 20_000  # of each window that are kept
 
 
