@@ -16,7 +16,7 @@ from evlayerseg_ros.motion.contrast import (
     sharpness,
     way_apart,
 )
-from evlayerseg_ros.motion.evidence import BLOCK, SPAN, Evidence, motion_at, subsample
+from evlayerseg_ros.motion.evidence import BLOCK, SPAN, Evidence, subsample
 from evlayerseg_ros.segmentation.config import PostprocessConfig
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
@@ -120,18 +120,19 @@ def with_motions(
         The objects that are left, labels 1.. by falling number of events.
     """
     window = found.window
-    short = _owned(found, window.events, window.start, config)
-    counts = np.bincount(short[1], minlength=len(found.affine))
+    short = _some_of(found, window.events, window.start, config)
+    counts, slow = short.layer_events, _are_slow(short)
     long = short
-    if past is not None and any(_slow(found, label, counts) for label in range(1, len(counts))):
-        long = _owned(found, past, window.end - SPAN, config)
+    if past is not None and slow.any():
+        long = _some_of(found, past, window.end - SPAN, config)
     affine, scores = found.affine.copy(), {}
     table, numbers = np.zeros(256, np.uint8), [0]
     members: dict[int, list[int]] = {}
     for label in sorted(range(1, len(affine)), key=lambda label: -counts[label]):
         if counts[label] < config.fewest:
             continue
-        view, owners = long if _slow(found, label, counts) else short
+        part = long if slow[label] else short
+        view, owners = part.window, part.event_labels
         mine = np.flatnonzero(owners == label)
         if len(mine) >= FEWEST:
             affine[label] = _sharpest(view, mine, affine[label])
@@ -157,22 +158,22 @@ def with_motions(
     )
 
 
-def _owned(
+def _some_of(
     found: Segmentation, events: Events, start: int, config: PostprocessConfig
-) -> tuple[Window, np.ndarray]:
-    """Some of the events as a window that ends with `found`'s, and uint8 [N], whose each is."""
+) -> Segmentation:
+    """The same of some events from `start` (ns) to the window's end."""
     end = found.window.end
-    view = Window(subsample(events, config.events), start, end, end)
-    return view, replace(found, window=view).event_labels
+    return replace(found, window=Window(subsample(events, config.events), start, end, end))
 
 
-def _slow(found: Segmentation, label: int, counts: np.ndarray) -> bool:
-    """Whether an object goes so short a way by itself that one window shows it badly."""
-    x, y = found.centroids[label]
-    if not counts[label] or not np.isfinite(x):
-        return False
-    way = np.hypot(*motion_at(found.affine[label] - found.affine[0], x, y))
-    return bool(way * found.window.duration * 640 / found.labels.shape[1] < SHORT)
+def _are_slow(part: Segmentation) -> np.ndarray:
+    """bool [L]: whether a label goes so short a way by itself that one window shows it badly."""
+    x, y = part.centroids.T  # nan of a label without events, which is not slow
+    own = part.affine - part.affine[0]
+    way = np.hypot(*(own[:, :, 0] * x[:, None] + own[:, :, 1] * y[:, None] + own[:, :, 2]).T)
+    slow: np.ndarray = way * part.window.duration * 640 / part.labels.shape[1] < SHORT
+    slow[0] = False
+    return slow
 
 
 def _sharpest(window: Window, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:

@@ -86,9 +86,9 @@ class Search:
 
     def _finish(self) -> None:
         """Take what the search that runs, if any, has found."""
-        if self._running is not None:
-            self.background, self.proposed = self._running.result()
-            self._running = None
+        running, self._running = self._running, None  # a search that failed is told once
+        if running is not None:
+            self.background, self.proposed = running.result()
 
     def _look_for_background(self, seen: Seen) -> Found:
         if seen.rests:
