@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import sys
@@ -35,6 +36,26 @@ def prepare() -> None:
     if told and not os.environ.get("EVLAYERSEG_TOLD"):
         os.environ["EVLAYERSEG_TOLD"] = "1"  # for the processes that this one starts
         print(f"evlayerseg: no writable cache: {told[0]}.", file=sys.stderr)
+
+
+def keep_freed_memory(every: bool = False) -> None:
+    """Make glibc keep what images, voxel grids and tensors free, instead of returning it.
+
+    Otherwise each large array is faulted in page by page anew: ten times the cost of filling it.
+
+    Args:
+        every: of any size, as training wants it; else of up to 32 MiB.
+    """
+    trim_threshold, mmap_threshold, mmap_max = -1, -3, -4  # names of malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return  # another C library
+    mallopt(trim_threshold, (1 << 31) - 1 if every else 256 << 20)
+    if every:
+        mallopt(mmap_max, 0)
+    else:
+        mallopt(mmap_threshold, 32 << 20)  # the largest that glibc takes
 
 
 def _writable(folder: Path) -> bool:

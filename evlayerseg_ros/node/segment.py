@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from evlayerseg_ros.surroundings import quiet_if_it_fails, why_no_start
+from evlayerseg_ros.surroundings import keep_freed_memory, quiet_if_it_fails, why_no_start
 
 if TYPE_CHECKING:
     from rclpy.executors import Executor
@@ -29,20 +28,6 @@ The node: event packets in, motion layers out. It goes to active by itself.
   segment --ros-args --params-file mine.yaml          as config/segment.yaml
 
 Topics and parameters: docs/topics.md, docs/parameters.md, or `ros2 param describe` of the node."""
-
-
-def keep_freed_memory() -> None:
-    """Make glibc keep what images and voxel grids free, instead of returning it to the system.
-
-    Otherwise each large message is faulted in page by page anew: ten times the cost of filling it.
-    """
-    trim_threshold, mmap_threshold = -1, -3  # names of malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return  # another C library
-    mallopt(trim_threshold, 256 << 20)
-    mallopt(mmap_threshold, 32 << 20)  # the largest that glibc takes
 
 
 def main(args: list[str] | None = None) -> None:

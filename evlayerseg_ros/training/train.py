@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import ctypes
 import math
 import signal
 import time
@@ -21,6 +19,7 @@ from evlayerseg_ros.network.base import Network
 from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.simulation.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
+from evlayerseg_ros.surroundings import keep_freed_memory
 from evlayerseg_ros.training.learner import Batch, Learner, losses_of, make_network, schedule
 from evlayerseg_ros.training.parallel import Place, place
 from evlayerseg_ros.training.rehearsal import Rehearsal
@@ -148,7 +147,7 @@ def _train(
     init: Path | None, lessons: Lessons | None, here: Place,
 ) -> Path:  # fmt: skip
     checkpoint = out / "checkpoint.pt"
-    _keep_memory()
+    keep_freed_memory(every=True)
     run = Learner(settings, here)
     if init is not None:
         run.start_from(init)
@@ -195,14 +194,6 @@ def _train(
     finally:
         bar.close()
     return checkpoint
-
-
-def _keep_memory() -> None:
-    """Keeps freed memory: getting it from the system again takes a sixth of each step."""
-    with contextlib.suppress(AttributeError, OSError):  # glibc has this, other C libraries do not
-        mallopt = ctypes.CDLL(None).mallopt
-        for option, value in ((-4, 0), (-1, 2**31 - 1)):  # M_MMAP_MAX, M_TRIM_THRESHOLD
-            mallopt(option, value)
 
 
 def _record(out: Path, step: int, seconds: float, loss: float, scores: dict[str, float]) -> None:
