@@ -1,0 +1,17 @@
+"""The scene of these tests: every pixel fires, and a box moves."""
+
+import pytest
+from box_scene import every_pixel, truth_of
+
+from evlayerseg_ros.evaluation.truth import Truth
+from evlayerseg_ros.events.types import Events
+
+
+@pytest.fixture
+def events() -> Events:
+    return every_pixel()
+
+
+@pytest.fixture
+def truth(events) -> Truth:
+    return truth_of(events)
