@@ -165,7 +165,7 @@ def _load(config: SegmenterConfig, provider: str) -> Segmenter:
 
 def pipeline(settings: Settings) -> Iterator[Row]:
     """Packets of EVT 3.0 to segmentations, as `replay` does: a window's share of the time."""
-    provider = next(providers(settings), "cpu")
+    provider = available(settings.config.segmenter.provider)
     segment = _load(settings.config.segmenter, provider)
     for size in settings.sizes:
         for rate in settings.rates:

@@ -85,37 +85,43 @@ class Carrier:
 
     def _repeat(self) -> None:
         while not self._stopping:
-            if (newest := self._next()) is None:
+            if not self._is_due():
                 continue
             try:
-                self._carry(newest)
+                self._carry()
             except Exception as error:
                 self._report(f"Cannot carry a mask to now: {type(error).__name__}: {error}")
 
-    def _next(self) -> _Newest | None:
-        """What is to be carried now; None if it was woken, or waited, for something else."""
+    def _is_due(self) -> bool:
+        """Waits, for that or for a change; whether something is to be carried now."""
         with self._changed:
             now = self._clock()
             if self._newest is not None and now - self._newest.came > STALE:
                 self._newest = None
-            if self._newest is None or not self.rate or self._stopping:
+            rate = self.rate  # read once: it may change at any time
+            if self._newest is None or not rate or self._stopping:
                 if not self._stopping:
                     self._changed.wait()
-                return None
+                return False
+            period = 1 / rate
+            self._due = min(self._due, now + period)
             if now < self._due:
-                self._changed.wait(self._due - now)
-                return None
-            period = 1 / self.rate
+                self._changed.wait(min(self._due - now, STALE))  # the rate may rise meanwhile
+                return False
             self._due += period
             if self._due < now:  # what was missed is not made up for
                 self._due = now + period
-            return self._newest
+            return True
 
-    def _carry(self, newest: _Newest) -> None:
-        stamp = self.instant(newest.segmentation.window.stamp, newest.arrived)
-        if stamp <= self._last:
-            return
-        self._last = stamp
+    def _carry(self) -> None:
+        with self._changed:  # what is newest may have changed, and the clock with it
+            newest = self._newest
+            if newest is None:
+                return
+            stamp = self.instant(newest.segmentation.window.stamp, newest.arrived)
+            if stamp <= self._last:
+                return
+            self._last = stamp
         self._publish(newest.segmentation, stamp, newest.frame_id)
 
     def instant(self, stamp: int, arrived: float) -> int:

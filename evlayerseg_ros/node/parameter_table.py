@@ -75,7 +75,7 @@ PARAMETERS: tuple[Spec, ...] = (
     Spec(
         "threads",
         _SEGMENTER.threads,
-        "CPU threads of the network; 0 lets the runtime choose.",
+        "CPU threads of the network; 0: one for OpenVINO, up to four for ONNX Runtime.",
         between=(0, 256),
         fixed=True,
     ),

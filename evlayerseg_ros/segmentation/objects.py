@@ -114,7 +114,8 @@ def with_motions(
     Args:
         found: objects with the motions that they start from.
         config: what counts as the same motion.
-        past: events before the window's end, from which slow motions are read; None: the window's.
+        past: events of at most 133 ms before the window's end, from which slow motions are read
+            and over whose time they are compared; None: the window's.
 
     Returns:
         The objects that are left, labels 1.. by falling number of events.
@@ -124,7 +125,8 @@ def with_motions(
     counts, slow = short.layer_events, _are_slow(short)
     long = short
     if past is not None and slow.any():
-        long = _some_of(found, past, window.end - SPAN, config)
+        # No longer than there are events: motions count as apart by the px that they go.
+        long = _some_of(found, past, max(window.end - SPAN, int(past.t[0])), config)
     affine, scores = found.affine.copy(), {}
     table, numbers = np.zeros(256, np.uint8), [0]
     members: dict[int, list[int]] = {}

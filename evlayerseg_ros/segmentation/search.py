@@ -52,7 +52,7 @@ class Search:
 
     Attributes:
         propose: whether motions are proposed at all.
-        background: float64 [2, 3], px/s, the background's motion.
+        background: float64 [2, 3], px/s, the background's motion; before the first window a guess.
         proposed: motions that something may follow.
         windows: how many windows were looked at.
     """
@@ -63,11 +63,6 @@ class Search:
     windows: int = 0
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _running: Future[Found] | None = None
-
-    def begin(self, guess: np.ndarray) -> None:
-        """Begin anew from a motion of the background, px/s."""
-        self._finish()
-        self.background, self.proposed, self.windows = guess, [], 0
 
     def update(self, seen: Seen) -> None:
         """Look at one more window: now, or once settled beside what the caller does next."""

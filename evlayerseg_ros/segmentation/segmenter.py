@@ -66,7 +66,7 @@ class Segmenter:
         self.postprocess = postprocess or PostprocessConfig()
         self.refine = refine
         self.track = track
-        self._camera, self._search = CameraState(camera_motion), Search()
+        self._camera = CameraState(camera_motion)
         self.forget()
         self.info = info
         self.requested = requested
@@ -157,9 +157,9 @@ class Segmenter:
         past = self._memory.past(window.end)
         step = self.info.voxel.cell(events.width) * MASK_STEP
         objects, moved = self._tracks.labels_now(window.end, step)
-        if self._memory.windows == 1:  # what the network says when it is told nothing
+        if not self._search.windows:  # what the network says when it is told nothing
             background, self._memory.guess = self._single_look(some).affine[:2]
-            self._search.begin(background)
+            self._search.background = background
         self._search.update(Seen(past, window.end, objects, moved, rests))
         motions = self._motions(window)
         mask = (objects > 0).astype(np.float32) if objects is not None else None
@@ -174,7 +174,7 @@ class Segmenter:
         """Begin anew: the next window does not follow the last one."""
         self._memory = Memory()
         self._camera.forget()
-        self._search.propose = self.postprocess.propose
+        self._search = Search(self.postprocess.propose)
         self._tracks = Tracks(self.postprocess)
 
     def _motions(self, window: Window) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
@@ -13,6 +13,7 @@ import onnxruntime
 from evlayerseg_ros.errors import InputError
 
 LARGEST_MODEL = 512 << 20  # bytes
+MOST_SIZES = 4  # of sensors that a network is kept compiled for
 PROVIDERS = {  # of ONNX Runtime, but for OpenVINO, which runs by itself
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -64,7 +65,8 @@ class OpenVinoSession:
     def __init__(self, model: bytes, threads: int) -> None:
         import openvino
 
-        self._core, self._shape, self._request = openvino.Core(), (), None
+        self._core = openvino.Core()
+        self._requests: dict[tuple[int, ...], Any] = {}
         self._model = self._core.read_model(model)
         self._options = {
             "INFERENCE_NUM_THREADS": threads,
@@ -74,19 +76,22 @@ class OpenVinoSession:
 
     def run(self, voxel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See Session."""
-        if voxel.shape != self._shape:
+        request = self._requests.get(voxel.shape)
+        if request is None:
             self._model.reshape(list(voxel.shape))
             compiled = self._core.compile_model(self._model, "CPU", self._options)
-            self._request, self._shape = compiled.create_infer_request(), voxel.shape
-        assert self._request is not None
-        found = self._request.infer({"voxel": voxel}, share_inputs=True, share_outputs=True)
+            request = compiled.create_infer_request()
+            if len(self._requests) == MOST_SIZES:
+                self._requests.clear()
+            self._requests[voxel.shape] = request
+        found = request.infer({"voxel": voxel}, share_inputs=True, share_outputs=True)
         return found["masks"], found["affine"]
 
 
 def available(provider: str) -> str:
-    """The provider that is asked for, the fastest there is for "auto", or cpu."""
+    """The provider that is asked for, or else the fastest there is; for "auto" the fastest."""
     have = set(onnxruntime.get_available_providers())
-    wanted = FASTEST if provider == "auto" else (provider,)
+    wanted = FASTEST if provider == "auto" else (provider, *FASTEST[1:])
     for name in wanted:
         if name == OPENVINO and importlib.util.find_spec("openvino") is not None:
             return name

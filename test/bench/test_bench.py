@@ -81,7 +81,7 @@ def test_refinement_is_measured_beside_the_plain_network(untrained, tmp_path):
         assert [row["refine"] for row in rows] == [True, False, False]
         assert [row["model"] for row in rows] == ["untrained", "untrained", "layernet-int8"]
         assert rows[0]["ratio"] == 1
-    row = figures["pipeline"][0]
+    (row,) = figures["pipeline"]
     assert (row["model"], row["windows"]) == ("untrained", 8)
     assert row["mev_s"] * row["median_ms"] == pytest.approx(0.5 * 33, rel=0.05)
     assert [row["how"] for row in figures["voxel"]][:2] == ["at rest", "along motions"]

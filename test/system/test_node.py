@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -283,6 +284,14 @@ def test_reset_forgets_the_open_window(client, log):
     events = moving_box()
     begin = int(events.t[events.t >= 100 * MS][0])
     assert stamp_of(masks[0]) == EPOCH + int(events.t[events.t < begin + 33 * MS][-1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_with_status_0(client, log, number):
+    with running(log) as node:
+        client.wait_active()
+        assert node.stop(number) == 0
+    assert "Traceback" not in node.log
 
 
 def test_the_whole_lifecycle_twice(client, log):
