@@ -1,7 +1,12 @@
-"""Hears the node: pictures, layers and diagnostics, each with when it came."""
+"""Hears the node: pictures, layers and diagnostics, each with when it came.
+
+Events and pictures are taken as the bytes that came (CDR) and read when all is over: turning them
+into messages would take a core that the node needs.
+"""
 
 from __future__ import annotations
 
+import struct
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -12,6 +17,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image, PointCloud2
 
 from evlayerseg_ros.errors import InputError
@@ -41,7 +47,7 @@ class Listener(OwnNode):
         self.packets: list[tuple[int, int]] = []  # stamp, published; both ns
         self.masks: dict[int, int] = {}  # stamp to arrival, ns
         self.events: dict[int, int] = {}  # stamp to events of the window
-        self.pictures: dict[str, dict[int, Image]] = {name: {} for name in pictures}
+        self.pictures: dict[str, dict[int, bytes]] = {name: {} for name in pictures}
         self.diagnostics: dict[str, str] = {}
         self.said = "nothing"  # the diagnostics' sentence
         self._home, self._topic = home, events
@@ -51,7 +57,7 @@ class Listener(OwnNode):
         hear(PointCloud2, f"{home}/layers", self._hear_layers, 100)
         hear(DiagnosticArray, "/diagnostics", self._hear_diagnostics, 10)
         for name in pictures:
-            hear(Image, f"{home}/{name}", self._picture_hearer(name), 100)
+            hear(Image, f"{home}/{name}", self._picture_hearer(name), 100, raw=True)
 
     def close(self) -> None:
         """Ends the node."""
@@ -108,7 +114,7 @@ class Listener(OwnNode):
 
     def picture(self, name: str, stamp: int) -> np.ndarray:
         """An image that came: uint8 [H, W] or [H, W, 3]."""
-        message = self.pictures[name][stamp]
+        message = deserialize_message(self.pictures[name][stamp], Image)
         data = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, -1)
         return data if data.shape[-1] == 3 else data[..., 0]
 
@@ -121,10 +127,10 @@ class Listener(OwnNode):
         """Not before the first mask: `play` waits for a subscriber, and that must be the node."""
         loose = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
         hear: Any = self._hear_packet  # rclpy passes the info on to whoever takes two arguments
-        self.node.create_subscription(EventPacket, self._topic, hear, loose)
+        self.node.create_subscription(EventPacket, self._topic, hear, loose, raw=True)
 
-    def _hear_packet(self, message: EventPacket, info: dict[str, int]) -> None:
-        self.packets.append((from_time(message.header.stamp), info["source_timestamp"]))
+    def _hear_packet(self, message: bytes, info: dict[str, int]) -> None:
+        self.packets.append((_stamp(message), info["source_timestamp"]))
 
     def _hear_layers(self, message: PointCloud2) -> None:
         table = np.frombuffer(message.data, LAYER_DTYPE)
@@ -137,8 +143,8 @@ class Listener(OwnNode):
                 self.said = status.message
 
     def _picture_hearer(self, name: str) -> Callable[[Any], None]:
-        def hear(message: Image) -> None:
-            stamp = from_time(message.header.stamp)
+        def hear(message: bytes) -> None:
+            stamp = _stamp(message)
             self.pictures[name][stamp] = message
             if name == "mask":
                 self.masks[stamp] = time.time_ns()
@@ -146,3 +152,9 @@ class Listener(OwnNode):
                     self._hear_packets()
 
         return hear
+
+
+def _stamp(message: bytes) -> int:
+    """ns: the stamp in the header that a message in CDR (4 bytes before it) begins with."""
+    seconds, nanoseconds = struct.unpack_from("<iI", message, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)

@@ -73,8 +73,9 @@ def full_speed(flow: np.ndarray, seconds: float) -> float:
     Returns:
         px/s: 1, 2 or 5 times a power of ten, at least the fastest pixel's speed.
     """
-    fastest = float(np.sqrt(np.nan_to_num((flow.astype(np.float32) ** 2).sum(-1)).max(initial=0.0)))
-    least = max(fastest, 2.0 / max(seconds, 1e-3), 1.0)
+    u, v = cv2.split(flow)
+    fastest = np.sqrt(np.nan_to_num(np.fmax.reduce(u * u + v * v, axis=None, initial=0)))
+    least = max(float(fastest), 2.0 / max(seconds, 1e-3), 1.0)
     decade = 10.0 ** np.floor(np.log10(least))
     return float(decade * next(step for step in (1, 2, 5, 10) if step * decade >= least * 0.999))
 
