@@ -81,7 +81,7 @@ def _txt(rng: Rng, path: Path) -> None:
     table = _columns(rng)
     rows = ["320 240"] if rng.random() < 0.5 else []
     rows += [" ".join(map(str, row)) for row in zip(*(np.ravel(table[k]) for k in "txyp"))]
-    if rng.random() < 0.3:
+    if rows and rng.random() < 0.3:
         lines = ("", "#", "a b c d", "1 2 3", "1,2,3,4", "\0")
         rows[int(rng.integers(len(rows)))] = _pick(rng, lines)
     path.write_text(_pick(rng, ("\n", "\r\n", "\n\n")).join(rows))

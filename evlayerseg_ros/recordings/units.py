@@ -52,7 +52,7 @@ def unit_of(
     tick = float(np.quantile(steps, 0.05))
     in_thousands = (
         all(np.issubdtype(t.dtype, np.integer) or np.all(t == np.rint(t)) for t in stretches)
-        and np.mean([np.mean(t % 1000 == 0) for t in stretches if len(t)]) > 0.99
+        and np.mean([np.mean(t % 1000 == 0) for t in sorted_ if len(t)]) > 0.99
     )
 
     def pace(unit: str) -> float:
