@@ -111,7 +111,8 @@ class HdfRecording(Table):
         times = [t for _, _, t, _ in stretches]
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         size = (self.width, self.height)
-        self._unit = unit_of(times, size, usual, self.path, self._count)
+        said = columns.unit_in(self._source.names.get("t", ""))
+        self._unit = unit_of(times, size, usual, self.path, self._count, said=said)
         if self._unit != usual:
             self.notice(f"its times are taken as {self._unit}")
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
@@ -143,7 +144,10 @@ class HdfRecording(Table):
             said |= dict(self._file[where].attrs)
         sides = said.get("sensor_resolution", said.get("resolution"))
         if sides is not None and len(np.ravel(sides)) == 2:
-            self.height, self.width = sorted(int(v) for v in np.ravel(sides))
+            short, long = sorted(int(v) for v in np.ravel(sides))
+            y = np.concatenate([part[1] for part in stretches])
+            upright = np.mean(y >= short) > 0.01  # some write height first, some width
+            self.width, self.height = (short, long) if upright else (long, short)
         elif "width" in said and "height" in said:
             self.width, self.height = int(said["width"]), int(said["height"])
         elif "geometry" in said:

@@ -113,10 +113,13 @@ class NpzRecording(Table):
 
     def _find_unit(self, trust: float) -> None:
         with self._streams("t") as (t,):
+            if t.dtype.kind not in "iuf":
+                raise InputError(f"Its times are of type {t.dtype}: expected numbers.")
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
             size = (self.width, self.height)
             times, n = t.read(CHUNK), t.shape[0]
-        self._unit = unit_of([times], size, usual, self.path, n, trust)
+        said = columns.unit_in(self._names["t"])
+        self._unit = unit_of([times], size, usual, self.path, n, trust, said)
         if self._unit != "ns":
             self.notice(f"its times are taken as {self._unit}")
 
