@@ -26,7 +26,7 @@ def by_names(names: Iterable[str]) -> dict[str, str] | None:
 
     A unit behind a name, as in `timestamp (us)` or `t_us`, and `event_` before it do not matter.
     """
-    lower = {}
+    lower: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"^events?_|\s*[(\[].*", "", _UNIT.sub("", name.strip().lower()))
         lower.setdefault(plain, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,9 +78,16 @@ class HdfRecording(Table):
     def _told(self, error: BaseException) -> InputError:
         text = str(error).lower()
         if isinstance(error, OSError) and any(words in text for words in _NO_FILTER):
+            remedy = "pip install hdf5plugin"
+            if "hdf5plugin" in sys.modules:
+                remedy = "hdf5plugin has none either; Metavision's tools convert Prophesee's files"
             return MissingPackage(
-                f"{self.path} is compressed with a filter that is not installed: "
-                "pip install hdf5plugin."
+                f"{self.path} is compressed with a filter that is not installed: {remedy}."
+            )
+        if isinstance(error, OSError) and "truncated file" in text:
+            return InputError(
+                f"{self.path} was cut off: HDF5 keeps one column after the other, so copy or "
+                "download it again."
             )
         if isinstance(error, OSError):
             error = ValueError()  # h5py's words

@@ -86,6 +86,11 @@ class NpzRecording(Table):
             self._set_length(lengths.pop())
             self._find_size(has_size)
             self._find_unit(2.0 if has_size else 1.0)  # of our layout
+        except zipfile.BadZipFile as error:
+            raise InputError(
+                f"{self.path} was cut off or damaged: the list of its arrays, which is at its end, "
+                "cannot be read, so copy or download it again."
+            ) from error
         except Exception as error:
             raise self._told(error) from error
 

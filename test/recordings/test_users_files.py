@@ -96,6 +96,71 @@ def test_a_file_that_ends_within_an_event_is_told(tmp_path, suffix):
     assert "was cut off within" in stats.last_error
 
 
+@pytest.mark.parametrize("suffix", ["dat", "raw", "aedat", "2.aedat"])
+def test_a_file_that_ends_in_zeros(tmp_path, suffix):
+    """As a file system leaves it that lost its power: they are no events."""
+    e = some_events(size=(128, 128))
+    ticks, path = e.t // 1000, tmp_path / f"some.{suffix}"
+    content, n = {
+        "dat": (b"% Version 2\n\x0c\x08" + _words(ticks, e.x | e.y.astype("u4") << 14), len(e)),
+        "raw": (b"% evt 2.0\n" + b"".join(PACKETS["evt2"]), 2460),
+        "aedat": (b"#!AER-DAT3.1\r\n#!END-HEADER\r\n" + aedat_3(e, 1), len(e)),
+        "2.aedat": (b"#!AER-DAT2.0\r\n" + _words(e.x << 1 | e.y << 8, ticks, ">u4"), len(e)),
+    }[suffix]
+    path.write_bytes(content + bytes(4096))
+    _, _, stats = run(path)
+    assert (stats.events, stats.bad_packets) == (n, 1)
+    assert stats.last_error.endswith("ends in zeros: its recorder lost its power.")
+
+
+def _words(first, second, kind="<u4") -> bytes:
+    return np.column_stack([first, second]).astype(kind).tobytes()
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_a_table_that_was_cut_off_is_named_with_what_to_do(tmp_path, suffix):
+    path = write_table(tmp_path / f"some.{suffix}", some_events())
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(InputError, match=r"was cut off.*copy or download it again\."):
+        open_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("some.mcap", b"SQLite format 3\0", "is a database of rosbag2 .* name it so, .db3"),
+        ("some.bag", b"\x89MCAP0\r\n", "is an mcap file by its first bytes"),
+        ("some.raw", b"\x89HDF\r\n\x1a\n", "is an HDF5 file by its first bytes"),
+        ("some.txt.gz", b"\x1f\x8b\x08", "is compressed: unpack it with gunzip first"),
+        ("some.h5", b"<!DOCTYPE html>", "is a web page: download it again"),
+        ("some.npz", b"version https://git-lfs.github.com/spec/v1", "`git lfs pull` fetches"),
+        ("some.aedat", b"#!AER-DAT1.0\r\n", "is AEDAT 1.0: expected AEDAT 2.0, 3.1 or 4"),
+        ("some.aedat", bytes(99), "has no AEDAT header"),
+    ],
+)
+def test_a_file_that_is_something_else_is_named(tmp_path, name, content, told):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=told):
+        open_recording(tmp_path / name)
+
+
+def test_a_filter_that_no_package_has(tmp_path):
+    """Prophesee's own, ECF: hdf5plugin does not bring it."""
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((8192,))
+        properties.set_filter(36559, h5py.h5z.FLAG_OPTIONAL)
+        kind = h5py.h5t.py_create(
+            np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])
+        )
+        space = h5py.h5s.create_simple((8192,))
+        group = file.create_group("CD").id
+        data = h5py.h5d.create(group, b"events", kind, space, properties)
+        data.write_direct_chunk((0,), bytes(400))
+    with pytest.raises(InputError, match="hdf5plugin has none either; Metavision's tools"):
+        open_recording(tmp_path / "some.h5")
+
+
 def test_evt4_is_named(tmp_path):
     path = tmp_path / "some.raw"
     path.write_bytes(b"% evt 4.0\n% format EVT4;height=320;width=320\n% end\n12345678")
