@@ -6,9 +6,15 @@ import sys
 from functools import partial
 from typing import Any
 
-import click
-
 from evlayerseg_ros import __version__
+from evlayerseg_ros.errors import MissingPackage
+
+try:
+    import click
+except ImportError:  # the first that is missed where nothing was installed from pip
+    print(f"evlayerseg: {MissingPackage.of('click')}", file=sys.stderr)
+    sys.exit(2)
+
 from evlayerseg_ros.commands.bench import bench
 from evlayerseg_ros.commands.demo import demo
 from evlayerseg_ros.commands.evaluate import evaluate
@@ -16,8 +22,7 @@ from evlayerseg_ros.commands.live import play, segment
 from evlayerseg_ros.commands.replay import replay
 from evlayerseg_ros.commands.training import export, simulate, train
 from evlayerseg_ros.commands.view import view
-from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.surroundings import sentence_of
+from evlayerseg_ros.surroundings import sentence_of, why_no_start
 
 
 class _Group(click.Group):
@@ -26,8 +31,9 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (InputError, ImportError, MemoryError, OSError) as error:
-            sentence = sentence_of(error)
+        except Exception as error:
+            of_ros = type(error).__module__.startswith("rclpy")
+            sentence = why_no_start(error, sys.argv) if of_ros else sentence_of(error)
             if sentence is None:
                 raise
         except KeyboardInterrupt:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 # Where a module's package has another name.
-_PACKAGES = {"cv2": "opencv-python-headless", "lz4": "lz4", "skimage": "scikit-image"}
+_PACKAGES = {
+    "backports": "backports.zstd",
+    "cv2": "opencv-python-headless",
+    "rerun": "rerun-sdk",
+    "skimage": "scikit-image",
+    "yaml": "pyyaml",
+}
 
 
 class InputError(ValueError):
@@ -25,5 +31,11 @@ class MissingPackage(InputError):
     def of(cls, module: str, package: str = "") -> MissingPackage:
         """The sentence about a module that cannot be imported, with its remedy."""
         top = module.split(".")[0]
+        if top.endswith("_msgs"):
+            ros = f"ros-$ROS_DISTRO-{top.replace('_', '-')}"
+            return cls(
+                f"This needs ROS' package {top}, which is not there: source ROS 2 and your "
+                f"workspace, or sudo apt install {ros}."
+            )
         package = package or _PACKAGES.get(top, top)
         return cls(f"This needs {package}, which is not installed: pip install {package}.")

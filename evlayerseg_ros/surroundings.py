@@ -115,13 +115,36 @@ def sentence_of(error: BaseException) -> str | None:
             return None
         if isinstance(error, ModuleNotFoundError) and name:
             return str(MissingPackage.of(name))
-        return f"The package {name or 'of a library'} cannot be loaded here: {_first(error)}."
+        return f"{name or 'A library'} cannot be loaded here: {_first(error)}."
     if isinstance(error, MemoryError):
         return "There is not enough memory for this."
     if isinstance(error, OSError) and error.errno != errno.EPIPE:
         where = f" {error.filename}" if error.filename else ""
         return f"Cannot read or write{where}: {error.strerror or _first(error)}."
     return None
+
+
+def check_ros() -> None:
+    """Refuses settings of ROS over which its libraries would end the process in their own words.
+
+    Raises:
+        InputError: the domain is no number that DDS has, or the middleware is not installed.
+    """
+    domain = os.environ.get("ROS_DOMAIN_ID", "").strip()
+    if domain and not (domain.isdecimal() and int(domain) <= 232):
+        raise InputError(f"ROS_DOMAIN_ID is {domain!r}: expected a whole number from 0 to 232.")
+    try:
+        from ament_index_python import get_resources
+
+        there = set(get_resources("rmw_typesupport")) - {"rmw_implementation"}
+    except Exception:  # whoever starts ROS says that it is not there
+        return
+    asked = os.environ.get("RMW_IMPLEMENTATION", "")
+    if asked and there and asked not in there:
+        raise InputError(
+            f"RMW_IMPLEMENTATION is {asked!r}, which is not installed: there is "
+            f"{', '.join(sorted(there))}."
+        )
 
 
 def why_no_start(error: BaseException, args: list[str]) -> str:
@@ -141,9 +164,6 @@ def why_no_start(error: BaseException, args: list[str]) -> str:
         return f"{text.split('Reason: ')[1].split('.: ')[0].rstrip('.')}."
     if text.startswith("Trying to set parameter"):  # to a value of another type
         return f"{text.rsplit(': ', 1)[0]}."
-    if "ROS_DOMAIN_ID" in text or "domain id" in low:
-        said = os.environ.get("ROS_DOMAIN_ID", "")
-        return f"ROS_DOMAIN_ID is {said!r}: expected a whole number from 0 to 232."
     if "logging" in low:
         return "ROS can write no log: set ROS_LOG_DIR to a folder that can be written."
     if "--params-file" in after and ("params" in low or "parameter" in low or "yaml" in low):

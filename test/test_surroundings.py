@@ -42,6 +42,8 @@ def run(code, *args, **environment):
         ("rosbags", "some.mcap", "rosbags"),
         ("onnxruntime", "some.npz", "onnxruntime"),
         ("cv2", "some.npz", "opencv-python-headless"),
+        ("click", "some.npz", "click"),
+        ("numpy", "some.npz", "numpy"),
     ],
 )
 def test_a_module_that_is_missing_is_one_sentence(tmp_path, module, name, package):
@@ -52,12 +54,41 @@ def test_a_module_that_is_missing_is_one_sentence(tmp_path, module, name, packag
             path, x=np.ones(n), y=np.ones(n), t=np.arange(n) * 10**5, p=np.ones(n), size=(9, 9)
         )
     else:
-        path.write_bytes(b"#!AER-DAT4.0\r\nsome bytes")
+        path.write_bytes(b"some bytes")
     video = ["--video", tmp_path / "out.mp4"] if module == "cv2" else []
     cache = os.environ.get("NUMBA_CACHE_DIR", "/tmp/numba")
     done = run(HIDE.format(module=module), "replay", path, *video, NUMBA_CACHE_DIR=cache)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert f"{package}, which is not installed: pip install {package}." in done.stderr
+
+
+@pytest.mark.ros
+def test_ros_packages_that_are_missing_come_from_apt(tmp_path):
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    done = run(HIDE.format(module="vision_msgs"), "segment", HOME=str(tmp_path))
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "sudo apt install ros-$ROS_DISTRO-vision-msgs." in done.stderr
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize(
+    ("args", "environment", "told"),
+    [
+        (("play", "RECORDING"), {"ROS_DOMAIN_ID": "300"}, "ROS_DOMAIN_ID is '300': expected"),
+        (("segment",), {"RMW_IMPLEMENTATION": "rmw_none"}, "not installed: there is rmw_"),
+        (("demo",), {"ROS_DOMAIN_ID": "a"}, "ROS_DOMAIN_ID is 'a': expected"),
+        (("play", "RECORDING"), {"ROS_LOG_DIR": "/proc/none"}, "ROS can write no log"),
+        (("play", "RECORDING", "--to", "//x"), {}, "is none for ROS: expected words"),
+        (("play", "RECORDING", "--to", "a b"), {}, "is none for ROS: expected words"),
+    ],
+)
+def test_what_ros_refuses_in_any_command_is_one_sentence(tmp_path, dots, args, environment, told):
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    code = "from evlayerseg_ros.cli import main; main()"
+    args = [dots if arg == "RECORDING" else arg for arg in args]
+    done = run(code, *args, **{"HOME": str(tmp_path), **environment})
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("evlayerseg: ") and told in done.stderr
 
 
 def test_an_unwritable_cache_is_replaced_and_told_once(tmp_path, monkeypatch, capsys):

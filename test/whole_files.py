@@ -6,6 +6,7 @@ import struct
 from itertools import pairwise
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from evlayerseg_ros.events import Events
@@ -40,3 +41,22 @@ def aedat_3(e: Events, source: int) -> bytes:
     words = np.column_stack([data, (e.t // 1000).astype(np.uint32)]).astype("<u4")
     n = len(e)
     return struct.pack("<hhiiiiii", 1, source, 8, 4, 0, n, n, n) + words.tobytes()
+
+
+def write_table(path: Path, e: Events, t=None, size=None) -> Path:
+    """An npz, text or HDF5 file (DSEC's layout) with times as they are given."""
+    t = (e.t // 1000 if path.suffix == ".h5" else e.t * 1e-9) if t is None else t
+    if path.suffix == ".npz":
+        np.savez(path, x=e.x, y=e.y, t=t, p=e.p, **({} if size is None else {"size": size}))
+    elif path.suffix == ".h5":
+        with h5py.File(path, "w") as file:
+            for name, column in zip("xytp", (e.x, e.y, t, e.p), strict=True):
+                file[f"events/{name}"] = column
+    else:
+        form = "%d" if np.issubdtype(np.asarray(t).dtype, np.integer) else "%.9f"
+        head = "" if size is None else f"{size[0]} {size[1]}"
+        np.savetxt(
+            path, np.column_stack([np.asarray(t), e.x, e.y, e.p]),
+            fmt=[form, "%d", "%d", "%d"], header=head, comments="",
+        )  # fmt: skip
+    return path

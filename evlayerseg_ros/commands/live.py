@@ -8,6 +8,7 @@ import click
 
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.surroundings import check_ros
 
 
 @click.command(
@@ -68,11 +69,16 @@ def play(
 
 
 def need_ros() -> None:
-    """Says what is missing where there is no ROS 2."""
+    """Says what is missing where there is no ROS 2, or what it is told makes no sense."""
+    check_ros()
     try:
         import event_camera_msgs.msg  # noqa: F401
         import rclpy  # noqa: F401
     except ImportError as error:
+        if not error.name:
+            raise InputError(
+                f"This command needs ROS 2, which cannot be loaded: {error}."
+            ) from error
         raise InputError(
             f"This command needs ROS 2, but there is no {error.name}: source ROS 2 and the "
             "workspace that has event_camera_msgs, or use the environment that `make venv` makes."

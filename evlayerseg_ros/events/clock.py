@@ -51,6 +51,11 @@ class SensorClock:
         self.limit = JUMP  # ns apart, more of which is told
         self._away = 0  # how far the last packet's stamp was from its event's time, ns
 
+    @property
+    def known(self) -> bool:
+        """Whether any packet has set the offset."""
+        return bool(self._pieces)
+
     def away(self, time: int, stamp: int) -> int:
         """How far (ns) a header stamp is ahead of a packet's first event at `time` (ns)."""
         return stamp - self.to_ros(time) if self._pieces else 0

@@ -125,7 +125,8 @@ class DecodedEvents:
             # A stamp may be that of a stray: then events that just go on say what they are.
             keeps = goes_on and self._in_ros_time
             self._in_ros_time = keeps or abs(middle - stamp) <= LATE_TIME
-        return self._timeline.push(events, None, stamp, 0 if self._in_ros_time else None)
+        exact = 0 if self._in_ros_time else None
+        return self._timeline.push(events, None, stamp, exact, sure=True)
 
     def _hold(self, message: _Message, now: int) -> list[Window]:
         """Keep a message far before the last one until it is known whether the clock went back."""

@@ -33,26 +33,58 @@ class Timeline:
         self.now: int | None = None
         self.began: int | None = None
         self.span = 0
+        self._stamp: int | None = None  # of the last packet
+        self._held: tuple[Events, int | None, int, int | None] | None = None  # arguments of push()
 
-    def push(self, events: Events, now: int | None, stamp: int, exact: int | None) -> list[Window]:
+    def push(
+        self, events: Events, now: int | None, stamp: int, exact: int | None, sure: bool = False
+    ) -> list[Window]:
         """Windows that events close.
+
+        A packet far before the last one waits: if the next one goes on where the last one ended, it
+        is a stray, and counted; else the clock was set back.
 
         Args:
             events: of one packet, in order; maybe none.
             now: the sensor's clock in ns, if it is known to be ahead of the last event.
             stamp: the packet's header stamp, ns.
             exact: ROS time minus sensor time in ns where it is known exactly, else None.
+            sure: the clock went back if these events do.
         """
+        if not len(events):
+            return self._push(events, now, stamp, exact)
+        back = self.now is not None and events.t[0] < self.now
+        if back and not sure and self._held is None:
+            self._held = events, now, stamp, exact
+            return []
+        windows = self._push(*self._held) if self._held is not None and back else []
+        self._leave_out(int(events.t[0]))
+        return windows + self._push(events, now, stamp, exact)
+
+    def _leave_out(self, now: int | None) -> None:
+        """Counts a packet that waited and is not used, since packets went on at `now` (ns)."""
+        if self._held is not None and self.now is not None and (now is None or now >= self.now):
+            events = self._held[0]
+            self._stats.stray_events += len(events)
+            self._stats.last_fault = (
+                f"A packet lay {(self.now - int(events.t[0])) * 1e-9:.3f} s before the last one."
+            )
+        self._held = None
+
+    def _push(self, events: Events, now: int | None, stamp: int, exact: int | None) -> list[Window]:
         windows: list[Window] = []
         self.span = 0
+        # A stamp that stands still is that of a publisher whose clock is coarse, or that has none.
+        stands, self._stamp = stamp == self._stamp, stamp
         for part in cut_at_gaps(events, PAUSE + 1):
             first, last = int(part.t[0]), int(part.t[-1])
             self.began = first if self.began is None else self.began
-            windows += self._mind_the_clock(first, stamp if exact is None else None)
-            if exact is not None:
-                self._clock.fix(first, exact)
-            else:
-                self._clock.observe(first, stamp)
+            windows += self._mind_the_clock(first, None if stands or exact is not None else stamp)
+            if not (stands and self._clock.known):
+                if exact is not None:
+                    self._clock.fix(first, exact)
+                else:
+                    self._clock.observe(first, stamp)
             self.span += last - first
             self.now = last
             windows += self._stamped(self._windower.push(part))
@@ -64,13 +96,14 @@ class Timeline:
 
     def flush(self) -> list[Window]:
         """Close the open window with what it has."""
+        self._leave_out(None)
         return self._stamped(self._windower.flush())
 
     def reset(self) -> None:
         """Forget buffered events and the clock."""
         self._windower.reset()
         self._clock.reset()
-        self.now = None
+        self.now = self._stamp = self._held = None
         self.span = 0
 
     def _mind_the_clock(self, time: int, stamp: int | None) -> list[Window]:

@@ -11,7 +11,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from evlayerseg_ros.surroundings import keep_freed_memory, quiet_if_it_fails, why_no_start
+from evlayerseg_ros.surroundings import (
+    check_ros,
+    keep_freed_memory,
+    quiet_if_it_fails,
+    why_no_start,
+)
 
 if TYPE_CHECKING:
     from rclpy.executors import Executor
@@ -55,12 +60,15 @@ def main(args: list[str] | None = None) -> None:
         signal.signal(number, stop)
 
     try:
+        check_ros()
         # Imports take a second, and a signal in that time deserves an answer too.
         import rclpy
         from rclpy.signals import SignalHandlerOptions
 
+        from evlayerseg_ros.node.own import make_room
         from evlayerseg_ros.node.segment_node import SegmentNode
 
+        make_room()
         with quiet_if_it_fails():
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = SegmentNode()

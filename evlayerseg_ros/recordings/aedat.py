@@ -12,6 +12,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import sensors
+from evlayerseg_ros.recordings.raw import blocks
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 
 # The header of a packet of 3.1: type, source, size, time offset, overflow, capacity, number, valid.
@@ -38,7 +39,8 @@ class AedatRecording(Table):
         self._version = f"{found[1]}.{found[2]}" if found else ""
         self.kind = f"an AEDAT {self._version} file"
         if self._version not in ("2.0", "3.1"):
-            raise InputError(f"{path} is AEDAT {self._version}: expected AEDAT 2.0, 3.1 or 4.")
+            what = f"is AEDAT {self._version}" if found else "has no AEDAT header"
+            raise InputError(f"{path} {what}: expected AEDAT 2.0, 3.1 or 4.")
         self._source: int | None = None
         if self._version == "3.1":
             self._choose(topic)
@@ -89,33 +91,30 @@ class AedatRecording(Table):
     def _of_2(self) -> Iterator[Columns]:
         """jAER counts rows from below and columns from the right; both chips here."""
         last, wraps = 0, 0
-        with self.path.open("rb") as file:
-            file.seek(self._start)
-            while block := file.read(8 * CHUNK):
-                words = np.frombuffer(block[: len(block) // 8 * 8], ">u4").reshape(-1, 2)
-                words = words.astype(np.int64)
-                address, ticks = words[:, 0], words[:, 1]
-                steps = np.diff(ticks, prepend=last)
-                wrapped = wraps + np.cumsum(steps < -(1 << 31)) - np.cumsum(steps > 1 << 31)
-                if len(words):
-                    last, wraps = int(ticks[-1]), int(wrapped[-1])
-                t = (ticks + (wrapped << 32)) * 1000
-                if self._davis:
-                    events = (address >> 31 == 0) & (address & 0x400 == 0)  # no frame, no trigger
-                    x, y, p = address >> 12 & 0x3FF, address >> 22 & 0x1FF, address >> 11 & 1
-                else:
-                    events = address & 0x8000 == 0
-                    x, y, p = address >> 1 & 0x7F, address >> 8 & 0x7F, 1 - (address & 1)
-                x, y = self.width - 1 - x, self.height - 1 - y
-                yield x[events], y[events], t[events], p[events]
-                if len(block) % 8:
-                    raise InputError(f"{self.path} was cut off within an event.")
+        for block in blocks(self.path, self._start, 8, 8 * CHUNK):
+            words = np.frombuffer(block, ">u4").reshape(-1, 2).astype(np.int64)
+            address, ticks = words[:, 0], words[:, 1]
+            steps = np.diff(ticks, prepend=last)
+            wrapped = wraps + np.cumsum(steps < -(1 << 31)) - np.cumsum(steps > 1 << 31)
+            if len(words):
+                last, wraps = int(ticks[-1]), int(wrapped[-1])
+            t = (ticks + (wrapped << 32)) * 1000
+            if self._davis:
+                events = (address >> 31 == 0) & (address & 0x400 == 0)  # no frame, no trigger
+                x, y, p = address >> 12 & 0x3FF, address >> 22 & 0x1FF, address >> 11 & 1
+            else:
+                events = address & 0x8000 == 0
+                x, y, p = address >> 1 & 0x7F, address >> 8 & 0x7F, 1 - (address & 1)
+            x, y = self.width - 1 - x, self.height - 1 - y
+            yield x[events], y[events], t[events], p[events]
 
     def _packets_of_3(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """Source, overflow of the time and the events of each packet of polarity events."""
         with self.path.open("rb") as file:
             file.seek(self._start)
             while len(head := file.read(_PACKET.size)) == _PACKET.size:
+                if not any(head):
+                    raise InputError(f"{self.path} ends in zeros: its recorder lost its power.")
                 kind, source, size, _, overflow, _, number, _ = _PACKET.unpack(head)
                 if size < 0 or number < 0 or size * number > _LARGEST_PACKET:
                     raise InputError(f"{self.path}: a packet of {number} events of {size} bytes.")

@@ -14,7 +14,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.dvs import EVENT_ARRAYS, parse_event_array
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.outputs.messages import DEFINITIONS
-from evlayerseg_ros.recordings.readers import Recording
+from evlayerseg_ros.recordings.readers import BAG1_ENDINGS, Recording
 from evlayerseg_ros.recordings.salvage import Raw
 from evlayerseg_ros.recordings.storage import StorageFile, files_of
 
@@ -42,7 +42,7 @@ class BagRecording(Recording):
         self, path: Path, topic: str | None = None, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(path, size)
-        self._ros1 = path.suffix == ".bag"
+        self._ros1 = path.name.lower().endswith(BAG1_ENDINGS)
         self.kind = "a ROS 1 bag" if self._ros1 else "a rosbag2 recording"
         self._types = get_typestore(Stores.ROS1_NOETIC if self._ros1 else Stores.ROS2_JAZZY)
         for name in _PACKET_TYPES:
@@ -66,9 +66,11 @@ class BagRecording(Recording):
         found = {t: 0 for (t, kind) in sorted(counts) if kind in _TYPES}
         for name in found:
             found[name] = sum(n for (t, kind), n in counts.items() if t == name and kind in _TYPES)
+        if topic is not None and f"/{topic}" in found:
+            topic = f"/{topic}"
         if not found or topic not in (None, *found):
             raise InputError(self._why_no_topic(topic, counts))
-        full = [name for name, count in found.items() if count] or list(found)
+        full = [name for name, count in found.items() if count] or list(found)[:1]
         if topic is None and len(full) > 1:
             raise InputError(f"{self.path} has several event topics, choose: {', '.join(full)}.")
         self.topic = topic or full[0]
@@ -101,7 +103,9 @@ class BagRecording(Recording):
         faults = [packet.fault for packet in self._packets()][:1]
         metadata = self.path / "metadata.yaml"
         text = metadata.read_text(errors="replace") if metadata.is_file() else ""
-        counted = [int(n) for n in re.findall(r"message_count: (\d+)", text)]
+        mine = re.compile(rf"name: ['\"]?{re.escape(self.topic)}['\"]?\s")
+        entries = [e for e in re.split(r"^\s*- ", text, flags=re.MULTILINE) if mine.search(e)]
+        counted = [int(n) for e in entries for n in re.findall(r"message_count: (\d+)", e)]
         n = max([self.total or 0, *counted])
         if not n:
             return f"{self.path} has no messages on topic {self.topic}."

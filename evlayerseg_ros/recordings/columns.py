@@ -11,9 +11,12 @@ import numpy as np
 NAMES = {
     "x": ("x", "xs", "col"),
     "y": ("y", "ys", "row"),
-    "t": ("t", "ts", "time", "timestamp", "timestamps", "time_us", "t_us"),
+    "t": ("t", "ts", "time", "timestamp", "timestamps"),
     "p": ("p", "ps", "pol", "polarity", "polarities", "on"),
 }
+# What follows a column's name as its unit: `timestamp (us)`, `t_ns`.
+_UNIT = re.compile(r"(?:\s*[(\[]\s*|_)(s|sec|seconds|ms|us|µs|ns)\s*[)\]]?$")
+_SAME = {"sec": "s", "seconds": "s", "µs": "us"}
 # Orders that tables without names come in.
 _ORDERS = ("txyp", "xytp", "xypt")
 
@@ -21,15 +24,24 @@ _ORDERS = ("txyp", "xytp", "xypt")
 def by_names(names: Iterable[str]) -> dict[str, str] | None:
     """The name of each of x, y, t, p in a table; None if x, y or t is missing.
 
-    A unit behind a name, as in `timestamp (us)`, and `event_` before it do not matter.
+    A unit behind a name, as in `timestamp (us)` or `t_us`, and `event_` before it do not matter.
     """
-    lower = {re.sub(r"^events?_|\s*[(\[].*", "", name.strip().lower()): name for name in names}
+    lower: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"^events?_|\s*[(\[].*", "", _UNIT.sub("", name.strip().lower()))
+        lower.setdefault(plain, name)
     found: dict[str, str] = {}
     for column, aliases in NAMES.items():
         for alias in aliases:
             if alias in lower:
                 found.setdefault(column, lower[alias])
     return found if {"x", "y", "t"} <= set(found) else None
+
+
+def unit_in(name: str) -> str:
+    """The unit that a column's name says, of units.UNITS; "" if none."""
+    found = _UNIT.search(name.strip().lower())
+    return _SAME.get(found[1], found[1]) if found else ""
 
 
 def by_values(rows: np.ndarray) -> str | None:
@@ -42,6 +54,7 @@ def by_values(rows: np.ndarray) -> str | None:
         x, y, t, p = (rows[:, order.index(name)] for name in "xytp")
         steps = np.diff(t)
         rises = np.count_nonzero(steps < 0) <= 0.05 * len(t) and (len(t) < 50 or t[-1] > t[0])
-        if rises and np.isin(p[:1000], (-1, 0, 1)).all() and np.all(np.median((x, y), 1) >= 0):
+        signs = np.mean(np.isin(p[:1000], (-1, 0, 1))) > 0.99  # one that is wrong does not matter
+        if rises and signs and np.all(np.median((x, y), 1) >= 0):
             return order
     return None

@@ -10,7 +10,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import sensors
-from evlayerseg_ros.recordings.raw import _size_of, read_header
+from evlayerseg_ros.recordings.raw import _size_of, blocks, read_header
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 
 # Types of event with an address as below: 0 is that of older files, as of N-CARS.
@@ -53,22 +53,18 @@ class DatRecording(Table):
 
     def _columns(self) -> Iterator[Columns]:
         wraps, last = 0, 0
-        with self.path.open("rb") as file:
-            file.seek(self._start)
-            while block := file.read(8 * CHUNK):
-                words = np.frombuffer(block[: len(block) // 8 * 8], "<u4").reshape(-1, 2)
-                ticks = words[:, 0].astype(np.int64)
-                steps = np.diff(ticks, prepend=last)
-                wrapped = wraps + np.cumsum(steps < -_TICKS // 2) - np.cumsum(steps > _TICKS // 2)
-                if len(words):
-                    wraps, last = int(wrapped[-1]), int(ticks[-1])
-                yield (
-                    *_address(words[:, 1], self._old),
-                    (ticks + wrapped * _TICKS) * 1000,
-                    (words[:, 1] >> (17 if self._old else 28) & 1),
-                )
-                if len(block) % 8:
-                    raise InputError(f"{self.path} was cut off within an event.")
+        for block in blocks(self.path, self._start, 8, 8 * CHUNK):
+            words = np.frombuffer(block, "<u4").reshape(-1, 2)
+            ticks = words[:, 0].astype(np.int64)
+            steps = np.diff(ticks, prepend=last)
+            wrapped = wraps + np.cumsum(steps < -_TICKS // 2) - np.cumsum(steps > _TICKS // 2)
+            if len(words):
+                wraps, last = int(wrapped[-1]), int(ticks[-1])
+            yield (
+                *_address(words[:, 1], self._old),
+                (ticks + wrapped * _TICKS) * 1000,
+                (words[:, 1] >> (17 if self._old else 28) & 1),
+            )
 
 
 def _address(words: np.ndarray, old: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,9 +78,16 @@ class HdfRecording(Table):
     def _told(self, error: BaseException) -> InputError:
         text = str(error).lower()
         if isinstance(error, OSError) and any(words in text for words in _NO_FILTER):
+            remedy = "pip install hdf5plugin"
+            if "hdf5plugin" in sys.modules:
+                remedy = "hdf5plugin has none either; Metavision's tools convert Prophesee's files"
             return MissingPackage(
-                f"{self.path} is compressed with a filter that is not installed: "
-                "pip install hdf5plugin."
+                f"{self.path} is compressed with a filter that is not installed: {remedy}."
+            )
+        if isinstance(error, OSError) and "truncated file" in text:
+            return InputError(
+                f"{self.path} was cut off: HDF5 keeps one column after the other, so copy or "
+                "download it again."
             )
         if isinstance(error, OSError):
             error = ValueError()  # h5py's words
@@ -111,7 +119,8 @@ class HdfRecording(Table):
         times = [t for _, _, t, _ in stretches]
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         size = (self.width, self.height)
-        self._unit = unit_of(times, size, usual, self.path, self._count)
+        said = columns.unit_in(self._source.names.get("t", ""))
+        self._unit = unit_of(times, size, usual, self.path, self._count, said=said)
         if self._unit != usual:
             self.notice(f"its times are taken as {self._unit}")
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
@@ -143,7 +152,10 @@ class HdfRecording(Table):
             said |= dict(self._file[where].attrs)
         sides = said.get("sensor_resolution", said.get("resolution"))
         if sides is not None and len(np.ravel(sides)) == 2:
-            self.height, self.width = sorted(int(v) for v in np.ravel(sides))
+            short, long = sorted(int(v) for v in np.ravel(sides))
+            y = np.concatenate([part[1] for part in stretches])
+            upright = np.mean(y >= short) > 0.01  # some write height first, some width
+            self.width, self.height = (short, long) if upright else (long, short)
         elif "width" in said and "height" in said:
             self.width, self.height = int(said["width"]), int(said["height"])
         elif "geometry" in said:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from evlayerseg_ros.recordings.readers import Recording
 _VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3", "2": "evt2", "3": "evt3"}
 _WORD_BYTES = {"evt2": 4, "evt21": 8, "evt3": 2}
 _BLOCK = 1 << 20  # bytes at a time
+_ZEROS = 128  # so many bytes of zeros at the end are no events
 # The largest sensor that the words of each encoding can tell of (px).
 _LARGEST = (2048, 2048)
 
@@ -63,13 +65,8 @@ class RawRecording(Recording):
             raise InputError(f"{self.path} holds no events: expected {self.kind}.")
 
     def _decoded(self, decoder: Decoder) -> Iterator[Events]:
-        word = _WORD_BYTES[self._encoding]
-        with self.path.open("rb") as file:
-            file.seek(self._start)
-            while block := file.read(_BLOCK):
-                yield decoder.decode(block[: len(block) // word * word])
-                if len(block) % word:
-                    raise InputError(f"{self.path} was cut off within an event.")
+        for block in blocks(self.path, self._start, _WORD_BYTES[self._encoding], _BLOCK):
+            yield decoder.decode(block)
 
 
 def read_raw(path: Path) -> tuple[str, np.ndarray]:
@@ -83,6 +80,45 @@ def read_raw(path: Path) -> tuple[str, np.ndarray]:
     if not encoding:
         raise InputError(f"{path} has no header with `% evt 2.0`, 2.1 or 3.0.")
     return encoding, np.fromfile(path, np.uint8, offset=start)
+
+
+def blocks(path: Path, start: int, word: int, size: int) -> Iterator[bytes]:
+    """The bytes of a file from `start` on, `size` at a time, in whole words.
+
+    Args:
+        path: the file.
+        start: where its data begin.
+        word: bytes that belong together.
+        size: a multiple of it.
+
+    Raises:
+        InputError: after the last word, if the file was cut off within one or ends in zeros.
+    """
+    whole = path.stat().st_size
+    end = _end_of_data(path, start)
+    zeros = whole - end >= _ZEROS
+    end = min(start + -(-(end - start) // word) * word, whole) if zeros else whole
+    with path.open("rb") as file:
+        file.seek(start)
+        while block := file.read(min(size, end - file.tell())):
+            yield block[: len(block) // word * word]
+            if len(block) % word:
+                raise InputError(f"{path} was cut off within an event.")
+    if zeros:
+        raise InputError(f"{path} ends in zeros: its recorder lost its power.")
+
+
+def _end_of_data(path: Path, start: int) -> int:
+    """The byte behind the last one that is not zero."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > start:
+            begin = max(start, end - _BLOCK)
+            file.seek(begin)
+            if found := file.read(end - begin).rstrip(b"\0"):
+                return begin + len(found)
+            end = begin
+    return start
 
 
 def read_header(path: Path) -> tuple[str, int]:

@@ -14,11 +14,14 @@ import numpy as np
 from evlayerseg_ros.errors import InputError, MissingPackage
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
+from evlayerseg_ros.recordings.beginnings import check_beginning
 
 # Events a packet for recordings that are not made of packets.
 CHUNK = 1 << 17
 # How the files of a rosbag2 end.
-BAG_ENDINGS = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
+BAG_ENDINGS = tuple(f"{end}{zip_}" for end in (".mcap", ".db3") for zip_ in ("", ".zstd", ".zst"))
+# Of ROS 1, finished or left behind by a recorder that was ended.
+BAG1_ENDINGS = (".bag", ".bag.active")
 
 
 class Recording(ABC):
@@ -189,8 +192,8 @@ def open_recording(
 ) -> Recording:
     """Open a recording of any supported kind.
 
-    Bags (rosbag2 folder, .mcap or .db3 file, also .zstd, ROS 1 .bag) with EventPacket or one of
-    the EventArrays; Prophesee .raw and .dat; iniVation .aedat4 and .aedat (2.0, 3.1); .es; .h5 in
+    Bags (rosbag2 folder, .mcap or .db3 file, also .zstd, ROS 1 .bag) with EventPacket or one of the
+    EventArrays; Prophesee .raw and .dat; iniVation .aedat4 and .aedat (2.0, 3.1); .es; .h5 in
     the EV-LayerSegNet authors' layout, DSEC's and v2e's; .npz with x, y, t, p, size; .txt and .csv
     with lines `t x y p`; a sequence of EVIMO or EVIMO2 in its npz format, a file or a folder.
 
@@ -215,6 +218,8 @@ def open_recording(
         path = _only_recording_in(path)
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: expected a recording.")
+    if path.is_file():
+        check_beginning(path)
     name, choices = _reader_of(path)
     module, reader = name.split(":")
     found = getattr(importlib.import_module(f"evlayerseg_ros.recordings.{module}"), reader)
@@ -235,7 +240,7 @@ def _reader_of(path: Path) -> tuple[str, bool]:
     name = path.name.lower()
     if path.is_dir() and (path / "dataset_info.npz").exists():
         return "evimo2:Evimo2Recording", False
-    if path.is_dir() or name.endswith((*BAG_ENDINGS, ".bag")):
+    if path.is_dir() or name.endswith((*BAG_ENDINGS, *BAG1_ENDINGS)):
         return "bags:BagRecording", True
     if path.suffix.lower() == ".npz":
         from evlayerseg_ros.recordings.evimo2 import is_evimo
@@ -254,8 +259,10 @@ def _reader_of(path: Path) -> tuple[str, bool]:
     }
     if path.suffix.lower() in (".aedat", ".aedat4"):
         with path.open("rb") as file:
-            begins = file.read(12)
-        if begins.startswith((b"#!AER-DAT2.", b"#!AER-DAT3.")):
+            begun = file.read(10)
+        if begun != b"#!AER-DAT4" and (
+            path.suffix.lower() == ".aedat" or begun[:9] == b"#!AER-DAT"
+        ):
             return "aedat:AedatRecording", True
     if path.suffix.lower() not in readers:
         raise InputError(

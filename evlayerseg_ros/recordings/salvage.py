@@ -46,13 +46,13 @@ def broken(fault: str) -> Raw:
     return Raw("", "", b"", fault)
 
 
-def scan(path: Path) -> Iterator[Raw]:
-    """The messages of an .mcap, .db3 or .bag file in the order in which they were written."""
-    if path.suffix == ".db3":
+def scan(path: Path, kind: str) -> Iterator[Raw]:
+    """The messages of a file (.mcap, .db3 or .bag) in the order in which they were written."""
+    if kind == ".db3":
         yield from _scan_db3(path)
         return
     with path.open("rb") as file:
-        yield from (_scan_bag if path.suffix == ".bag" else _scan_mcap)(file)
+        yield from (_scan_bag if kind == ".bag" else _scan_mcap)(file)
 
 
 def unpacked(data: bytes, compression: str) -> tuple[bytes, bool]:

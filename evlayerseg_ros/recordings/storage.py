@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
+import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.readers import BAG_ENDINGS
 from evlayerseg_ros.recordings.salvage import Raw, broken, scan, unpacked, unzip
 
+# Both spellings; .active is what ROS 1 calls a bag that it still writes.
+_KIND = re.compile(r"(\.mcap|\.db3|\.bag)(\.zstd?|\.active)?$", re.IGNORECASE)
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BEGINNINGS = {".mcap": b"\x89MCAP", ".db3": b"SQLite format 3", ".bag": b"#ROSBAG V2"}
 _REMEDIES = {
@@ -27,10 +31,11 @@ _REMEDIES = {
 
 
 class StorageFile:
-    """One .mcap, .db3 or .bag file, or one of the former that ends in .zstd.
+    """One .mcap, .db3 or .bag file, or one of the former that ends in .zstd or .zst.
 
     Attributes:
         path: the file.
+        kind: .mcap, .db3 or .bag.
         counts: messages of each (topic, type).
         duration: ns from the first message to the last, 0 if unknown.
         fault: a sentence on what is wrong with the file as a whole, "" if nothing is.
@@ -38,28 +43,42 @@ class StorageFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        found = _KIND.search(path.name)
+        self.kind = found[1].lower() if found else path.suffix
         self.fault = ""
         self.duration = 0
         self.counts: Counter[tuple[str, str]] = Counter()
         self._reader: Any = None
         self._stack = contextlib.ExitStack()
-        self._file = self._unzipped()
+        self._file = self._plain_file()
         try:
             self._open()
         except Exception:  # rosbags raises many kinds
             self._count()
 
-    def _unzipped(self) -> Path:
-        if self.path.suffix != ".zstd":
+    def _plain_file(self) -> Path:
+        """The file itself; or a copy that is decompressed, or joined with its write-ahead log."""
+        log = Path(f"{self.path}-wal")
+        logged = self.kind == ".db3" and log.is_file() and log.stat().st_size > 0
+        if self.path.suffix not in (".zstd", ".zst") and not logged:
             return self.path
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="evlayerseg_"))
-        whole = Path(folder) / self.path.stem
+        whole = Path(folder) / f"whole{self.kind}"
+        if logged:  # its recorder lost its power: the last messages, or all, are in the log alone
+            shutil.copy(self.path, whole)
+            shutil.copy(log, f"{whole}-wal")
+            with (
+                contextlib.suppress(sqlite3.Error),
+                contextlib.closing(sqlite3.connect(whole)) as db,
+            ):
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return whole
         if fault := unzip(self.path, whole):
             self.fault = self.told(fault)
         return whole
 
     def _open(self) -> None:
-        reader: Any = (Reader1 if self._file.suffix == ".bag" else Reader2)(self._file)
+        reader: Any = (Reader1 if self.kind == ".bag" else Reader2)(self._file)
         reader.open()
         self._stack.callback(reader.close)
         self._reader = reader
@@ -69,7 +88,7 @@ class StorageFile:
 
     def _count(self) -> None:
         """Counts what a scan gives, since the library cannot open the file."""
-        for raw in scan(self._file):
+        for raw in scan(self._file, self.kind):
             if raw.fault:
                 self.fault = self.fault or self.told(raw.fault)
             else:
@@ -87,7 +106,7 @@ class StorageFile:
                 self.fault = self.fault or self.told("a part of it is damaged")
             if read >= sum(self.counts[topic, kind] for kind in types) and not self.fault:
                 return
-        for raw in scan(self._file):
+        for raw in scan(self._file, self.kind):
             if raw.fault:
                 self.fault = self.fault or self.told(raw.fault)
             elif raw.topic == topic and raw.msgtype in types:
@@ -112,12 +131,13 @@ class StorageFile:
     def is_what_it_says(self) -> bool:
         """Whether the file begins as files of its kind do."""
         with self._file.open("rb") as file:
-            return file.read(16).startswith(_BEGINNINGS[self._file.suffix])
+            return file.read(16).startswith(_BEGINNINGS[self.kind])
 
     def told(self, fault: str) -> str:
         """A sentence on what is wrong, with the remedy."""
-        remedy = _REMEDIES[Path(self.path.name.removesuffix(".zstd")).suffix]
-        return f"{self.path} is not whole, {fault}: what can be read is used; {remedy}."
+        return (
+            f"{self.path} is not whole, {fault}: what can be read is used; {_REMEDIES[self.kind]}."
+        )
 
     def close(self) -> None:
         """Close the file."""
@@ -135,14 +155,18 @@ def files_of(path: Path) -> tuple[list[Path], list[str]]:
         return [path], []
     metadata = path / "metadata.yaml"
     text = metadata.read_text(errors="replace") if metadata.exists() else ""
-    named = re.findall(r"^\s*-\s+['\"]?(\S+?\.(?:mcap|db3)(?:\.zstd)?)['\"]?\s*$", text, re.M)
+    named = re.findall(r"^\s*-\s+['\"]?(\S+?\.(?:mcap|db3)(?:\.zstd?)?)['\"]?\s*$", text, re.M)
     there, missing = [], []
     for name in dict.fromkeys(Path(name).name for name in named):
-        found = [path / n for n in (name, f"{name}.zstd") if (path / n).exists()]
+        endings = ("", ".zstd", ".zst")
+        found = [path / f"{name}{end}" for end in endings if (path / f"{name}{end}").exists()]
         there += found[:1]
         missing += [] if found else [f"{path} lacks its file {name}: the others are used."]
     if not there:
         found = [p for p in path.iterdir() if p.name.endswith(BAG_ENDINGS)]
+        if len({re.sub(r"\d+", "", p.name) for p in found}) > 1:
+            listed = ", ".join(sorted(p.name for p in found))
+            raise InputError(f"{path} holds several recordings, choose one: {listed}.")
         there = sorted(found, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)] or [0])
     if not there:
         raise InputError(

@@ -86,6 +86,11 @@ class NpzRecording(Table):
             self._set_length(lengths.pop())
             self._find_size(has_size)
             self._find_unit(2.0 if has_size else 1.0)  # of our layout
+        except zipfile.BadZipFile as error:
+            raise InputError(
+                f"{self.path} was cut off or damaged: the list of its arrays, which is at its end, "
+                "cannot be read, so copy or download it again."
+            ) from error
         except Exception as error:
             raise self._told(error) from error
 
@@ -113,10 +118,13 @@ class NpzRecording(Table):
 
     def _find_unit(self, trust: float) -> None:
         with self._streams("t") as (t,):
+            if t.dtype.kind not in "iuf":
+                raise InputError(f"Its times are of type {t.dtype}: expected numbers.")
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
             size = (self.width, self.height)
             times, n = t.read(CHUNK), t.shape[0]
-        self._unit = unit_of([times], size, usual, self.path, n, trust)
+        said = columns.unit_in(self._names["t"])
+        self._unit = unit_of([times], size, usual, self.path, n, trust, said)
         if self._unit != "ns":
             self.notice(f"its times are taken as {self._unit}")
 

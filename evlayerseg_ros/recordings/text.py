@@ -33,6 +33,7 @@ class TextRecording(Table):
         super().__init__(path, size)
         self.total: int | None = None
         self._order: str | None = None
+        self._said = ""  # the unit, by the name of the column of times
         self._bad = 0
         try:
             self._read_head()
@@ -45,15 +46,15 @@ class TextRecording(Table):
         with self.path.open("rb") as file:
             self._start = file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
             for line in iter(file.readline, b""):
-                words = _words(line)
-                if words and not line.startswith((b"#", b"%")):
-                    if len(words) == 2 and all(word.isdigit() for word in words):
-                        if self.size is None:
-                            self.width, self.height = (int(word) for word in words)
-                    elif (order := _order_of(line)) is not None:
-                        self._order = order
-                    else:
-                        return
+                plain = line.lstrip(b"#% ")  # what numpy.savetxt writes as its header is a comment
+                words = _words(plain)
+                if len(words) == 2 and all(word.isdigit() for word in words):
+                    if self.size is None:
+                        self.width, self.height = (int(word) for word in words)
+                elif (found := _order_of(plain)) is not None:
+                    self._order, self._said = found
+                elif not line.startswith((b"#", b"%")):
+                    return
                 self._start = file.tell()
                 if self._start > 1 << 20:
                     return
@@ -74,7 +75,8 @@ class TextRecording(Table):
         times = [rows[:, t] for rows in stretches]
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))
-        self._unit = unit_of(times, (self.width, self.height), "s", self.path, total)
+        size = (self.width, self.height)
+        self._unit = unit_of(times, size, "s", self.path, total, said=self._said)
         if self._unit != "s":
             self.notice(f"its times are taken as {self._unit}")
         span = to_ns(np.array([first[0, t], last[-1, t]]), self._unit)
@@ -137,13 +139,15 @@ def _words(line: bytes) -> list[str]:
     return re.split(r"[\s,;]+", line.decode("latin-1").strip())
 
 
-def _order_of(line: bytes) -> str | None:
-    """The order of the columns that a line names, as in "txyp"; None if it names none."""
+def _order_of(line: bytes) -> tuple[str, str] | None:
+    """Order of the columns that a line names, as in "txyp", and the unit; None without names."""
     split = r"[,;\t]" if re.search(rb"[,;\t]", line) else r"\s+"
     words = re.split(split, line.decode("latin-1").strip())
     names = columns.by_names(words)
     where = {v: k for k, v in (names or {}).items()}
-    return "".join(where.get(word, "-") for word in words) if names else None
+    if not names:
+        return None
+    return "".join(where.get(word, "-") for word in words), columns.unit_in(names["t"])
 
 
 def _numbers(line: bytes, width: int) -> list[float] | None:

@@ -27,6 +27,7 @@ def unit_of(
     path: object,
     total: int | None = None,
     trust: float = 1.0,
+    said: str = "",
 ) -> str:
     """The unit of a table's times: the likeliest by how fast the events come and for how long.
 
@@ -37,6 +38,7 @@ def unit_of(
         path: of the file, for the sentence.
         total: events in the whole table, about; None: those in the stretches.
         trust: in how many powers of ten the usual unit is likelier than others.
+        said: what the table itself calls its unit, "" if it does not.
 
     Raises:
         InputError: no unit makes sense of these times.
@@ -48,7 +50,7 @@ def unit_of(
     steps = np.concatenate([np.diff(t) for t in sorted_]) if n else np.empty(0)
     steps = steps[steps > 0]
     if not len(steps) or not span > 0:
-        return usual
+        return said or usual
     tick = float(np.quantile(steps, 0.05))
     in_thousands = (
         all(np.issubdtype(t.dtype, np.integer) or np.all(t == np.rint(t)) for t in stretches)
@@ -68,6 +70,8 @@ def unit_of(
         far += 2 + np.log10(coarse) if coarse > 1 else 0
         return float(far - trust * (unit == usual) - 3 * (unit == "ns" and in_thousands))
 
+    if said and length(said) < _LONGEST:
+        return said
     possible = [u for u in UNITS if _SLOWEST <= pace(u) <= _FASTEST and length(u) < _LONGEST]
     if possible or n < _FEW:
         return min(possible or UNITS, key=unlikely)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -142,7 +143,11 @@ def onnx_session(
     try:  # from bytes, so that a model cannot name other files to be read
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=providers)
     except Exception as error:  # ONNX Runtime raises many kinds, all meaning this
-        raise InputError(f"Model {path} cannot be loaded: {reason(error)}") from error
+        if "PROTOBUF" in str(error):
+            why = "it is no ONNX file, or damaged: expected one that `evlayerseg export` wrote."
+        else:
+            why = re.sub(r"^\[ONNXRuntimeError\][ :\d]*\w+ : ", "", reason(error))
+        raise InputError(f"Model {path} cannot be loaded: {why}") from error
 
 
 def _provider_options(provider: str, precision: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -68,6 +69,30 @@ def test_a_publisher_that_does_not_count_and_whose_stamps_are_coarse(encoding, s
     assert stats.doubled_packets == stats.restarts == stats.lost_packets == 0
     assert stats.packets == 500 and stats.events >= 9_990  # EVT's first ones wait for a time
     assert len(windows) == 31
+
+
+@pytest.mark.parametrize("encoding", ["evt3", "libcaer", "mono"])
+@pytest.mark.parametrize("tick", [0, 100 * MS, 3000 * MS])
+def test_stamps_that_stand_still_say_nothing(encoding, tick):
+    """For seconds, where time bases go on: outputs follow the sensor's clock."""
+    packets = [
+        Packet(encoding, 64, 48, base, data, STAMP + (tick and base // tick * tick), 0)
+        for base, data in encoded(encoding, 2500, 2 * MS, 5 * MS)
+    ]
+    windows, stats = run(packets)
+    assert (len(windows), stats.time_jumps, stats.doubled_packets) == (152, 0, 0)
+    assert windows[-1].stamp - windows[0].stamp == pytest.approx(4967 * MS, abs=6 * MS)
+
+
+def test_packets_whose_time_base_is_a_stray():
+    packets = [
+        replace(packet, time_base=packet.time_base - 99 * MS * (k % 50 == 25 and k > 50))
+        for k, packet in enumerate(camera("libcaer", lambda k: k, lambda k, base: STAMP + base))
+    ]
+    windows, stats = run(packets)
+    assert (len(windows), stats.events, stats.time_jumps) == (31, 10_000, 0)
+    assert stats.stray_events == 180
+    assert stats.last_fault == "A packet lay 0.099 s before the last one."
 
 
 def test_only_the_very_same_packet_is_doubled():

@@ -154,10 +154,51 @@ def test_an_mcap_without_a_message_index(tmp_path):
     assert run(file)[0].packets == 12 * ROUNDS
 
 
+def test_a_ros_1_bag_whose_recorder_was_ended(tmp_path):
+    whole = write(tmp_path / "some.bag", "bag").read_bytes()
+    active = tmp_path / "SOME.BAG.active"
+    active.write_bytes(whole[: int(0.8 * len(whole))])
+    stats, _ = run(active)
+    assert 300 < stats.packets < 12 * ROUNDS and "`rosbag reindex` mends it" in stats.last_error
+
+
+def test_a_database_whose_messages_are_in_its_log(tmp_path):
+    """As rosbag2's resilient preset leaves it where the power is lost: a write-ahead log beside."""
+    bag = write(tmp_path / "some", "db3")
+    left = shutil.copytree(bag, tmp_path / "left")
+    base = sqlite3.connect(stored(bag))
+    rows = list(base.execute("SELECT * FROM messages"))
+    base.execute("PRAGMA journal_mode = WAL")
+    base.execute("PRAGMA wal_autocheckpoint = 0")
+    base.execute("DELETE FROM messages")
+    base.commit()
+    base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    base.executemany("INSERT INTO messages VALUES (?, ?, ?, ?)", rows)
+    base.commit()
+    for path in bag.iterdir():
+        shutil.copy(path, left / path.name)
+    base.close()
+    log = left / f"{stored(bag).name}-wal"
+    assert log.stat().st_size > 500_000
+    assert run(left)[0].packets == 12 * ROUNDS
+    assert log.is_file()  # what was recorded is left as it is
+
+
+def test_recordings_of_their_own_in_one_folder_are_listed(tmp_path):
+    folder = tmp_path / "several"
+    folder.mkdir()
+    file = stored(write(tmp_path / "some"))
+    for name in ("left.mcap", "right.mcap"):
+        shutil.copy(file, folder / name)
+    with pytest.raises(InputError, match=r"several recordings, choose one: left\.mcap, right\.mca"):
+        open_recording(folder)
+
+
+@pytest.mark.parametrize("ending", ["zstd", "zst"])
 @pytest.mark.parametrize("storage", ["mcap", "db3"])
-def test_a_lone_file_that_is_compressed(tmp_path, storage):
+def test_a_lone_file_that_is_compressed(tmp_path, storage, ending):
     file = stored(write(tmp_path / "some", storage))
-    alone = tmp_path / f"{file.name}.zstd"
+    alone = tmp_path / f"{file.name}.{ending}"
     alone.write_bytes(zstd.compress(file.read_bytes()))
     assert run(alone)[0].packets == 12 * ROUNDS
     alone.write_bytes(alone.read_bytes()[: int(0.9 * alone.stat().st_size)])
@@ -175,8 +216,18 @@ def test_messages_that_are_compressed_alone_without_their_metadata(tmp_path):
 def test_an_empty_topic_beside_a_full_one(tmp_path):
     bag = write(tmp_path / "some", empty=("/dead/events",))
     assert run(bag)[0].packets == 12 * ROUNDS
-    with pytest.raises(InputError, match=r"on /dead/events could be read|no messages on"):
-        open_recording(bag, topic="/dead/events")
+    assert run(bag, topic="camera/events")[0].packets == 12 * ROUNDS  # without its slash
+    for storage in ("mcap", "db3", "bag"):
+        bag = write(tmp_path / f"{storage}.{storage}", storage, empty=("/dead/events",))
+        with pytest.raises(InputError, match="has no messages on topic /dead/events"):
+            open_recording(bag, topic="/dead/events")
+
+
+def test_topics_that_are_all_empty(tmp_path):
+    with packet_bag(tmp_path / "some", topic="/b/events") as (connect, _):
+        connect("/a/events")
+    with pytest.raises(InputError, match="has no messages on topic /a/events"):
+        open_recording(tmp_path / "some")
 
 
 def test_the_old_name_of_event_packets(tmp_path):
