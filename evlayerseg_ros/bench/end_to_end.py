@@ -66,7 +66,7 @@ def end_to_end(settings: Settings) -> Iterator[Row]:
     Raises:
         InputError: there is no ROS 2, or the node does not start.
     """
-    _prepare()
+    prepare()
     for size in settings.sizes:
         for rate in settings.rates:
             yield _run(settings, size, rate, "mask")
@@ -79,7 +79,7 @@ def cameras(settings: Settings) -> Iterator[Row]:
     Raises:
         InputError: there is no ROS 2, or a node does not start.
     """
-    _prepare()
+    prepare()
     size = (640, 480) if (640, 480) in settings.sizes else settings.sizes[0]
     rate = 5.0 if 5.0 in settings.rates else settings.rates[0]
     for count in CAMERAS:
@@ -99,7 +99,7 @@ def messages(settings: Settings) -> Iterator[Row]:
     Raises:
         InputError: there is no ROS 2.
     """
-    _prepare()
+    prepare()
     from evlayerseg_ros.node.messages import to_bytes
     from evlayerseg_ros.node.probe import publishers
 
@@ -118,8 +118,12 @@ def messages(settings: Settings) -> Iterator[Row]:
                 }
 
 
-def _prepare() -> None:
-    """ROS as the launch file sets it up, on a domain of our own unless the user chose one."""
+def prepare() -> None:
+    """ROS as the launch file sets it up, on a domain of our own unless the user chose one.
+
+    Raises:
+        InputError: there is no ROS 2.
+    """
     try:
         from ament_index_python.packages import get_package_share_directory
 

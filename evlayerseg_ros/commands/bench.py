@@ -24,6 +24,7 @@ SECTIONS = (
     "pipeline",
     "outputs",
     "messages",
+    "transport",
     "end_to_end",
     "cameras",
 )
@@ -91,6 +92,7 @@ def bench(
     from evlayerseg_ros.bench.measure import busy, machine, table
     from evlayerseg_ros.bench.settings import Settings
     from evlayerseg_ros.bench.stages import STAGES, providers
+    from evlayerseg_ros.bench.transport import transport
 
     if quick and context.get_parameter_source("rates") is ParameterSource.DEFAULT:
         rates = (5.0,)
@@ -104,7 +106,12 @@ def bench(
         click.echo(f"{name:9} {_flat(value)}")
     if warning := busy(about):
         click.echo(warning, err=True)
-    with_ros = {"messages": messages, "end_to_end": end_to_end, "cameras": cameras}
+    with_ros = {
+        "messages": messages,
+        "transport": transport,
+        "end_to_end": end_to_end,
+        "cameras": cameras,
+    }
     results: dict[str, Any] = {"machine": about, "settings": asdict(settings)}
     for name in (name for name in SECTIONS if name in sections):
         measured = (STAGES | with_ros)[name]

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from diagnostic_msgs.msg import DiagnosticArray
+from event_camera_msgs.msg import EventPacket
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from evlayerseg_ros.node.messages import TOPIC_TYPES, from_time, to_message
@@ -15,7 +17,44 @@ from evlayerseg_ros.node.own import OwnNode
 from evlayerseg_ros.outputs.outputs import Output
 
 
-class Probe(OwnNode):
+class _Listener(OwnNode):
+    """Hears while it spins."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def spin(self, seconds: float) -> None:
+        """Hears what comes for so long."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def close(self) -> None:
+        """Ends the node."""
+        self._executor.shutdown()
+        super().close()
+
+
+class PacketProbe(_Listener):
+    """Subscribes to EventPackets as the node does; a context manager.
+
+    Attributes:
+        seconds: of each packet, from its stamp (time.monotonic_ns()) to our callback.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self.seconds: list[float] = []
+        super().__init__("packet_probe")
+        loose = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self.node.create_subscription(EventPacket, topic, self._hear, loose)
+
+    def _hear(self, message: EventPacket) -> None:
+        self.seconds.append((time.monotonic_ns() - from_time(message.header.stamp)) * 1e-9)
+
+
+class Probe(_Listener):
     """Subscribes to an image topic and the diagnostics of a node; a context manager.
 
     Attributes:
@@ -36,25 +75,12 @@ class Probe(OwnNode):
         self.most_backlog = 0
         self._name = name
         super().__init__("probe" + name.replace("/", "_"))  # several must not share a name
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
         self.node.create_subscription(Image, f"{name}/{topic}", self._hear_image, 100)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_state, 100)
-
-    def spin(self, seconds: float) -> None:
-        """Hears what comes for so long."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
 
     def subscribed(self, topic: str) -> bool:
         """Whether anybody subscribes to a topic."""
         return self.node.count_subscribers(topic) > 0
-
-    def close(self) -> None:
-        """Ends the node."""
-        self._executor.shutdown()
-        super().close()
 
     def _hear_image(self, message: Image) -> None:
         self.images[from_time(message.header.stamp)] = time.monotonic_ns()

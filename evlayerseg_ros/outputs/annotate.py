@@ -17,18 +17,18 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _WHITE = (255, 255, 255)
 
 
-def with_objects(picture: np.ndarray, segmentation: Segmentation, scale: int = 1) -> np.ndarray:
+def with_objects(picture: np.ndarray, segmentation: Segmentation, scale: float = 1) -> np.ndarray:
     """A copy with each object's number, speed and an arrow to where it is 0.1 s later.
 
     Args:
         picture: uint8 [H, W, 3], RGB, of the segmentation's size.
         segmentation: whose objects to draw.
-        scale: whole number of times to enlarge it first, so that what is written can be read.
+        scale: how many times to enlarge it first, so that what is written can be read.
 
     Returns:
         uint8 [scale H, scale W, 3], RGB.
     """
-    out = enlarged(picture, scale)
+    out = scaled(picture, scale)
     for thing in segmentation.objects:
         x, y = segmentation.centroids[thing.id]
         if np.isfinite((x, y)).all():
@@ -36,15 +36,15 @@ def with_objects(picture: np.ndarray, segmentation: Segmentation, scale: int = 1
     return out
 
 
-def with_wheel(picture: np.ndarray, full_speed: float, scale: int = 1) -> np.ndarray:
+def with_wheel(picture: np.ndarray, full_speed: float, scale: float = 1) -> np.ndarray:
     """A copy with the colour wheel in its lower right corner, and the speed of its full colours.
 
     Args:
         picture: uint8 [H, W, 3], RGB, of flow_wheel.
         full_speed: as given to flow_wheel, px/s.
-        scale: whole number of times to enlarge it first.
+        scale: how many times to enlarge it first.
     """
-    out = enlarged(picture, scale)
+    out = scaled(picture, scale)
     side = max(24, min(72, min(out.shape[:2]) // 4))
     wheel, round_ = _wheel(side)
     corner = out[-side - 4 : -4, -side - 4 : -4]
@@ -56,11 +56,12 @@ def with_wheel(picture: np.ndarray, full_speed: float, scale: int = 1) -> np.nda
     return out
 
 
-def enlarged(picture: np.ndarray, scale: int) -> np.ndarray:
-    """A copy, each pixel `scale` times as wide and high: uint8 [H, W, ..] to [scale H, scale W]."""
+def scaled(picture: np.ndarray, scale: float) -> np.ndarray:
+    """A copy `scale` times as wide and high: uint8 [H, W, ..] to [scale H, scale W, ..]."""
     if scale == 1:
         return np.array(picture)
-    return np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
+    size = tuple(max(1, round(scale * side)) for side in picture.shape[1::-1])
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def full_speed(flow: np.ndarray, seconds: float) -> float:
@@ -80,7 +81,7 @@ def full_speed(flow: np.ndarray, seconds: float) -> float:
     return float(decade * next(step for step in (1, 2, 5, 10) if step * decade >= least * 0.999))
 
 
-def _draw_object(out: np.ndarray, thing: MovingObject, x: float, y: float, scale: int) -> None:
+def _draw_object(out: np.ndarray, thing: MovingObject, x: float, y: float, scale: float) -> None:
     velocity = thing.motion @ np.array([x, y, 1.0])
     if not np.isfinite(velocity).all():
         return

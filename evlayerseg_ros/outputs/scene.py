@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ os.environ.setdefault("RUST_LOG", "error")  # Rerun's own notes, before it is im
 import rerun as rr
 import rerun.blueprint as rrb
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.outputs import LABEL_NAMES, Image, Output, Points
 from evlayerseg_ros.outputs.pictures import LAYER_COLORS
 
@@ -51,7 +53,13 @@ class Scene:
         self._begin()
 
     def serve(self, open_browser: bool, web_port: int, grpc_port: int) -> str:
-        """Serves the viewer and the scene on this machine; returns the address for a browser."""
+        """Serves the viewer and the scene on this machine; returns the address for a browser.
+
+        Raises:
+            InputError: a port is taken.
+        """
+        for port in (web_port, grpc_port):
+            _need_free(port)
         data = self._stream.serve_grpc(
             grpc_port=grpc_port, default_blueprint=blueprint(), server_memory_limit="2GiB"
         )
@@ -209,3 +217,16 @@ def _velocity(row: np.void, x: float, y: float) -> np.ndarray:
     u = row["a_ux"] * x + row["a_uy"] * y + row["a_u0"]
     v = row["a_vx"] * x + row["a_vy"] * y + row["a_v0"]
     return np.array([u, v], np.float64)
+
+
+def _need_free(port: int) -> None:
+    """Raises an InputError where another program listens on a port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise InputError(
+                f"Port {port} cannot be had ({error.strerror}): end what listens there, another "
+                "view perhaps, or choose others with --web-port and --grpc-port."
+            ) from error

@@ -17,7 +17,7 @@ from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.outputs import annotate, outputs, pictures
 from evlayerseg_ros.pipeline import Pipeline
 from evlayerseg_ros.recordings.writer import BagWriter
-from evlayerseg_ros.replay.video import VideoWriter, enlargement, side_by_side
+from evlayerseg_ros.replay.video import VideoWriter, scale_of, side_by_side
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 DEFAULT_TOPICS = ("mask", "layers", "mask_overlay")
@@ -186,7 +186,7 @@ def frame_of(window: Window, segmentation: Segmentation, first: int) -> np.ndarr
     )
     field = segmentation.flow()
     full = annotate.full_speed(field, window.duration)
-    scale = enlargement(window.events.width)
+    scale = scale_of(window.events.width)
     overlay = outputs.mask_overlay(window, segmentation).data
     panels = {
         "events by layer": annotate.with_objects(overlay, segmentation, scale),

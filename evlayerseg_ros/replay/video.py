@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.outputs.annotate import enlarged
+from evlayerseg_ros.outputs.annotate import scaled
 
 try:
     import av
@@ -29,26 +29,25 @@ _PAPER = (24, 24, 28)
 _QUALITY = "26"  # x264's constant rate factor: noise of events costs most, and nobody looks at it
 
 
-def enlargement(width: int) -> int:
-    """How many times a picture of so many columns is enlarged to be seen."""
-    return -(-_LEAST_WIDTH // max(width, 1)) if width < _LEAST_WIDTH else 1
+def scale_of(width: int) -> float:
+    """How many times a picture of so many columns is enlarged (or made smaller) to be seen."""
+    return -(-_LEAST_WIDTH // max(width, 1)) if width < _PANEL_WIDTH else _PANEL_WIDTH / width
 
 
 def side_by_side(panels: Mapping[str, np.ndarray], caption: str) -> np.ndarray:
     """Named pictures in two columns, each under its name, with a line of text below all.
 
     Args:
-        panels: uint8 [H, W, 3] RGB or [H, W] grey, of one size but for whole enlargements, by name.
+        panels: uint8 [H, W, 3] RGB or [H, W] grey, by name, of one size but for scale_of.
         caption: the text below.
 
     Returns:
         uint8 [h, w, 3] RGB, height and width even, as video codecs want them.
     """
-    scale = enlargement(min(picture.shape[1] for picture in panels.values()))
-    width = scale * min(picture.shape[1] for picture in panels.values())
+    width = min(picture.shape[1] for picture in panels.values())
+    width = round(width * scale_of(width))
     tiles = [
-        _tile(name, enlarged(picture, max(1, width // picture.shape[1])))
-        for name, picture in panels.items()
+        _tile(name, scaled(picture, width / picture.shape[1])) for name, picture in panels.items()
     ]
     if len(tiles) % 2 and len(tiles) > 1:
         tiles.append(np.full_like(tiles[0], _PAPER))
@@ -152,14 +151,10 @@ class _Mpeg4:
 def _tile(name: str, picture: np.ndarray) -> np.ndarray:
     if picture.ndim == 2:
         picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
-    scale = min(1.0, _PANEL_WIDTH / picture.shape[1])
-    width, height = (2 * round(side * scale / 2) for side in (picture.shape[1], picture.shape[0]))
-    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    gap = -width % _STEP
+    below, right = -picture.shape[0] % 2, -picture.shape[1] % _STEP
     border = cv2.BORDER_CONSTANT
-    picture = cv2.copyMakeBorder(picture, 0, 0, 0, gap, border, value=_PAPER)
-    width += gap
-    bar = np.full((_BAR, width, 3), _PAPER, np.uint8)
+    picture = cv2.copyMakeBorder(picture, 0, below, 0, right, border, value=_PAPER)
+    bar = np.full((_BAR, picture.shape[1], 3), _PAPER, np.uint8)
     _write(bar, name)
     return np.vstack([bar, picture])
 

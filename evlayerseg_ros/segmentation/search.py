@@ -62,6 +62,7 @@ class Search:
     background: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
     proposed: list[Proposal] = field(default_factory=list)
     windows: int = 0
+    _phase: int = 0
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _running: Future[Found] | None = None
 
@@ -108,7 +109,8 @@ class Search:
     def _propose(self, seen: Seen) -> Found:
         if not self.propose:
             return self.background, []
-        tried = shifts() if self.windows == 1 else shifts(self.windows, PHASES)
+        tried = shifts() if self.windows == 1 else shifts(self._phase, PHASES)
+        self._phase = (self._phase + 1) % PHASES
         new = propose(seen.past, seen.end, self.background, tried)
         return self.background, keep_best(self.proposed, new)
 

@@ -148,7 +148,8 @@ def write_preset(preset: str, out: Path, seed: int = 0) -> list[Path]:
         raise InputError(f"Preset {preset!r} is none of {', '.join(PRESETS)}.")
     out.mkdir(parents=True, exist_ok=True)
     files = []
-    for index, (name, scene) in enumerate(tqdm(PRESETS[preset](seed), unit="sequence")):
+    scenes = tqdm(PRESETS[preset](seed), desc=preset, unit="sequence", disable=None)
+    for index, (name, scene) in enumerate(scenes):
         files.append(out / f"{name}.npz")
         write_sequence(files[-1], scene, np.random.default_rng([seed, 5, index]))
     return files

@@ -184,6 +184,16 @@ def test_end_to_end_hears_masks_of_the_real_node(tmp_path):
     assert row["cpu_cores"] > 0 and row["rss_mb"] > 0 and row["start_s"] > 0
 
 
+@pytest.mark.ros
+def test_packets_of_another_process_take_time(tmp_path, monkeypatch):
+    pytest.importorskip("rclpy", reason="no ROS 2 here")
+    monkeypatch.setattr("evlayerseg_ros.bench.transport.BYTES", (10_000,))
+    out = tmp_path / "out.json"
+    bench("--quick", "--only", "transport", "--json", out)
+    (row,) = json.loads(out.read_text())["transport"]
+    assert row["MB"] == 0.01 and row["runs"] > 0 and row["median_ms"] > 0
+
+
 @pytest.mark.slow
 @pytest.mark.ros
 def test_each_of_several_cameras_has_a_line_and_windows_at_its_stride(tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from click.testing import CliRunner
 
@@ -59,3 +61,12 @@ def test_without_a_display_it_says_what_to_do(dots, monkeypatch):
     result = run(dots)
     assert result.exit_code == 2
     assert "--web" in result.output and "--save" in result.output
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(dots):
+    with socket.socket() as other:
+        other.bind(("", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        result = run(dots, "--web", "--no-browser", "--web-port", port)
+    assert result.exit_code == 2 and f"Port {port}" in result.output
