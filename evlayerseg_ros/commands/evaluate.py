@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from evlayerseg_ros.events.window import WindowConfig
     from evlayerseg_ros.pipeline import PipelineConfig
 
+TABLE = 100  # characters that a table is wide at most, unless --wide
+
 
 @click.command()
 @click.argument("recordings", type=options.PATH, nargs=-1, required=True)
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
 @click.option(
     "--cluster", metavar="ADDRESS", help="Scores on the workers of this Dask scheduler instead."
 )
-@click.option("--wide", is_flag=True, help="Prints a line for each sequence, not for each suite.")
+@click.option("--wide", is_flag=True, help="Prints every sequence and figure.")
 @click.option("--json", "json_path", type=options.PATH, help="Writes the scores as JSON.")
 @click.option("--csv", "csv_path", type=options.PATH, help="Writes the scores as CSV.")
 @click.option("--report", type=options.PATH, help="Writes a page with pictures, DIR/index.html.")
@@ -119,7 +121,8 @@ def evaluate(
     if faults:
         told["left_out"] = faults
     data = results.as_data(first, told, scored[1] if compare else None)
-    click.echo(results.table(data, by_suite=not (wide or streaming) and protocol == "node"))
+    by_suite = not (wide or streaming) and protocol == "node"
+    click.echo(results.table(data, by_suite, None if wide else TABLE))
     for warning in data["warnings"]:
         click.echo(f"evlayerseg: warning: {warning}", err=True)
     if json_path:
@@ -173,8 +176,17 @@ def _score(
         for config in configs
         for name, path in _names(paths).items()
     ]
-    with tqdm(unit="window", desc="evaluate", disable=None) as bar:
-        found = run.run(todo, workers, cluster, bar.update)
+    windows = 0
+    # miniters=0: what is written beside the bar changes between its steps.
+    with tqdm(total=len(todo), unit="recording", miniters=0, disable=None) as bar:
+
+        def told(scored: int, recordings: int) -> None:
+            nonlocal windows
+            windows += scored
+            bar.set_postfix_str(f"{windows} windows", refresh=False)
+            bar.update(recordings)
+
+        found = run.run(todo, workers, cluster, told)
     scored = [found[i : i + len(paths)] for i in range(0, len(found), len(paths))]
     if len({sequences[0].model for sequences in scored}) < len(scored):
         for config, sequences in zip(configs, scored, strict=True):

@@ -18,6 +18,11 @@ from evlayerseg_ros.evaluation import suites
 from evlayerseg_ros.evaluation.scores import FACTS, SequenceScores, nan_mean
 
 _DRAWS = 10_000
+_FIRST = (
+    *("event_iou", "iou", "dr", "stream_iou", "carried_iou", "same_iou", "object_iou"),
+    *("false_alarms", "event_false_alarms", "event_dr", "id_switches", "flow_error"),
+)
+"""The measures that a narrow table keeps first."""
 Interval = list[float] | None
 
 
@@ -151,10 +156,18 @@ def known_measures(data: dict[str, Any]) -> list[str]:
     return [m for m, value in data["mean"].items() if value is not None and m not in FACTS]
 
 
-def table(data: dict[str, Any], by_suite: bool = False) -> str:
-    """The result as lines of text, one a sequence, or one a suite where there are `suites`."""
+def table(data: dict[str, Any], by_suite: bool = False, width: int | None = None) -> str:
+    """The result as lines of text, one a sequence, or one a suite where there are `suites`.
+
+    Args:
+        data: of as_data.
+        by_suite: a line a suite, where there are any.
+        width: columns of text; less important measures are left out to fit. None: all of them.
+    """
     by_suite = by_suite and "suites" in data
     lines = suites.rows(data) if by_suite else rows(data)
+    if width is not None and not by_suite:
+        lines = _fitting(lines, known_measures(data), width)
     widths = [max(len(row[i]) for row in lines) for i in range(len(lines[0]))]
     left = 2 if "compare" in data and not by_suite else 1
     return "\n".join(
@@ -164,6 +177,18 @@ def table(data: dict[str, Any], by_suite: bool = False) -> str:
         )
         for row in lines
     )
+
+
+def _fitting(lines: list[list[str]], measures: list[str], width: int) -> list[list[str]]:
+    """The columns that fit: all but measures, then measures by importance."""
+    header = lines[0]
+    widths = [2 + max(len(row[i]) for row in lines) for i in range(len(header))]
+    kept = {i for i, name in enumerate(header) if name not in measures}
+    for name in sorted(measures, key=lambda m: _FIRST.index(m) if m in _FIRST else len(_FIRST)):
+        column = header.index(name)
+        if sum(widths[i] for i in kept) + widths[column] - 2 <= width:
+            kept.add(column)
+    return [[cell for i, cell in enumerate(row) if i in kept] for row in lines]
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

@@ -66,7 +66,7 @@ def run(
     jobs: Sequence[Job],
     workers: int = 1,
     cluster: str | None = None,
-    progress: Callable[[int], object] = lambda windows: None,
+    progress: Callable[[int, int], object] = lambda windows, recordings: None,
 ) -> list[SequenceScores]:
     """The scores of each job, in their order; the same however many workers there are.
 
@@ -76,18 +76,21 @@ def run(
         jobs: what to score.
         workers: processes; 1 works in this one.
         cluster: address of a Dask scheduler whose workers do it instead.
-        progress: called with the number of windows just scored.
+        progress: called with how many windows and how many recordings have just been scored.
 
     Raises:
         InputError: Dask is not installed, or no scheduler answers.
     """
-    if workers <= 1 and cluster is None:
-        return [score(job, lambda: progress(1)) for job in jobs]
     results = []
+    if workers <= 1 and cluster is None:
+        for job in jobs:
+            results.append(score(job, lambda: progress(1, 0)))
+            progress(0, 1)
+        return results
     with _executor(workers, cluster) as executor:
         for future in [executor.submit(score, job) for job in jobs]:
             results.append(future.result())
-            progress(len(results[-1].times))
+            progress(len(results[-1].times), 1)
     return results
 
 

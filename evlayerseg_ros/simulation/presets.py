@@ -32,7 +32,7 @@ def photographs(names: tuple[str, ...]) -> list[Path]:
     """
     found = util.find_spec("skimage")
     if found is None or found.origin is None:
-        raise InputError("scikit-image is missing: install the package's [train] extra.")
+        raise InputError("This needs scikit-image, for its photographs: pip install scikit-image.")
     files = image_files([Path(found.origin).parent / "data"])
     return [path for path in files if path.stem in names]
 

@@ -92,6 +92,9 @@ def test_report_says_what_was_measured(events, truth, tmp_path) -> None:
     text = results.table(data).splitlines()
     assert len(text) == 6 and text[-1].split()[:2] == ["median", "0.484"]
     assert data["median"]["iou"] == pytest.approx((7 / 13 + 6 / 14) / 2)
+    narrow = results.table(data, width=60).splitlines()
+    assert max(map(len, narrow)) <= 60 and narrow[0].split()[:2] == ["sequence", "iou"]
+    assert narrow[0].endswith("windows")
     assert text[1].split()[:3] == ["box", "0.538", "1.000"]
     page = report.write_page(tmp_path / "report", [sequences], data).read_text()
     assert page.count("data:image/webp;base64,") == 5
