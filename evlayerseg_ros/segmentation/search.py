@@ -62,7 +62,7 @@ class Search:
     background: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
     proposed: list[Proposal] = field(default_factory=list)
     windows: int = 0
-    _phase: int = 0
+    _phase: int = 2
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _running: Future[Found] | None = None
 
@@ -94,13 +94,14 @@ class Search:
         if seen.objects is not None:  # masks that are too large hide what shows that they are
             views.append(seen.past)
         best, share, jumps = self.background, 0.0, False
+        stay = STAY if self.windows > 1 else 1.0  # what is only a guess deserves no trust
         for known, events in ((known, events) for known in (True, False) for events in views):
             start = self.background if known else np.zeros((2, 3))
             new = background_motion(events, seen.end, start, known)
-            agree = agreement(seen.past, seen.end, new) * (STAY if known else 1.0)
+            agree = agreement(seen.past, seen.end, new) * (stay if known else 1.0)
             if agree > share:
                 best, share, jumps = new, agree, not known
-            if share > MOST_AGREE * STAY:
+            if share > MOST_AGREE * stay:
                 break
         if self.windows > 1 and not jumps:
             best = (1 - NEWEST) * self.background + NEWEST * best
