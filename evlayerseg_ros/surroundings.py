@@ -22,6 +22,8 @@ def prepare() -> None:
 
     That is so where another user installed the package, or there is no home folder.
     """
+    # ONNX Runtime would report its use, and complain where there is no home to keep a number in.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     told = []
     if not _numba_can_write():
         folder = _own_folder("numba")
@@ -188,7 +190,7 @@ def quiet_if_it_fails() -> Iterator[None]:
     """Holds back what libraries write to stderr; it is lost if an error is raised."""
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
+    with os.fdopen(os.memfd_create("stderr"), "w+b") as file:  # needs no folder
         os.dup2(file.fileno(), 2)
         try:
             yield

@@ -10,6 +10,8 @@ import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from rclpy.signals import SignalHandlerOptions
 
+from evlayerseg_ros.surroundings import quiet_if_it_fails
+
 Self = TypeVar("Self", bound="OwnNode")
 
 
@@ -43,7 +45,8 @@ class OwnNode:
     def __init__(self, name: str) -> None:
         make_room()
         self._context = rclpy.Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        with quiet_if_it_fails():
+            rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node(name, context=self._context)
 
     def close(self) -> None:
