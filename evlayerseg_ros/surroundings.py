@@ -201,6 +201,19 @@ def quiet_if_it_fails() -> Iterator[None]:
         os.write(2, file.read())
 
 
+@contextlib.contextmanager
+def without_words() -> Iterator[None]:
+    """Loses what libraries write to stderr, such as libpng about colours that nobody asked for."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _first(error: BaseException) -> str:
     """The first line of an error's text, without its full stop."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(" .:,")

@@ -134,3 +134,10 @@ def test_a_start_that_ros_refuses_is_one_sentence(tmp_path, args, environment, t
     assert done.returncode == 2
     assert done.stderr.startswith("segment: ") and done.stderr.count("\n") == 1
     assert told in done.stderr
+
+
+def test_what_libraries_write_is_kept_from_the_user(capfd):
+    with surroundings.without_words():
+        os.write(2, b"libpng warning: iCCP")
+    os.write(2, b"an error")
+    assert capfd.readouterr().err == "an error"

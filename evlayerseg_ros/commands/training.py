@@ -204,6 +204,7 @@ def _need_torch() -> None:
         import torch
     except ImportError as error:
         raise InputError(
-            f"{error.name} is missing: training and export need the package's [train] extra."
+            f"{error.name} is missing: training and export need the package's extra [train], "
+            "which `make dev` installs."
         ) from error
     del onnx, torch

@@ -58,10 +58,9 @@ def run(recording: Path, out: Path, tell: Tell) -> str:
     with Listener(NODE, EVENTS, tuple(PICTURES)) as listener:
         _perform(recording, listener, tell)
     if len(listener.masks) < 2:
-        counted = ", ".join(f"{name} {value}" for name, value in listener.diagnostics.items())
         raise InputError(
-            f"{recording} is too short for a demo: {len(listener.masks)} masks came out, two are "
-            f"needed (a window lasts 33 ms). The node said: {listener.said} It counted: {counted}"
+            f"{recording} is too short for a demo: {len(listener.masks)} of two masks came out (a "
+            f"window lasts 33 ms). The node said: {listener.said}"
         )
     tell(_write_pictures(listener, out))
     return figures(listener)
