@@ -121,17 +121,14 @@ def messages(settings: Settings) -> Iterator[Row]:
 def _prepare() -> None:
     """ROS as the launch file sets it up, on a domain of our own unless the user chose one."""
     try:
-        from ament_index_python.packages import get_package_share_directory
-
         import evlayerseg_ros.node.probe  # noqa: F401
-
-        share = Path(get_package_share_directory("evlayerseg_ros"))
-    except (ImportError, LookupError) as error:
+        from evlayerseg_ros.node.own import make_room
+    except ImportError as error:
         raise InputError(
             f"Measuring end to end needs ROS 2 and this package in it ({error}): source them, "
             "or leave the section out with --only."
         ) from error
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(share / "config/fastdds.xml"))
+    make_room()
     prepare_ros()
 
 
