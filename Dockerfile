@@ -17,8 +17,8 @@ RUN python3 -m venv --system-site-packages $VIRTUAL_ENV
 
 WORKDIR /ws
 COPY . src/evlayerseg_ros
-RUN pip install --no-cache-dir numpy av click faery h5py hdf5plugin numba onnxruntime \
-        opencv-python-headless rosbags scipy tqdm -c src/evlayerseg_ros/docs/constraints-system.txt
+RUN pip install --no-cache-dir -c src/evlayerseg_ros/docs/constraints-system.txt \
+        av click faery h5py hdf5plugin numba numpy onnxruntime opencv-python-headless openvino rosbags scipy tqdm
 RUN . /opt/ros/jazzy/setup.sh \
     && python -m colcon build --packages-select evlayerseg_ros \
     && sed -i '$d' /ros_entrypoint.sh \

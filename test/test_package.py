@@ -153,6 +153,21 @@ def test_package_depends_on_each_ros_package_that_the_node_imports():
     assert ros - {"dvs_msgs"} <= depends
 
 
+def test_what_comes_from_pip_has_no_rosdep_key():
+    """They would install into Ubuntu's Python, which refuses it from 24.04 on."""
+    assert not [d.text for d in PACKAGE.findall("exec_depend") if str(d.text).endswith("-pip")]
+
+
+def test_every_recipe_installs_the_same_packages():
+    import re
+
+    found = {
+        re.search(r"^ +(av click .*)$", (ROOT / name).read_text(), re.MULTILINE)[1]
+        for name in ("README.md", "docs/install.md", "Dockerfile")
+    }
+    assert len(found) == 1
+
+
 def test_entry_points_exist():
     pytest.importorskip("rclpy", reason="no ROS 2 here")
     from importlib.metadata import distribution

@@ -63,6 +63,23 @@ def test_a_module_that_is_missing_is_one_sentence(tmp_path, module, name, packag
 
 
 @pytest.mark.ros
+@pytest.mark.parametrize("kind", ["FASTRTPS", "FASTDDS"])
+def test_fast_dds_has_room_unless_the_user_has_settings(monkeypatch, kind):
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    from evlayerseg_ros.node import own
+
+    name = f"{kind}_DEFAULT_PROFILES_FILE"  # of Humble and Jazzy; of Kilted and later
+    monkeypatch.setattr(os, "environ", {**os.environ})
+    for profile in own.PROFILES:
+        os.environ.pop(profile, None)
+    own.make_room()
+    assert os.environ[name].endswith("config/fastdds.xml")
+    monkeypatch.setattr(os, "environ", {name: "mine.xml"})
+    own.make_room()
+    assert os.environ == {name: "mine.xml"}
+
+
+@pytest.mark.ros
 def test_ros_packages_that_are_missing_come_from_apt(tmp_path):
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
     done = run(HIDE.format(module="vision_msgs"), "segment", HOME=str(tmp_path))

@@ -125,17 +125,14 @@ def prepare() -> None:
         InputError: there is no ROS 2.
     """
     try:
-        from ament_index_python.packages import get_package_share_directory
-
         import evlayerseg_ros.node.probe  # noqa: F401
-
-        share = Path(get_package_share_directory("evlayerseg_ros"))
-    except (ImportError, LookupError) as error:
+        from evlayerseg_ros.node.own import make_room
+    except ImportError as error:
         raise InputError(
             f"Measuring end to end needs ROS 2 and this package in it ({error}): source them, "
             "or leave the section out with --only."
         ) from error
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(share / "config/fastdds.xml"))
+    make_room()
     prepare_ros()
 
 

@@ -115,7 +115,8 @@ def _offline(
         if holds_outputs(recording):
             open_()
             return view_bag(recording, scene, bar.update)
-        with open_recording(recording, topic) as opened:
+        with open_recording(recording, topic, options.size_of(config)) as opened:
+            opened.tell()
             pipeline = Pipeline(config)
             open_()
             packets = part_of(opened, start, duration)

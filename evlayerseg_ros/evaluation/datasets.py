@@ -202,7 +202,10 @@ def label_images(bag: Path, topic: str | None) -> Truth:
     except InputError:
         raise
     except Exception as error:  # rosbags raises many kinds
-        raise InputError(f"Cannot read label images from {bag}: {error}.") from error
+        raise InputError(
+            f"Label images of {bag} cannot be read: it is no bag, cut off or damaged; "
+            "`mcap recover` or `ros2 bag reindex` mend one."
+        ) from error
     if len(found) != 1:
         there = f"several, choose: {', '.join(sorted(found))}" if found else "none"
         raise InputError(f"{bag}: expected a topic with label images (Image, mono8), has {there}.")

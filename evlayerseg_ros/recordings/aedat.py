@@ -113,7 +113,7 @@ class AedatRecording(Table):
         with self.path.open("rb") as file:
             file.seek(self._start)
             while len(head := file.read(_PACKET.size)) == _PACKET.size:
-                if not any(head):
+                if not any(head) and file.tell() > self._start + _PACKET.size:
                     raise InputError(f"{self.path} ends in zeros: its recorder lost its power.")
                 kind, source, size, _, overflow, _, number, _ = _PACKET.unpack(head)
                 if size < 0 or number < 0 or size * number > _LARGEST_PACKET:

@@ -116,7 +116,7 @@ class BagRecording(Recording):
         for fault in self._missing:
             yield Packet.unreadable(fault, self.topic)
         for storage in self._storages:
-            for raw in storage.messages(self.topic, _TYPES):
+            for raw in storage.messages([(self.topic, kind) for kind in _TYPES]):
                 yield self._packet(raw)
 
     def _packet(self, raw: Raw) -> Packet:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.messages import output_of
 from evlayerseg_ros.outputs.outputs import Output
+from evlayerseg_ros.recordings.storage import StorageFile, files_of
 
 
 def holds_outputs(path: Path) -> bool:
@@ -19,9 +21,10 @@ def holds_outputs(path: Path) -> bool:
     if path.suffix not in (".mcap", ".db3") and not (path / "metadata.yaml").is_file():
         return False
     try:
-        with Reader(path) as reader:
-            names = {c.topic.rsplit("/", 1)[-1] for c in reader.connections}
-    except Exception:
+        with ExitStack() as stack:
+            files = [stack.enter_context(closing(StorageFile(f))) for f in files_of(path)[0]]
+            names = {topic.rsplit("/", 1)[-1] for file in files for topic, _ in file.counts}
+    except (InputError, OSError):
         return False  # whoever opens it as a recording says what is wrong
     return bool(names & {"mask", "layers"}) and "events" not in names
 
@@ -29,32 +32,39 @@ def holds_outputs(path: Path) -> bool:
 def outputs_in(path: Path, topics: Collection[str]) -> Iterator[tuple[int, dict[str, Output]]]:
     """The outputs of each window: its stamp in ns, and what its topics held.
 
+    What cannot be read is left out, and told at the end.
+
     Args:
         path: a bag of which `holds_outputs` is true.
         topics: those to read, by the last part of their names.
 
     Raises:
-        InputError: the bag is unsound.
+        InputError: nothing of it can be read.
     """
     types = get_typestore(Stores.ROS2_JAZZY)
+    files, faults = files_of(path)
     now: int | None = None
     found: dict[str, Output] = {}
-    try:
-        with Reader(path) as reader:
-            wanted = [c for c in reader.connections if c.topic.rsplit("/", 1)[-1] in topics]
-            for connection, _, raw in reader.messages(wanted):
-                message: Any = types.deserialize_cdr(raw, connection.msgtype)
-                stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+    for file in files:
+        with closing(StorageFile(file)) as storage:
+            wanted = [key for key in storage.counts if key[0].rsplit("/", 1)[-1] in topics]
+            for raw in storage.messages(wanted):
+                try:
+                    message: Any = types.deserialize_cdr(raw.data, raw.msgtype)
+                    stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+                    output = output_of(message, raw.msgtype)
+                except Exception:  # rosbags raises many kinds
+                    faults.append(raw.fault or f"{file}: a message on {raw.topic} is damaged.")
+                    continue
                 if now is not None and stamp != now:
                     yield now, found
                     found = {}
                 now = stamp
-                output = output_of(message, connection.msgtype)
                 if output is not None:
-                    found[connection.topic.rsplit("/", 1)[-1]] = output
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"{path} is no sound bag: {type(error).__name__}: {error}") from error
+                    found[raw.topic.rsplit("/", 1)[-1]] = output
     if now is not None:
         yield now, found
+    elif faults:
+        raise InputError(faults[0])
+    for fault in dict.fromkeys(faults):
+        print(f"evlayerseg: {fault}", file=sys.stderr)

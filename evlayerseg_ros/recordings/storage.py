@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,33 +94,33 @@ class StorageFile:
             else:
                 self.counts[raw.topic, raw.msgtype] += 1
 
-    def messages(self, topic: str, types: tuple[str, ...]) -> Iterator[Raw]:
-        """The messages of a topic, and where it broke."""
+    def messages(self, wanted: Collection[tuple[str, str]]) -> Iterator[Raw]:
+        """The messages of each (topic, type) that is wanted, and where it broke."""
         read = 0
         if self._reader is not None:
             try:
-                for raw in self._by_library(topic, types):
+                for raw in self._by_library(wanted):
                     yield raw
                     read += 1
             except Exception:
                 self.fault = self.fault or self.told("a part of it is damaged")
-            if read >= sum(self.counts[topic, kind] for kind in types) and not self.fault:
+            if read >= sum(self.counts[key] for key in wanted) and not self.fault:
                 return
         for raw in scan(self._file, self.kind):
             if raw.fault:
                 self.fault = self.fault or self.told(raw.fault)
-            elif raw.topic == topic and raw.msgtype in types:
+            elif (raw.topic, raw.msgtype) in wanted:
                 read -= 1
                 if read < 0:
                     yield self._plain(raw)
         if self.fault:
             yield broken(self.fault)
 
-    def _by_library(self, topic: str, types: tuple[str, ...]) -> Iterator[Raw]:
-        wanted = [c for c in self._reader.connections if c.topic == topic and c.msgtype in types]
-        if wanted:
-            for connection, _, data in self._reader.messages(wanted):
-                yield self._plain(Raw(topic, connection.msgtype, data))
+    def _by_library(self, wanted: Collection[tuple[str, str]]) -> Iterator[Raw]:
+        found = [c for c in self._reader.connections if (c.topic, c.msgtype) in wanted]
+        if found:
+            for connection, _, data in self._reader.messages(found):
+                yield self._plain(Raw(connection.topic, connection.msgtype, data))
 
     def _plain(self, raw: Raw) -> Raw:
         """The message itself, where each is compressed by itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,8 @@ def view_recording(
         scene.say(window.stamp, pipeline.stats.in_words() or "The recording is sound so far.")
         count += 1
         progress()
+    if faults := pipeline.stats.in_words():
+        print(f"evlayerseg: {faults}", file=sys.stderr)
     return count
 
 

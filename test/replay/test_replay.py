@@ -19,6 +19,7 @@ from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, windows_of
+from evlayerseg_ros.recordings.published import holds_outputs, outputs_in
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.replay.replay import part_of, replay
 from evlayerseg_ros.segmentation.segmentation import Segmentation
@@ -236,6 +237,20 @@ def test_memory_does_not_grow_with_the_recording(tmp_path) -> None:
     short, long = peak(60), peak(600)
     # 540 more packets hold 35 MB of events.
     assert long - short < 3_500_000
+
+
+@pytest.mark.parametrize("ending", [".mcap", ""])
+def test_what_is_left_of_a_bag_of_outputs_is_shown(recording, segmenter, tmp_path, capsys, ending):
+    bag = tmp_path / f"out{ending}"
+    with open_recording(recording) as packets:
+        pipeline = Pipeline(PipelineConfig(), segmenter)
+        windows = replay(packets, pipeline, bag, topics=list(OUTPUTS)).windows
+    assert holds_outputs(bag) and len(list(outputs_in(bag, ("mask",)))) == windows
+    file = bag if ending else next(bag.glob("*.mcap"))
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    assert holds_outputs(bag) and not capsys.readouterr().err
+    assert 0 < len(list(outputs_in(bag, ("mask", "layers")))) <= windows
+    assert "is not whole" in capsys.readouterr().err
 
 
 @pytest.mark.slow

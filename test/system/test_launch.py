@@ -14,7 +14,10 @@ from conftest import ROOT
 pytest.importorskip("launch_ros", reason="the launch system is not installed")
 pytest.importorskip("rclpy", reason="no ROS 2 here")
 
-from ros import TIMEOUT, Client, moving_box
+from faulty_files import array_bag
+from ros import EPOCH, MS, TIMEOUT, Client, moving_box
+
+from evlayerseg_ros.events import Events
 
 SEGMENT = ROOT / "launch/segment.launch.py"
 # What `ros2 launch` does, without its command line.
@@ -100,11 +103,19 @@ def test_a_launch_with_a_recording_plays_it_and_ends_clean(launched, recording):
     assert "Traceback" not in launch.log and "process has died" not in launch.log
 
 
-def test_one_of_the_topics_of_a_recording_is_played(launched, recording):
-    """An npz has none, which is what `play` says: the choice has reached it."""
-    launch = launched(of_segment(f"bag:={recording}", "bag_topic:=/left/events"))
+def test_one_of_the_topics_of_a_recording_is_played(launched, tmp_path):
+    topics, path = ("/left/events", "/right/events"), tmp_path / "stereo"
+    with array_bag(path, topics=topics) as add:
+        for k in range(25):
+            begin = EPOCH + k * 4 * MS
+            e = Events.from_arrays([1], [2], [begin], [1], 128, 96)
+            add(e, begin, topics[k % 5 == 0])  # 20 and 5
+    launch = launched(of_segment(f"bag:={path}", "bag_topic:=/right/events"))
+    assert launch.wait() == 0, launch.log
+    assert f"{path}: 5 packets" in launch.log and "on /event_camera/events" in launch.log
+    launch = launched(of_segment(f"bag:={path}"))
     launch.wait()
-    assert "has no topic /left/events" in launch.log and "Traceback" not in launch.log
+    assert "several event topics, choose: /left/events, /right/events" in launch.log
 
 
 def test_a_recording_that_is_missing_ends_the_launch_with_a_sentence(launched, tmp_path):
