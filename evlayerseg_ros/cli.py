@@ -22,7 +22,7 @@ from evlayerseg_ros.commands.live import play, segment
 from evlayerseg_ros.commands.replay import replay
 from evlayerseg_ros.commands.training import export, simulate, train
 from evlayerseg_ros.commands.view import view
-from evlayerseg_ros.surroundings import sentence_of, why_no_start
+from evlayerseg_ros.surroundings import sentence_of
 
 
 class _Group(click.Group):
@@ -32,9 +32,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            of_ros = type(error).__module__.startswith("rclpy")
-            sentence = why_no_start(error, sys.argv) if of_ros else sentence_of(error)
-            if sentence is None:
+            if (sentence := sentence_of(error)) is None:
                 raise
         except KeyboardInterrupt:
             click.echo("\nevlayerseg: interrupted.", err=True)

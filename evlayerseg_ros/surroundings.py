@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 from evlayerseg_ros.errors import InputError, MissingPackage
 
@@ -118,6 +119,9 @@ def sentence_of(error: BaseException) -> str | None:
         if isinstance(error, ModuleNotFoundError) and name:
             return str(MissingPackage.of(name))
         return f"{name or 'A library'} cannot be loaded here: {_first(error)}."
+    if any(kind.__name__ == "NameValidationException" for kind in type(error).__mro__):  # rclpy's
+        name = str(error).splitlines()[1].strip()
+        return f"ROS takes no name such as {name}: expected words between single /."
     if isinstance(error, MemoryError):
         return "There is not enough memory for this."
     if isinstance(error, OSError) and error.errno != errno.EPIPE:
@@ -174,44 +178,44 @@ def why_no_start(error: BaseException, args: list[str]) -> str:
             "config/segment.yaml."
         )
     if "//" in rules:
-        return f"A name in {rules!r} is none for ROS: expected words between single /."
+        return f"ROS takes no name such as one in {rules!r}: expected words between single /."
     if any(word in low for word in (":=", "pars", "override", "remap", "unknown", "argument", "[")):
         return (
             f"The ROS arguments {rules!r} are not understood: expected --ros-args with "
             "-p NAME:=VALUE and -r FROM:=TO."
         )
     if "name" in low or "topic" in low:
-        return f"A name in {rules!r} is none for ROS: expected words between single /."
-    return f"ROS cannot start the node: {_first(error)}."
+        return f"ROS takes no name such as one in {rules!r}: expected words between single /."
+    return f"ROS cannot start: {_first(error)}."
 
 
 @contextlib.contextmanager
 def quiet_if_it_fails() -> Iterator[None]:
     """Holds back what libraries write to stderr; it is lost if an error is raised."""
-    sys.stderr.flush()
-    kept = os.dup(2)
     with os.fdopen(os.memfd_create("stderr"), "w+b") as file:  # needs no folder
-        os.dup2(file.fileno(), 2)
-        try:
+        with _stderr_to(file):
             yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
         file.seek(0)
         os.write(2, file.read())
 
 
 @contextlib.contextmanager
-def without_words() -> Iterator[None]:
+def stderr_dropped() -> Iterator[None]:
     """Loses what libraries write to stderr, such as libpng about colours that nobody asked for."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    with open(os.devnull, "wb") as nowhere, _stderr_to(nowhere):
+        yield
+
+
+@contextlib.contextmanager
+def _stderr_to(file: IO[bytes]) -> Iterator[None]:
+    sys.stderr.flush()
+    kept = os.dup(2)
+    os.dup2(file.fileno(), 2)
     try:
         yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        os.close(nowhere)
 
 
 def _first(error: BaseException) -> str:

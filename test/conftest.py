@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).parents[1]
+from root import ROOT
 
 # Before anything imports rclpy; child processes inherit it.
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)

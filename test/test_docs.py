@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import ROOT
+from root import ROOT
 
 from evlayerseg_ros.cli import main
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from root import ROOT
 
 PACKAGE = ROOT / "evlayerseg_ros"
 # Each imports only from itself and those before it.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from conftest import ROOT
+from root import ROOT
 
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.commands.evaluate import evaluate

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from root import ROOT
 
 from evlayerseg_ros import surroundings
 
@@ -72,10 +72,10 @@ def test_fast_dds_has_room_unless_the_user_has_settings(monkeypatch, kind):
     monkeypatch.setattr(os, "environ", {**os.environ})
     for profile in own.PROFILES:
         os.environ.pop(profile, None)
-    own.make_room()
+    own.prepare_dds()
     assert os.environ[name].endswith("config/fastdds.xml")
     monkeypatch.setattr(os, "environ", {name: "mine.xml"})
-    own.make_room()
+    own.prepare_dds()
     assert os.environ == {name: "mine.xml"}
 
 
@@ -95,8 +95,8 @@ def test_ros_packages_that_are_missing_come_from_apt(tmp_path):
         (("segment",), {"RMW_IMPLEMENTATION": "rmw_none"}, "not installed: there is rmw_"),
         (("demo",), {"ROS_DOMAIN_ID": "a"}, "ROS_DOMAIN_ID is 'a': expected"),
         (("play", "RECORDING"), {"ROS_LOG_DIR": "/proc/none"}, "ROS can write no log"),
-        (("play", "RECORDING", "--to", "//x"), {}, "is none for ROS: expected words"),
-        (("play", "RECORDING", "--to", "a b"), {}, "is none for ROS: expected words"),
+        (("play", "RECORDING", "--to", "//x"), {}, "ROS takes no name such as"),
+        (("play", "RECORDING", "--to", "a b"), {}, "ROS takes no name such as"),
     ],
 )
 def test_what_ros_refuses_in_any_command_is_one_sentence(tmp_path, dots, args, environment, told):
@@ -154,7 +154,7 @@ def test_a_start_that_ros_refuses_is_one_sentence(tmp_path, args, environment, t
 
 
 def test_what_libraries_write_is_kept_from_the_user(capfd):
-    with surroundings.without_words():
+    with surroundings.stderr_dropped():
         os.write(2, b"libpng warning: iCCP")
     os.write(2, b"an error")
     assert capfd.readouterr().err == "an error"

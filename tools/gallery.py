@@ -34,6 +34,8 @@ def moments(recording: Path) -> np.ndarray:
         for segmentation, _, _ in Pipeline().run(packets):
             seen.append(picture(segmentation))
             events.append(len(segmentation.window.events))
+    if not seen:
+        raise click.ClickException(f"{recording} is shorter than a window of 33 ms.")
     places = np.searchsorted(np.cumsum(events), np.array(MOMENTS) * sum(events))
     edged = [
         cv2.copyMakeBorder(seen[k], 0, 0, 0, GAP, cv2.BORDER_CONSTANT, value=(255,) * 3)

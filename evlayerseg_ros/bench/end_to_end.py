@@ -28,6 +28,7 @@ from evlayerseg_ros.bench.stages import boxed
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.replay.demo import prepare_ros
+from evlayerseg_ros.surroundings import check_ros
 
 if TYPE_CHECKING:
     from evlayerseg_ros.node.probe import Probe
@@ -124,16 +125,21 @@ def prepare() -> None:
     Raises:
         InputError: there is no ROS 2.
     """
+    check_ros()
     try:
         import evlayerseg_ros.node.probe  # noqa: F401
-        from evlayerseg_ros.node.own import make_room
+        from evlayerseg_ros.node.own import prepare_dds
     except ImportError as error:
         raise InputError(
             f"Measuring end to end needs ROS 2 and this package in it ({error}): source them, "
             "or leave the section out with --only."
         ) from error
-    make_room()
     prepare_ros()
+    if not prepare_dds():
+        raise InputError(
+            "Measuring end to end needs this package in ROS: source the workspace that it is "
+            "built in, or leave the section out with --only."
+        )
 
 
 def _run(
@@ -153,7 +159,7 @@ def _run(
     with _camera(*about) as (shooting, connection), Probe(home, topic) as probe:
         connection.recv()  # its packets are made
         begun = time.monotonic()
-        with _node(settings, home) as node:
+        with _node(settings, home, size) as node:
             _await_active(node, probe, home)
             started = time.monotonic() - begun
             ready()
@@ -244,7 +250,9 @@ def _camera(*about: object) -> Iterator[tuple[BaseProcess, Connection]]:
 
 
 @contextmanager
-def _node(settings: Settings, home: str) -> Iterator[subprocess.Popen[bytes]]:
+def _node(
+    settings: Settings, home: str, size: tuple[int, int]
+) -> Iterator[subprocess.Popen[bytes]]:
     """The executable `segment`; what it said is shown if it fails."""
     namespace, config = home.rsplit("/", 1)[0], settings.config.segmenter
     values = {
@@ -253,6 +261,8 @@ def _node(settings: Settings, home: str) -> Iterator[subprocess.Popen[bytes]]:
         "threads": config.threads,
         "refine": str(config.refine).lower(),
         "window.stride_ms": settings.config.window.stride_ms,
+        "sensor.width": size[0],  # known, so that its network is compiled before it is active
+        "sensor.height": size[1],
     }
     arguments = [f"-p {name}:={value}".split(" ", 1) for name, value in values.items()]
     with TemporaryFile() as said:

@@ -165,8 +165,7 @@ def _load(config: SegmenterConfig, provider: str) -> Segmenter:
 
 def pipeline(settings: Settings) -> Iterator[Row]:
     """Packets of EVT 3.0 to segmentations, as `replay` does: a window's share of the time."""
-    provider = available(settings.config.segmenter.provider)
-    segment = _load(settings.config.segmenter, provider)
+    segment = _load(settings.config.segmenter, available(settings.config.segmenter.provider))
     for size in settings.sizes:
         for rate in settings.rates:
             packets = [
@@ -182,7 +181,7 @@ def pipeline(settings: Settings) -> Iterator[Row]:
             events = round(rate * 1e-3 * PACKET_NS * PIPELINE_PACKETS / windows)
             yield {
                 "model": segment.info.name,
-                "provider": provider,
+                "provider": segment.provider,
                 "sensor": size_name(size),
                 "windows": windows,
                 **summary(times, events),

@@ -11,6 +11,7 @@ import numpy as np
 from evlayerseg_ros.bench.end_to_end import prepare
 from evlayerseg_ros.bench.measure import Row, summary
 from evlayerseg_ros.bench.settings import Settings
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import Packet
 
 BYTES = (10_000, 100_000, 1_000_000)
@@ -23,7 +24,7 @@ def transport(settings: Settings) -> Iterator[Row]:
     """Packets from another process: from before they are published to our callback.
 
     Raises:
-        InputError: there is no ROS 2.
+        InputError: there is no ROS 2, or the other process failed.
     """
     prepare()
     from evlayerseg_ros.node.probe import PacketProbe
@@ -39,7 +40,11 @@ def transport(settings: Settings) -> Iterator[Row]:
             deadline = time.monotonic() + START + settings.seconds
             while process.is_alive() and time.monotonic() < deadline:
                 probe.spin(0.05)
+            ended = process.exitcode
             process.terminate()
+            process.join()
+        if ended != 0:
+            raise InputError("The process that publishes packets failed or took too long.")
         yield {"MB": size * 1e-6, **summary(np.array(probe.seconds[WARM_UP:]))}
 
 

@@ -17,7 +17,6 @@ from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of
 PLACE = 16  # cells of a place that has one vote
 MOST = 40_000  # events that are looked at first
 CAP, CAP_KNOWN = 250, 150  # and of these the most in one place; fewer where the motion is known
-CAP_FAR = 100  # and where the widest grid of shifts is tried
 FEWEST = 25  # events with which a place can say something
 REACHES = ((20, 2.0), (4, 1.0))  # cells, step: shifts tried where nothing is known yet
 CLOSE = (2, 1.0)  # and where the motion of the window before is known
@@ -46,8 +45,7 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
     cell = events.width / ACROSS
     middle = np.array([events.width / 2, events.height / 2, 1])
     for reach, step in (CLOSE, *REACHES[1:], CLOSE) if known else (*REACHES, CLOSE):
-        looked_at = spread_evenly(some, CAP_FAR) if reach == REACHES[0][0] else some
-        at, shifts, weight = local_shifts(looked_at, end, motion, reach, step)
+        at, shifts, weight = local_shifts(some, end, motion, reach, step)
         weight = weight[:, 0]
         more = _fit(
             at, shifts * cell / span, weight, events.width, events.height, APART * cell / span

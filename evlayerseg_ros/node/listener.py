@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image, PointCloud2
@@ -51,18 +50,11 @@ class Listener(OwnNode):
         self.diagnostics: dict[str, str] = {}
         self.said = "nothing"  # the diagnostics' sentence
         self._home, self._topic = home, events
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
         hear = self.node.create_subscription
         hear(PointCloud2, f"{home}/layers", self._hear_layers, 100)
         hear(DiagnosticArray, "/diagnostics", self._hear_diagnostics, 10)
         for name in pictures:
             hear(Image, f"{home}/{name}", self._picture_hearer(name), 100, raw=True)
-
-    def close(self) -> None:
-        """Ends the node."""
-        self._executor.shutdown()
-        super().close()
 
     def wait_for_node(self, ended: Callable[[], int | None], tell: Callable[[str], object]) -> None:
         """Returns when the node has become active: it has subscribed to the events.

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from evlayerseg_ros.node.messages import TOPIC_TYPES, from_time
@@ -45,8 +44,6 @@ class LiveView(OwnNode):
         self._home, self._scene = home.rstrip("/"), scene
         self._coming: dict[int, dict[str, Output]] = {}
         self._last = 0
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
         for name in SHOWN:
             hear = partial(self._hear, name)
             self.node.create_subscription(TOPIC_TYPES[name], f"{self._home}/{name}", hear, _LOOSE)
@@ -57,11 +54,6 @@ class LiveView(OwnNode):
         until = None if seconds is None else time.monotonic() + seconds
         while until is None or time.monotonic() < until:
             self._executor.spin_once(timeout_sec=0.1)
-
-    def close(self) -> None:
-        """Ends the node."""
-        self._executor.shutdown()
-        super().close()
 
     def _hear(self, name: str, message: Any) -> None:
         stamp = from_time(message.header.stamp)

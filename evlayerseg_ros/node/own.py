@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TypeVar
 
 import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from evlayerseg_ros.surroundings import quiet_if_it_fails
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.surroundings import quiet_if_it_fails, why_no_start
 
 Self = TypeVar("Self", bound="OwnNode")
 
@@ -19,20 +22,24 @@ Self = TypeVar("Self", bound="OwnNode")
 PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
 
-def make_room() -> None:
-    """Makes room for large messages in Fast DDS, unless the user has settings: see fastdds.xml.
+def prepare_dds() -> bool:
+    """Makes room for large messages in Fast DDS: see fastdds.xml.
 
     To be called before a process's first node: pictures of 1 MB and packets of events are lost
-    otherwise.
+    otherwise. A user's own settings of Fast DDS are kept.
+
+    Returns:
+        Whether there are settings; not so where ROS does not know this package.
     """
     if any(os.environ.get(name) for name in PROFILES):
-        return
+        return True
     try:
         profile = Path(get_package_share_directory("evlayerseg_ros")) / "config/fastdds.xml"
     except PackageNotFoundError:
-        return
+        return False
     if profile.is_file():
         os.environ.update(dict.fromkeys(PROFILES, str(profile)))
+    return profile.is_file()
 
 
 class OwnNode:
@@ -40,17 +47,32 @@ class OwnNode:
 
     Args:
         name: of the node.
+
+    Raises:
+        InputError: ROS cannot start, with the reason.
     """
 
     def __init__(self, name: str) -> None:
-        make_room()
+        prepare_dds()
         self._context = rclpy.Context()
-        with quiet_if_it_fails():
-            rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            with quiet_if_it_fails():
+                rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        except Exception as error:  # rclpy raises many kinds
+            raise InputError(why_no_start(error, [])) from error
         self.node = rclpy.create_node(name, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def spin(self, seconds: float) -> None:
+        """Hears what comes for so long."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
 
     def close(self) -> None:
         """Ends the node."""
+        self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
@@ -17,27 +16,7 @@ from evlayerseg_ros.node.own import OwnNode
 from evlayerseg_ros.outputs.outputs import Output
 
 
-class _Listener(OwnNode):
-    """Hears while it spins."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
-
-    def spin(self, seconds: float) -> None:
-        """Hears what comes for so long."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
-
-    def close(self) -> None:
-        """Ends the node."""
-        self._executor.shutdown()
-        super().close()
-
-
-class PacketProbe(_Listener):
+class PacketProbe(OwnNode):
     """Subscribes to EventPackets as the node does; a context manager.
 
     Attributes:
@@ -54,7 +33,7 @@ class PacketProbe(_Listener):
         self.seconds.append((time.monotonic_ns() - from_time(message.header.stamp)) * 1e-9)
 
 
-class Probe(_Listener):
+class Probe(OwnNode):
     """Subscribes to an image topic and the diagnostics of a node; a context manager.
 
     Attributes:

@@ -65,10 +65,10 @@ def main(args: list[str] | None = None) -> None:
         import rclpy
         from rclpy.signals import SignalHandlerOptions
 
-        from evlayerseg_ros.node.own import make_room
+        from evlayerseg_ros.node.own import prepare_dds
         from evlayerseg_ros.node.segment_node import SegmentNode
 
-        make_room()
+        prepare_dds()
         with quiet_if_it_fails():
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = SegmentNode()

@@ -227,6 +227,6 @@ def _need_free(port: int) -> None:
             probe.bind(("", port))
         except OSError as error:
             raise InputError(
-                f"Port {port} cannot be had ({error.strerror}): end what listens there, another "
-                "view perhaps, or choose others with --web-port and --grpc-port."
+                f"Port {port} cannot be used ({error.strerror}): choose others with --web-port and "
+                "--grpc-port, or end the program that has it, such as another view."
             ) from error

@@ -18,13 +18,14 @@ from evlayerseg_ros.motion.proposals import Proposal, keep_best, propose, propos
 from evlayerseg_ros.segmentation.objects import outside
 
 SETTLED = 8  # windows after which the search is for the next one
-PHASES = 14  # searches in which all shifts of the grid are tried once
+PHASES = (
+    13  # windows in which all shifts are tried once; no factor in common with TURNS, which skip
+)
 NEWEST = 0.7  # share of the newest search in the background's motion: cameras move smoothly
 
 # What is looked for in which window, once settled: less often, and processors are free for more.
 TURNS = ("_look_for_background", "_propose", "", "_look_for_background", "_propose_locally", "")
 MOST_AGREE = 0.6  # share of places that agree on a background's motion that is surely right
-STAY = 1.1  # times as many must agree on a motion far from the last one
 Found = tuple[np.ndarray, list[Proposal]]  # the background's motion, and what is proposed
 
 
@@ -62,7 +63,6 @@ class Search:
     background: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
     proposed: list[Proposal] = field(default_factory=list)
     windows: int = 0
-    _phase: int = 2
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _running: Future[Found] | None = None
 
@@ -90,28 +90,23 @@ class Search:
     def _look_for_background(self, seen: Seen) -> Found:
         if seen.rests:
             return self.background, self.proposed
-        views = [outside(seen.past, seen.end, seen.objects, seen.motions)]
-        if seen.objects is not None:  # masks that are too large hide what shows that they are
-            views.append(seen.past)
-        best, share, jumps = self.background, 0.0, False
-        stay = STAY if self.windows > 1 else 1.0  # what is only a guess deserves no trust
-        for known, events in ((known, events) for known in (True, False) for events in views):
-            start = self.background if known else np.zeros((2, 3))
-            new = background_motion(events, seen.end, start, known)
-            agree = agreement(seen.past, seen.end, new) * (stay if known else 1.0)
-            if agree > share:
-                best, share, jumps = new, agree, not known
-            if share > MOST_AGREE * stay:
-                break
-        if self.windows > 1 and not jumps:
-            best = (1 - NEWEST) * self.background + NEWEST * best
-        return best, self.proposed
+        away = outside(seen.past, seen.end, seen.objects, seen.motions)
+        new = background_motion(away, seen.end, self.background, True)
+        if self.windows > 1:
+            # Masks that are too large hide what shows that they are.
+            if seen.objects is not None and agreement(seen.past, seen.end, new) < MOST_AGREE:
+                every = background_motion(seen.past, seen.end, self.background, True)
+                new = max(new, every, key=lambda motion: agreement(seen.past, seen.end, motion))
+            new = (1 - NEWEST) * self.background + NEWEST * new
+        else:
+            far = background_motion(away, seen.end, np.zeros((2, 3)), False)
+            new = max(new, far, key=lambda motion: agreement(away, seen.end, motion))
+        return new, self.proposed
 
     def _propose(self, seen: Seen) -> Found:
         if not self.propose:
             return self.background, []
-        tried = shifts() if self.windows == 1 else shifts(self._phase, PHASES)
-        self._phase = (self._phase + 1) % PHASES
+        tried = shifts() if self.windows == 1 else shifts(self.windows % PHASES, PHASES)
         new = propose(seen.past, seen.end, self.background, tried)
         return self.background, keep_best(self.proposed, new)
 

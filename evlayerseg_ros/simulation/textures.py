@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.surroundings import without_words
+from evlayerseg_ros.surroundings import stderr_dropped
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 MARGIN = 6  # px of transparency around an object, so that its edge can be blurred
@@ -34,7 +34,7 @@ def image_files(folders: list[Path]) -> list[Path]:
 @lru_cache(maxsize=256)
 def _load(path: Path, longest: int) -> np.ndarray:
     """uint8 [h, w, 2]: brightness and alpha, no side longer than `longest`."""
-    with without_words():
+    with stderr_dropped():
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise InputError(f"{path} cannot be read as an image.")

@@ -91,7 +91,7 @@ PRESETS = {
     "default": Settings(rehearse=True),
     "smoke": Settings(
         width=160, widths=(8, 16, 32, 48), depth=1, steps=240, rate=4e-3, average=0.97, reuse=16,
-        first=12, validate=60, windows=16,
+        first=12, validate=60, windows=48,
     ),
     "adapt": Settings(
         steps=400, rate=5e-5, average=0.98, reuse=4, first=6, validate=100, windows=16,

@@ -177,11 +177,10 @@ def test_end_to_end_hears_masks_of_the_real_node(tmp_path):
     assert {row["topic"] for row in figures["messages"]} == set(OUTPUTS)
     row, flow = figures["end_to_end"]
     assert (row["topic"], flow["topic"]) == ("mask", "flow")
+    assert flow["runs"] > 0
     assert row["sensor"] == "346x260"
     assert row["mev_s"] == pytest.approx(0.2, rel=0.01)
-    if not (row["runs"] and flow["runs"]):  # the bench itself leaves such runs out
-        pytest.skip("the machine stood still in each run: too busy for figures")
-    assert row["median_ms"] > 0
+    assert row["runs"] > 0 and row["median_ms"] > 0
     assert row["cpu_cores"] > 0 and row["rss_mb"] > 0 and row["start_s"] > 0
 
 

@@ -13,10 +13,8 @@ from box_scene import (
     box,
     box_found,
     cut,
-    every_pixel,
     of_events,
     scores,
-    truth_of,
 )
 
 from evlayerseg_ros.errors import InputError
@@ -30,16 +28,6 @@ from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.simulation.presets import write_sequence
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
-
-
-@pytest.fixture
-def events() -> Events:
-    return every_pixel()
-
-
-@pytest.fixture
-def truth(events) -> Truth:
-    return truth_of(events)
 
 
 @pytest.mark.parametrize(("shift", "iou", "dr"), [(0, 1, 1), (3, 7 / 13, 1), (4, 6 / 14, 0)])

@@ -14,10 +14,8 @@ from box_scene import (
     WIDTH,
     box_found,
     cut,
-    every_pixel,
     of_events,
     scores,
-    truth_of,
 )
 from click.testing import CliRunner
 
@@ -28,18 +26,8 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import report, results
 from evlayerseg_ros.evaluation.evaluate import evaluate_sequence
 from evlayerseg_ros.evaluation.truth import Truth
-from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-
-
-@pytest.fixture
-def events() -> Events:
-    return every_pixel()
-
-
-@pytest.fixture
-def truth(events) -> Truth:
-    return truth_of(events)
 
 
 def test_command_reads_the_authors_layout_as_it_reads_npz(tmp_path) -> None:

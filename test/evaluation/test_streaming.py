@@ -21,14 +21,6 @@ TRUTH = Truth(MASK_TIMES, lambda i: box(MASK_TIMES[i]).astype(np.uint8))
 NAN = float("nan")
 
 
-@pytest.fixture
-def events() -> Events:
-    """Every pixel fires at 0, 10, .. 90 ms, when the box has moved by whole pixels."""
-    y, x = np.divmod(np.tile(np.arange(WIDTH * HEIGHT), 10), WIDTH)
-    t = np.repeat(np.arange(10) * 10 * MS, WIDTH * HEIGHT)
-    return Events.from_arrays(x, y, t, np.arange(len(x)) % 2, WIDTH, HEIGHT)
-
-
 def scores(events, latency):
     """Windows that end at 10, 30, .. 90 ms; masks at 0, 20, .. 80 ms."""
     return evaluate_sequence(

@@ -14,7 +14,6 @@ from evlayerseg_ros.motion.proposals import (
     propose_locally,
     shifts,
 )
-from evlayerseg_ros.segmentation.search import PHASES, Search, Seen
 
 SPAN = 133_000_000
 SIZE = 640, 480
@@ -86,19 +85,3 @@ def test_places_agree_on_how_a_slow_thing_moves(own) -> None:
     best = propose_locally(events, SPAN, BACK)[0]
     assert np.abs((best.motion - moves)[:, 2] / STEP).max() < 0.5
     assert propose_locally(events[:0], SPAN, BACK) == []
-
-
-def test_a_search_of_a_minute_goes_on_to_try_every_shift(monkeypatch) -> None:
-    tried: list[np.ndarray] = []
-
-    def remember(past, end, background, shifts):
-        tried.append(shifts)
-        return []
-
-    monkeypatch.setattr("evlayerseg_ros.segmentation.search.propose", remember)
-    seen = Seen(scene((3, 0)), SPAN, None, np.zeros((1, 2, 3)), True)
-    search = Search()
-    for _ in range(1800):
-        search.update(seen)
-    last = np.concatenate(tried[-PHASES:])
-    assert {tuple(d) for d in last.tolist()} == {tuple(d) for d in shifts().tolist()}

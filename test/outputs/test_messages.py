@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from root import ROOT
 
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.outputs import messages

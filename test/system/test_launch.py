@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from root import ROOT
 
 pytest.importorskip("launch_ros", reason="the launch system is not installed")
 pytest.importorskip("rclpy", reason="no ROS 2 here")
@@ -116,6 +116,7 @@ def test_one_of_the_topics_of_a_recording_is_played(launched, tmp_path):
     launch = launched(of_segment(f"bag:={path}"))
     launch.wait()
     assert "several event topics, choose: /left/events, /right/events" in launch.log
+    assert "Traceback" not in launch.log
 
 
 def test_a_recording_that_is_missing_ends_the_launch_with_a_sentence(launched, tmp_path):

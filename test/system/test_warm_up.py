@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from conftest import ROOT
+from root import ROOT
 
 SCRIPT = """
 import gc

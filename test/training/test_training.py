@@ -209,7 +209,7 @@ def test_the_smoke_preset_improves_loss_and_iou(tmp_path: Path) -> None:
     losses = [float(row[2]) for row in rows[1:]]
     ious = [float(row[3].removeprefix("iou=")) for row in rows]
     assert losses[-1] < 0.8 * losses[0]
-    assert ious[-1] > 1.5 * ious[0]
+    assert ious[-1] > ious[0] + 0.1
 
 
 def test_a_checkpoint_becomes_a_model_and_a_start(tmp_path: Path) -> None:
