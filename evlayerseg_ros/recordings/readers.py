@@ -211,7 +211,13 @@ def open_recording(
         InputError: missing, empty, of an unknown kind, unreadable, without events, or with several
             cameras and no choice.
     """
-    path = Path(path)
+    try:
+        return _opened(Path(path), topic, size)
+    except OSError as error:  # it may not be read, or its disk fails
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _opened(path: Path, topic: str | None, size: tuple[int, int] | None) -> Recording:
     if not path.exists():
         raise InputError(f"There is no recording at {path}.")
     if path.is_dir() and not _is_whole(path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -142,6 +144,17 @@ def test_a_file_that_is_something_else_is_named(tmp_path, name, content, told):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=told):
         open_recording(tmp_path / name)
+
+
+@pytest.mark.parametrize("call", ["open", "exists", "iterdir"])
+def test_a_recording_that_may_not_be_read(tmp_path, monkeypatch, call):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    path = write_table(tmp_path / "some.txt", some_events(100))
+    monkeypatch.setattr(Path, call, refuse)
+    with pytest.raises(InputError, match=r"cannot be read: Permission denied\.$"):
+        open_recording(tmp_path if call == "iterdir" else path)
 
 
 def test_a_filter_that_no_package_has(tmp_path):
