@@ -24,7 +24,8 @@ class TextRecording(Table):
     """Lines `t x y p` with t in s; or x y p t, or in the order that a first line of names says.
 
     A first line of two numbers is the size (as E2VID's files have); without one a size is assumed.
-    A comment before the events that may be either is believed where it fits them. Times in ms, us or ns are recognised. What is assumed is noted.
+    A comment before the events that may be either is believed where it fits them. Times in ms, us
+    or ns are recognised. What is assumed is noted.
     """
 
     kind = "text with lines `t x y p`"
