@@ -16,13 +16,9 @@ from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.recordings.readers import BAG_ENDINGS
+from evlayerseg_ros.recordings.beginnings import ZSTD, bag_kind, kind_of
 from evlayerseg_ros.recordings.salvage import Raw, broken, scan, unpacked, unzip
 
-# Both spellings; .active is what ROS 1 calls a bag that it still writes.
-_KIND = re.compile(r"(\.mcap|\.db3|\.bag)(\.zstd?|\.active)?$", re.IGNORECASE)
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_BEGINNINGS = {".mcap": b"\x89MCAP", ".db3": b"SQLite format 3", ".bag": b"#ROSBAG V2"}
 _REMEDIES = {
     ".mcap": "`mcap recover` mends it",
     ".db3": "`ros2 bag reindex` and sqlite3's `.recover` mend it",
@@ -43,8 +39,7 @@ class StorageFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        found = _KIND.search(path.name)
-        self.kind = found[1].lower() if found else path.suffix
+        self.kind = bag_kind(path)
         self.fault = ""
         self.duration = 0
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -60,7 +55,7 @@ class StorageFile:
         """The file itself; or a copy that is decompressed, or joined with its write-ahead log."""
         log = Path(f"{self.path}-wal")
         logged = self.kind == ".db3" and log.is_file() and log.stat().st_size > 0
-        if self.path.suffix not in (".zstd", ".zst") and not logged:
+        if self.path.suffix.lower() not in (".zstd", ".zst") and not logged:
             return self.path
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="evlayerseg_"))
         whole = Path(folder) / f"whole{self.kind}"
@@ -124,14 +119,13 @@ class StorageFile:
 
     def _plain(self, raw: Raw) -> Raw:
         """The message itself, where each is compressed by itself."""
-        if raw.data[:4] != _ZSTD:
+        if raw.data[:4] != ZSTD:
             return raw
         return raw._replace(data=unpacked(bytes(raw.data), "zstd")[0])
 
     def is_what_it_says(self) -> bool:
         """Whether the file begins as files of its kind do."""
-        with self._file.open("rb") as file:
-            return file.read(16).startswith(_BEGINNINGS[self.kind])
+        return self.kind in kind_of(self._file).endings
 
     def told(self, fault: str) -> str:
         """A sentence on what is wrong, with the remedy."""
@@ -163,11 +157,13 @@ def files_of(path: Path) -> tuple[list[Path], list[str]]:
         there += found[:1]
         missing += [] if found else [f"{path} lacks its file {name}: the others are used."]
     if not there:
-        found = [p for p in path.iterdir() if p.name.endswith(BAG_ENDINGS)]
-        if len({re.sub(r"\d+", "", p.name) for p in found}) > 1:
-            listed = ", ".join(sorted(p.name for p in found))
+        found = sorted(p for p in path.iterdir() if bag_kind(p) in (".mcap", ".db3"))
+        # The last part may not be compressed yet, or not wholly.
+        parts = {re.sub(r"\.zstd?$", "", p.name, flags=re.I): p for p in reversed(found)}
+        if len({re.sub(r"\d+", "", name) for name in parts}) > 1:
+            listed = ", ".join(p.name for p in found)
             raise InputError(f"{path} holds several recordings, choose one: {listed}.")
-        there = sorted(found, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)] or [0])
+        there = sorted(parts.values(), key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)])
     if not there:
         raise InputError(
             f"{path} holds no file of a bag: expected .mcap or .db3 beside its metadata.yaml."
