@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,9 @@ from evlayerseg_ros.outputs.outputs import Output
 from evlayerseg_ros.recordings.storage import StorageFile, files_of
 
 
-def holds_outputs(path: Path) -> bool:
-    """Whether it is a rosbag2 with a topic of layers or masks beside which no events stand."""
-    if path.suffix not in (".mcap", ".db3") and not (path / "metadata.yaml").is_file():
-        return False
-    try:
-        with ExitStack() as stack:
-            files = [stack.enter_context(closing(StorageFile(f))) for f in files_of(path)[0]]
-            names = {topic.rsplit("/", 1)[-1] for file in files for topic, _ in file.counts}
-    except (InputError, OSError):
-        return False  # whoever opens it as a recording says what is wrong
+def are_outputs(topics: Collection[str]) -> bool:
+    """Whether a bag's topics are layers or masks beside which no events stand."""
+    names = {topic.rsplit("/", 1)[-1] for topic in topics}
     return bool(names & {"mask", "layers"}) and "events" not in names
 
 
@@ -35,7 +28,7 @@ def outputs_in(path: Path, topics: Collection[str]) -> Iterator[tuple[int, dict[
     What cannot be read is left out, and told at the end.
 
     Args:
-        path: a bag of which `holds_outputs` is true.
+        path: a rosbag2 whose topics `are_outputs`.
         topics: those to read, by the last part of their names.
 
     Raises:
