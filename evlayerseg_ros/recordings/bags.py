@@ -17,7 +17,7 @@ from evlayerseg_ros.outputs.messages import DEFINITIONS
 from evlayerseg_ros.recordings.beginnings import bag_kind
 from evlayerseg_ros.recordings.readers import Recording
 from evlayerseg_ros.recordings.salvage import Raw
-from evlayerseg_ros.recordings.storage import StorageFile, files_of
+from evlayerseg_ros.recordings.storage import StorageFile, files_of, nothing_left
 
 # EventPacket was called EventArray before.
 _PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
@@ -90,7 +90,7 @@ class BagRecording(Recording):
         if not counts:
             faults = [s.fault for s in self._storages if s.fault and s.is_what_it_says()]
             if faults:
-                return faults[0].replace(": what can be read is used", ", and nothing is left")
+                return nothing_left(faults[0])
             return (
                 f"{self.path} cannot be read as {self.kind}: it has no topics, or is damaged or "
                 "something else."

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from rosbags.typesys import Stores, get_typestore
-
-from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.messages import output_of
 from evlayerseg_ros.outputs.outputs import Output
-from evlayerseg_ros.recordings.storage import StorageFile, files_of
+from evlayerseg_ros.recordings.storage import messages_in
 
 
 def are_outputs(topics: Collection[str]) -> bool:
@@ -34,30 +29,20 @@ def outputs_in(path: Path, topics: Collection[str]) -> Iterator[tuple[int, dict[
     Raises:
         InputError: nothing of it can be read.
     """
-    types = get_typestore(Stores.ROS2_JAZZY)
-    files, faults = files_of(path)
     now: int | None = None
     found: dict[str, Output] = {}
-    for file in files:
-        with closing(StorageFile(file)) as storage:
-            wanted = [key for key in storage.counts if key[0].rsplit("/", 1)[-1] in topics]
-            for raw in storage.messages(wanted):
-                try:
-                    message: Any = types.deserialize_cdr(raw.data, raw.msgtype)
-                    stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-                    output = output_of(message, raw.msgtype)
-                except Exception:  # rosbags raises many kinds
-                    faults.append(raw.fault or f"{file}: a message on {raw.topic} is damaged.")
-                    continue
-                if now is not None and stamp != now:
-                    yield now, found
-                    found = {}
-                now = stamp
-                if output is not None:
-                    found[raw.topic.rsplit("/", 1)[-1]] = output
+    wanted = lambda topic, _: topic.rsplit("/", 1)[-1] in topics  # noqa: E731
+    for topic, (stamp, output) in messages_in(path, wanted, _stamped):
+        if now is not None and stamp != now:
+            yield now, found
+            found = {}
+        now = stamp
+        if output is not None:
+            found[topic.rsplit("/", 1)[-1]] = output
     if now is not None:
         yield now, found
-    elif faults:
-        raise InputError(faults[0])
-    for fault in dict.fromkeys(faults):
-        print(f"evlayerseg: {fault}", file=sys.stderr)
+
+
+def _stamped(message: Any, kind: str) -> tuple[int, Output | None]:
+    stamp = message.header.stamp
+    return stamp.sec * 10**9 + stamp.nanosec, output_of(message, kind)

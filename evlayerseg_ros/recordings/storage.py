@@ -6,19 +6,23 @@ import contextlib
 import re
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
+from rosbags.typesys import Stores, get_typestore
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.beginnings import ZSTD, bag_kind, kind_of
 from evlayerseg_ros.recordings.salvage import Raw, broken, scan, unpacked, unzip
 
+T = TypeVar("T")
+_USED = ": what can be read is used"
 _REMEDIES = {
     ".mcap": "`mcap recover` mends it",
     ".db3": "`ros2 bag reindex` and sqlite3's `.recover` mend it",
@@ -129,9 +133,7 @@ class StorageFile:
 
     def told(self, fault: str) -> str:
         """A sentence on what is wrong, with the remedy."""
-        return (
-            f"{self.path} is not whole, {fault}: what can be read is used; {_REMEDIES[self.kind]}."
-        )
+        return f"{self.path} is not whole, {fault}{_USED}; {_REMEDIES[self.kind]}."
 
     def close(self) -> None:
         """Close the file."""
@@ -169,3 +171,46 @@ def files_of(path: Path) -> tuple[list[Path], list[str]]:
             f"{path} holds no file of a bag: expected .mcap or .db3 beside its metadata.yaml."
         )
     return there, missing
+
+
+def nothing_left(fault: str) -> str:
+    """A file's fault where nothing of it could be read."""
+    return fault.replace(_USED, ", and nothing is left")
+
+
+def messages_in(
+    path: Path, wanted: Callable[[str, str], bool], make: Callable[[Any, str], T]
+) -> Iterator[tuple[str, T]]:
+    """The topic of each message of a bag, and what is made of it.
+
+    What cannot be read is left out, and told at the end.
+
+    Args:
+        path: a bag with ROS' own messages.
+        wanted: whether a topic of a type is read.
+        make: what to make of a message and its type; may raise anything if it is unsound.
+
+    Raises:
+        InputError: nothing of it can be read, or it does not fit into memory.
+    """
+    ros1 = not path.is_dir() and bag_kind(path) == ".bag"
+    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
+    read: Any = types.deserialize_ros1 if ros1 else types.deserialize_cdr
+    files, faults = files_of(path)
+    some = False
+    for file in files:
+        with contextlib.closing(StorageFile(file)) as storage:
+            for raw in storage.messages([key for key in storage.counts if wanted(*key)]):
+                try:
+                    made = make(read(raw.data, raw.msgtype), raw.msgtype)
+                except MemoryError as error:
+                    raise InputError(f"{path} needs more memory than there is.") from error
+                except Exception:  # rosbags raises many kinds
+                    faults.append(raw.fault or f"{file}: a message on {raw.topic} is damaged.")
+                    continue
+                some = True
+                yield raw.topic, made
+    if faults and not some:
+        raise InputError(nothing_left(faults[0]))
+    for fault in dict.fromkeys(faults):
+        print(f"evlayerseg: {fault}", file=sys.stderr)
