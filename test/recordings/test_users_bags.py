@@ -270,10 +270,12 @@ def test_a_recorder_that_was_ended_before_it_compressed_its_last_part(tmp_path, 
 def test_messages_that_metadata_with_lists_of_qos_count(tmp_path):
     """As ROS 2 writes them from Jazzy on."""
     bag = write(tmp_path / "some", "db3", empty=("/dead/events",))
-    metadata = bag / "metadata.yaml"
-    text = metadata.read_text().replace("message_count: 0", "message_count: 123")
-    qos = "offered_qos_profiles:\n        - history: keep_last\n          depth: 10"
-    metadata.write_text(text.replace("offered_qos_profiles: []", qos))
+    (bag / "metadata.yaml").write_text(
+        "rosbag2_bagfile_information:\n  topics_with_message_count:\n"
+        "    - topic_metadata:\n        name: /dead/events\n"
+        "        offered_qos_profiles:\n          - history: keep_last\n            depth: 10\n"
+        "      message_count: 123\n"
+    )
     with pytest.raises(InputError, match="says 123 messages, none on /dead/events could be read"):
         open_recording(bag, topic="/dead/events")
 
