@@ -17,7 +17,12 @@ class InputError(ValueError):
 
     Its text is one sentence for a person: what is wrong, where, and what was expected.
     Commands print it and exit with status 2; the node reports it in diagnostics and keeps running.
+
+    Attributes:
+        topics: of a rosbag2 that is refused as a recording, all that it has.
     """
+
+    topics: tuple[str, ...] = ()
 
 
 class InferenceError(InputError):

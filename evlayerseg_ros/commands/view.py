@@ -106,16 +106,25 @@ def _offline(
     from tqdm import tqdm
 
     from evlayerseg_ros.pipeline import Pipeline
-    from evlayerseg_ros.recordings.published import holds_outputs
-    from evlayerseg_ros.recordings.readers import open_recording
+    from evlayerseg_ros.recordings.published import are_outputs
+    from evlayerseg_ros.recordings.readers import Recording, open_recording
     from evlayerseg_ros.replay.replay import part_of
     from evlayerseg_ros.replay.view import view_bag, view_recording
 
     with tqdm(unit="window", desc=recording.name, disable=None) as bar:
-        if holds_outputs(recording):
+        found: Recording | InputError
+        try:
+            found = open_recording(recording, topic, options.size_of(config))
+        except InputError as error:
+            found = error
+        if are_outputs(found.topics):
+            if isinstance(found, Recording):
+                found.close()
             open_()
             return view_bag(recording, scene, bar.update)
-        with open_recording(recording, topic, options.size_of(config)) as opened:
+        if isinstance(found, InputError):
+            raise found
+        with found as opened:
             opened.tell()
             pipeline = Pipeline(config)
             open_()

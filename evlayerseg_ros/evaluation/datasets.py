@@ -13,6 +13,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.evimo2 import load_meta, rows_of
+from evlayerseg_ros.recordings.storage import messages_in
 
 _DSEC_SIZE = (480, 640)
 
@@ -185,27 +186,11 @@ def label_images(bag: Path, topic: str | None) -> Truth:
     Raises:
         InputError: no bag, or no (or no single) topic with label images.
     """
-    from rosbags.highlevel import AnyReader
-    from rosbags.typesys import Stores, get_typestore
-
     found: dict[str, list[tuple[int, bytes]]] = {}
-    try:
-        with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-            images = [
-                c for c in reader.connections
-                if c.msgtype == "sensor_msgs/msg/Image" and topic in (None, c.topic)
-            ]  # fmt: skip
-            for connection, _, raw in reader.messages(images) if images else ():
-                message: Any = reader.deserialize(raw, connection.msgtype)
-                if message.encoding in ("mono8", "8UC1"):
-                    found.setdefault(connection.topic, []).append(_label_image(message))
-    except InputError:
-        raise
-    except Exception as error:  # rosbags raises many kinds
-        raise InputError(
-            f"Label images of {bag} cannot be read: it is no bag, cut off or damaged; "
-            "`mcap recover` or `ros2 bag reindex` mend one."
-        ) from error
+    wanted = lambda name, kind: kind == "sensor_msgs/msg/Image" and topic in (None, name)  # noqa: E731
+    for name, image in messages_in(bag, wanted, _label_image):
+        if image is not None:
+            found.setdefault(name, []).append(image)
     if len(found) != 1:
         there = f"several, choose: {', '.join(sorted(found))}" if found else "none"
         raise InputError(f"{bag}: expected a topic with label images (Image, mono8), has {there}.")
@@ -216,8 +201,10 @@ def label_images(bag: Path, topic: str | None) -> Truth:
     return Truth(t, lambda i: _unpacked(labels[i][1]), ros_time=True)
 
 
-def _label_image(message: Any) -> tuple[int, bytes]:
-    """Stamp in ns and the packed picture."""
+def _label_image(message: Any, _: str) -> tuple[int, bytes] | None:
+    """Stamp in ns and the packed picture, None if it is none of labels."""
+    if message.encoding not in ("mono8", "8UC1"):
+        return None
     rows = np.asarray(message.data, np.uint8).reshape(message.height, message.step)
     stamp = message.header.stamp
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec), _packed(rows[:, : message.width])

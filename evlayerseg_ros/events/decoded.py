@@ -118,7 +118,6 @@ class DecodedEvents:
 
     def _use(self, message: _Message) -> list[Window]:
         events, stamp = message
-        self._stats.events += len(events)
         if len(events):
             now, middle = self._timeline.now, int(events.t[len(events) // 2])
             goes_on = now is not None and abs(int(events.t[0]) - now) <= LATE_TIME

@@ -13,7 +13,7 @@ class StreamStats:
 
     Attributes:
         packets: packets decoded.
-        events: events decoded.
+        events: events decoded and used.
         windows: windows that came out.
         lost_packets: packets missing between sequence numbers.
         gaps: how often packets were missing.
@@ -49,16 +49,14 @@ class StreamStats:
     last_fault: str = ""
     last_error: str = ""
 
-    def decoded(self, events: int, new: Sequence[int]) -> None:
+    def decoded(self, new: Sequence[int]) -> None:
         """Count a packet that was decoded.
 
         Args:
-            events: in it.
             new: what the decoder counted in it: events outside the sensor and without time or
                 address, unknown words, wrong times.
         """
         self.packets += 1
-        self.events += events
         self.out_of_range += new[0]
         self.unsynced += new[1]
         self.unknown_words += new[2]

@@ -287,7 +287,7 @@ class PacketStream:
             events = decoder.decode(packet.data, time_base)
             decoded = Decoded(events, decoder.now, decoder.counted)
         counted = zip(decoded.counted, self._last.counted, strict=True)
-        self.stats.decoded(len(decoded.events), [after - before for after, before in counted])
+        self.stats.decoded([after - before for after, before in counted])
         self._last.counted = decoded.counted
         exact = stamp - time_base if decoder.encoding == "mono" else None
         return windows + self._timeline.push(decoded.events, decoded.now, stamp, exact)

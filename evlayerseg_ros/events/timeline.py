@@ -19,7 +19,7 @@ class Timeline:
 
     Args:
         windower: cuts the windows.
-        stats: where jumps, pauses and windows are counted.
+        stats: where events, jumps, pauses and windows are counted.
 
     Attributes:
         now: the sensor's clock, ns; None before the first event.
@@ -57,13 +57,17 @@ class Timeline:
         if back and not sure and self._held is None:
             self._held = events, now, stamp, exact
             return []
-        windows = self._push(*self._held) if self._held is not None and back else []
-        self._leave_out(int(events.t[0]))
+        windows: list[Window] = []
+        if not back:
+            self._leave_out()
+        elif self._held is not None:
+            held, self._held = self._held, None
+            windows = self._push(*held)
         return windows + self._push(events, now, stamp, exact)
 
-    def _leave_out(self, now: int | None) -> None:
-        """Counts a packet that waited and is not used, since packets went on at `now` (ns)."""
-        if self._held is not None and self.now is not None and (now is None or now >= self.now):
+    def _leave_out(self) -> None:
+        """Counts a packet that waited and is not used, since packets went on without it."""
+        if self._held is not None and self.now is not None:
             events = self._held[0]
             self._stats.stray_events += len(events)
             self._stats.last_fault = (
@@ -73,6 +77,7 @@ class Timeline:
 
     def _push(self, events: Events, now: int | None, stamp: int, exact: int | None) -> list[Window]:
         windows: list[Window] = []
+        self._stats.events += len(events)
         self.span = 0
         # A stamp that stands still is that of a publisher whose clock is coarse, or that has none.
         stands, self._stamp = stamp == self._stamp, stamp
@@ -96,7 +101,7 @@ class Timeline:
 
     def flush(self) -> list[Window]:
         """Close the open window with what it has."""
-        self._leave_out(None)
+        self._leave_out()
         return self._stamped(self._windower.flush())
 
     def reset(self) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from ruamel.yaml import YAML
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.dvs import EVENT_ARRAYS, parse_event_array
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.outputs.messages import DEFINITIONS
-from evlayerseg_ros.recordings.readers import BAG1_ENDINGS, Recording
+from evlayerseg_ros.recordings.beginnings import bag_kind
+from evlayerseg_ros.recordings.readers import Recording
 from evlayerseg_ros.recordings.salvage import Raw
-from evlayerseg_ros.recordings.storage import StorageFile, files_of
+from evlayerseg_ros.recordings.storage import StorageFile, files_of, nothing_left
 
 # EventPacket was called EventArray before.
 _PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
@@ -42,7 +43,7 @@ class BagRecording(Recording):
         self, path: Path, topic: str | None = None, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(path, size)
-        self._ros1 = path.name.lower().endswith(BAG1_ENDINGS)
+        self._ros1 = not path.is_dir() and bag_kind(path) == ".bag"
         self.kind = "a ROS 1 bag" if self._ros1 else "a rosbag2 recording"
         self._types = get_typestore(Stores.ROS1_NOETIC if self._ros1 else Stores.ROS2_JAZZY)
         for name in _PACKET_TYPES:
@@ -55,7 +56,9 @@ class BagRecording(Recording):
         except BaseException as error:
             self.close()
             if isinstance(error, Exception):
-                raise self._told(error) from error
+                told = self._told(error)
+                told.topics = self.topics
+                raise told from error
             raise
 
     def _choose(self, topic: str | None) -> None:
@@ -63,6 +66,7 @@ class BagRecording(Recording):
         for storage in self._storages:
             for key, count in storage.counts.items():
                 counts[key] = counts.get(key, 0) + count
+        self.topics = () if self._ros1 else tuple(name for name, _ in counts)
         found = {t: 0 for (t, kind) in sorted(counts) if kind in _TYPES}
         for name in found:
             found[name] = sum(n for (t, kind), n in counts.items() if t == name and kind in _TYPES)
@@ -86,7 +90,7 @@ class BagRecording(Recording):
         if not counts:
             faults = [s.fault for s in self._storages if s.fault and s.is_what_it_says()]
             if faults:
-                return faults[0].replace(": what can be read is used", ", and nothing is left")
+                return nothing_left(faults[0])
             return (
                 f"{self.path} cannot be read as {self.kind}: it has no topics, or is damaged or "
                 "something else."
@@ -101,16 +105,23 @@ class BagRecording(Recording):
     def _why_none(self) -> str:
         """Why no message could be read, though a topic is there."""
         faults = [packet.fault for packet in self._packets()][:1]
-        metadata = self.path / "metadata.yaml"
-        text = metadata.read_text(errors="replace") if metadata.is_file() else ""
-        mine = re.compile(rf"name: ['\"]?{re.escape(self.topic)}['\"]?\s")
-        entries = [e for e in re.split(r"^\s*- ", text, flags=re.MULTILINE) if mine.search(e)]
-        counted = [int(n) for e in entries for n in re.findall(r"message_count: (\d+)", e)]
-        n = max([self.total or 0, *counted])
+        n = max(self.total or 0, self._counted())
         if not n:
             return f"{self.path} has no messages on topic {self.topic}."
         why = faults[0] if faults else "its files do not hold them."
         return f"{self.path} says {n} messages, none on {self.topic} could be read: {why}"
+
+    def _counted(self) -> int:
+        """How many messages metadata.yaml says there are."""
+        try:
+            said: Any = YAML(typ="safe", pure=True).load(self.path / "metadata.yaml")
+            return sum(
+                int(entry["message_count"])
+                for entry in said["rosbag2_bagfile_information"]["topics_with_message_count"]
+                if entry["topic_metadata"]["name"] == self.topic
+            )
+        except Exception:  # there is none, or it is unsound in any of many ways
+            return 0
 
     def _packets(self) -> Iterator[Packet]:
         for fault in self._missing:

@@ -1,45 +1,79 @@
-"""What a file is by its first bytes, where its name says something else."""
+"""What a file is: by its name, and by its first bytes."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from evlayerseg_ros.errors import InputError
 
-_AGAIN = "download it again"
-# First bytes; what such a file is; the endings under which it is read, or what to do.
-_BEGINNINGS: tuple[tuple[bytes, str, tuple[str, ...] | str], ...] = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", (".h5", ".hdf5")),
-    (b"PK\x03\x04", "an npz file (or a zip archive, to be unpacked)", (".npz",)),
-    (b"\x93NUMPY", "one array of numpy", "expected an npz with x, y, t and p"),
-    (b"\x89MCAP", "an mcap file", (".mcap",)),
-    (b"SQLite format 3", "a database of rosbag2", (".db3",)),
-    (b"#ROSBAG V2", "a ROS 1 bag", (".bag", ".active")),
-    (b"#!AER-DAT4", "an AEDAT4 file", (".aedat4", ".aedat")),
-    (b"#!AER-DAT", "an AEDAT file", (".aedat", ".aedat4")),
-    (b"Event Stream", "an Event Stream file", (".es",)),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", (".zstd", ".zst")),
-    (b"\x1f\x8b", "compressed", "unpack it with gunzip first"),
-    (b"7z\xbc\xaf\x27\x1c", "an archive", "unpack it first"),
-    (b"version https://git-lfs", "a pointer of Git LFS", "`git lfs pull` fetches the file itself"),
-    (b"<!doctype html", "a web page", _AGAIN),
-    (b"<html", "a web page", _AGAIN),
+ZSTD = b"\x28\xb5\x2f\xfd"
+# .active is what ROS 1 calls a bag that it still writes.
+_BAG = re.compile(r"(\.mcap|\.db3)(\.zstd?)?$|(\.bag)(\.active)?$", re.IGNORECASE)
+
+
+class Kind(NamedTuple):
+    """A kind of file: its first bytes, what it is, and its endings, or what to do with it."""
+
+    first: bytes
+    what: str
+    endings: tuple[str, ...] = ()
+    remedy: str = ""
+
+
+_KINDS = (
+    Kind(b"\x89HDF\r\n\x1a\n", "an HDF5 file", (".h5", ".hdf5")),
+    Kind(b"PK\x03\x04", "an npz file (or a zip archive, to be unpacked)", (".npz",)),
+    Kind(b"\x93NUMPY", "one array of numpy", remedy="expected an npz with x, y, t and p"),
+    Kind(b"\x89MCAP", "an mcap file", (".mcap",)),
+    Kind(b"SQLite format 3", "a database of rosbag2", (".db3",)),
+    Kind(b"#ROSBAG V2", "a ROS 1 bag", (".bag", ".active")),
+    Kind(b"#!AER-DAT4", "an AEDAT4 file", (".aedat4", ".aedat")),
+    Kind(b"#!AER-DAT", "an AEDAT file", (".aedat", ".aedat4")),
+    Kind(b"Event Stream", "an Event Stream file", (".es",)),
+    Kind(ZSTD, "compressed with zstd", (".zstd", ".zst")),
+    Kind(b"\x1f\x8b", "compressed", remedy="unpack it with gunzip first"),
+    Kind(b"7z\xbc\xaf\x27\x1c", "an archive", remedy="unpack it first"),
+    Kind(
+        b"version https://git-lfs",
+        "a pointer of Git LFS",
+        remedy="`git lfs pull` fetches the file itself",
+    ),
+    Kind(b"<!doctype html", "a web page", remedy="download it again"),
+    Kind(b"<html", "a web page", remedy="download it again"),
+    Kind(b"", ""),
 )
 
 
-def check_beginning(path: Path) -> None:
-    """Refuses a file whose first bytes say that it is of another kind than its name.
+def bag_kind(path: Path) -> str:
+    """.mcap, .db3 or .bag (of ROS 1) by a file's name, compressed or not; "" if it is no bag's."""
+    found = _BAG.search(path.name)
+    return (found[1] or found[3]).lower() if found else ""
+
+
+def kind_of(path: Path) -> Kind:
+    """What a file is by its first bytes."""
+    with path.open("rb") as file:
+        begun = file.read(32).lower()
+    return next(kind for kind in _KINDS if begun.startswith(kind.first.lower()))
+
+
+def ending_of(path: Path) -> str:
+    """The first ending of the kind that a file is by its first bytes, else that of its name.
 
     Raises:
-        InputError: it is; says what it is, and what to do.
+        InputError: it is of another kind than its name; says what it is, and what to do.
     """
-    with path.open("rb") as file:
-        begun = file.read(32)
-    for first, what, then in _BEGINNINGS:
-        if not begun.lower().startswith(first.lower()):
-            continue
-        if isinstance(then, str):
-            raise InputError(f"{path} is {what}: {then}.")
-        if path.suffix.lower() not in then:
-            raise InputError(f"{path} is {what} by its first bytes: name it so, {then[0]}.")
-        return
+    kind, ending = kind_of(path), path.suffix.lower()
+    if kind.remedy:
+        raise InputError(f"{path} is {kind.what}: {kind.remedy}.")
+    if not kind.endings:
+        return ending
+    if ending == ".zip":
+        raise InputError(f"{path} is an archive: unpack it first.")
+    if ending not in kind.endings:
+        raise InputError(
+            f"{path} is {kind.what} by its first bytes: rename it to end in {kind.endings[0]}."
+        )
+    return kind.endings[0]

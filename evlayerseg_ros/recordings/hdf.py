@@ -72,15 +72,18 @@ class HdfRecording(Table):
             self._file = h5py.File(path, "r")
             self._open(topic)
         except Exception as error:
+            told = self._told(error)
             self.close()
-            raise self._told(error) from error
+            raise told from error
 
     def _told(self, error: BaseException) -> InputError:
         text = str(error).lower()
         if isinstance(error, OSError) and any(words in text for words in _NO_FILTER):
             remedy = "pip install hdf5plugin"
             if "hdf5plugin" in sys.modules:
-                remedy = "hdf5plugin has none either; Metavision's tools convert Prophesee's files"
+                remedy = "hdf5plugin does not have this filter"
+                if self._file and "CD" in self._file:
+                    remedy += "; Metavision's tools convert Prophesee's files"
             return MissingPackage(
                 f"{self.path} is compressed with a filter that is not installed: {remedy}."
             )

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from rosbags.typesys import Stores, get_typestore
-
-from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.messages import output_of
 from evlayerseg_ros.outputs.outputs import Output
-from evlayerseg_ros.recordings.storage import StorageFile, files_of
+from evlayerseg_ros.recordings.storage import messages_in
 
 
-def holds_outputs(path: Path) -> bool:
-    """Whether it is a rosbag2 with a topic of layers or masks beside which no events stand."""
-    if path.suffix not in (".mcap", ".db3") and not (path / "metadata.yaml").is_file():
-        return False
-    try:
-        with ExitStack() as stack:
-            files = [stack.enter_context(closing(StorageFile(f))) for f in files_of(path)[0]]
-            names = {topic.rsplit("/", 1)[-1] for file in files for topic, _ in file.counts}
-    except (InputError, OSError):
-        return False  # whoever opens it as a recording says what is wrong
+def are_outputs(topics: Collection[str]) -> bool:
+    """Whether a bag's topics are layers or masks beside which no events stand."""
+    names = {topic.rsplit("/", 1)[-1] for topic in topics}
     return bool(names & {"mask", "layers"}) and "events" not in names
 
 
@@ -35,36 +23,26 @@ def outputs_in(path: Path, topics: Collection[str]) -> Iterator[tuple[int, dict[
     What cannot be read is left out, and told at the end.
 
     Args:
-        path: a bag of which `holds_outputs` is true.
+        path: a rosbag2 whose topics `are_outputs`.
         topics: those to read, by the last part of their names.
 
     Raises:
         InputError: nothing of it can be read.
     """
-    types = get_typestore(Stores.ROS2_JAZZY)
-    files, faults = files_of(path)
     now: int | None = None
     found: dict[str, Output] = {}
-    for file in files:
-        with closing(StorageFile(file)) as storage:
-            wanted = [key for key in storage.counts if key[0].rsplit("/", 1)[-1] in topics]
-            for raw in storage.messages(wanted):
-                try:
-                    message: Any = types.deserialize_cdr(raw.data, raw.msgtype)
-                    stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-                    output = output_of(message, raw.msgtype)
-                except Exception:  # rosbags raises many kinds
-                    faults.append(raw.fault or f"{file}: a message on {raw.topic} is damaged.")
-                    continue
-                if now is not None and stamp != now:
-                    yield now, found
-                    found = {}
-                now = stamp
-                if output is not None:
-                    found[raw.topic.rsplit("/", 1)[-1]] = output
+    wanted = lambda topic, _: topic.rsplit("/", 1)[-1] in topics  # noqa: E731
+    for topic, (stamp, output) in messages_in(path, wanted, _stamped):
+        if now is not None and stamp != now:
+            yield now, found
+            found = {}
+        now = stamp
+        if output is not None:
+            found[topic.rsplit("/", 1)[-1]] = output
     if now is not None:
         yield now, found
-    elif faults:
-        raise InputError(faults[0])
-    for fault in dict.fromkeys(faults):
-        print(f"evlayerseg: {fault}", file=sys.stderr)
+
+
+def _stamped(message: Any, kind: str) -> tuple[int, Output | None]:
+    stamp = message.header.stamp
+    return stamp.sec * 10**9 + stamp.nanosec, output_of(message, kind)

@@ -14,14 +14,10 @@ import numpy as np
 from evlayerseg_ros.errors import InputError, MissingPackage
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
-from evlayerseg_ros.recordings.beginnings import check_beginning
+from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of
 
 # Events a packet for recordings that are not made of packets.
 CHUNK = 1 << 17
-# How the files of a rosbag2 end.
-BAG_ENDINGS = tuple(f"{end}{zip_}" for end in (".mcap", ".db3") for zip_ in ("", ".zstd", ".zst"))
-# Of ROS 1, finished or left behind by a recorder that was ended.
-BAG1_ENDINGS = (".bag", ".bag.active")
 
 
 class Recording(ABC):
@@ -31,6 +27,7 @@ class Recording(ABC):
         path: where it lies.
         kind: what it is, in a word or two.
         topic: the topic or stream that is read, "" for files with one camera.
+        topics: all that a rosbag2 has.
         width, height: sensor size in px.
         duration: seconds, None if only reading it all would tell.
         total: number of packets that iterating gives, None if only reading it all would tell.
@@ -39,6 +36,7 @@ class Recording(ABC):
 
     kind = ""
     topic = ""
+    topics: tuple[str, ...] = ()
     width = 0
     height = 0
     duration: float | None = None
@@ -211,15 +209,19 @@ def open_recording(
         InputError: missing, empty, of an unknown kind, unreadable, without events, or with several
             cameras and no choice.
     """
-    path = Path(path)
+    try:
+        return _opened(Path(path), topic, size)
+    except OSError as error:  # it may not be read, or its disk fails
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _opened(path: Path, topic: str | None, size: tuple[int, int] | None) -> Recording:
     if not path.exists():
         raise InputError(f"There is no recording at {path}.")
     if path.is_dir() and not _is_whole(path):
         path = _only_recording_in(path)
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: expected a recording.")
-    if path.is_file():
-        check_beginning(path)
     name, choices = _reader_of(path)
     module, reader = name.split(":")
     found = getattr(importlib.import_module(f"evlayerseg_ros.recordings.{module}"), reader)
@@ -231,18 +233,18 @@ def open_recording(
 
 def _is_whole(folder: Path) -> bool:
     return (folder / "dataset_info.npz").exists() or any(
-        p.name == "metadata.yaml" or p.name.endswith((*BAG_ENDINGS,)) for p in folder.iterdir()
+        p.name == "metadata.yaml" or bag_kind(p) in (".mcap", ".db3") for p in folder.iterdir()
     )
 
 
 def _reader_of(path: Path) -> tuple[str, bool]:
     """The reader, imported on use since each needs a library; whether it offers a choice."""
-    name = path.name.lower()
     if path.is_dir() and (path / "dataset_info.npz").exists():
         return "evimo2:Evimo2Recording", False
-    if path.is_dir() or name.endswith((*BAG_ENDINGS, *BAG1_ENDINGS)):
+    ending = ending_of(path) if path.is_file() else path.suffix.lower()
+    if path.is_dir() or bag_kind(path):
         return "bags:BagRecording", True
-    if path.suffix.lower() == ".npz":
+    if ending == ".npz":
         from evlayerseg_ros.recordings.evimo2 import is_evimo
 
         return ("evimo2:EvimoRecording" if is_evimo(path) else "tables:NpzRecording"), False
@@ -250,26 +252,19 @@ def _reader_of(path: Path) -> tuple[str, bool]:
         ".raw": ("raw:RawRecording", False),
         ".dat": ("dat:DatRecording", False),
         ".aedat4": ("vendor:AedatRecording", True),
-        ".aedat": ("vendor:AedatRecording", True),
+        ".aedat": ("aedat:AedatRecording", True),
         ".es": ("vendor:EsRecording", False),
         ".txt": ("text:TextRecording", False),
         ".csv": ("text:TextRecording", False),
         ".h5": ("hdf:HdfRecording", True),
         ".hdf5": ("hdf:HdfRecording", True),
     }
-    if path.suffix.lower() in (".aedat", ".aedat4"):
-        with path.open("rb") as file:
-            begun = file.read(10)
-        if begun != b"#!AER-DAT4" and (
-            path.suffix.lower() == ".aedat" or begun[:9] == b"#!AER-DAT"
-        ):
-            return "aedat:AedatRecording", True
-    if path.suffix.lower() not in readers:
+    if ending not in readers:
         raise InputError(
             f"{path} is of no known kind: expected a bag (folder, .mcap, .db3, .bag), .raw, .dat, "
             ".aedat4, .aedat, .es, .h5, .npz, .txt or .csv."
         )
-    return readers[path.suffix.lower()]
+    return readers[ending]
 
 
 def _only_recording_in(folder: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.types import check_size
+from evlayerseg_ros.events.types import MAX_SIDE, check_size
 
 # Sensors that a file without a size may come from, the smallest first.
 SENSORS = ((128, 128), (240, 180), (304, 240), (320, 320), (346, 260), (640, 480), (1280, 720))
@@ -75,11 +75,16 @@ def smallest(x: np.ndarray, y: np.ndarray) -> tuple[int, int]:
     Returns:
         Its size, of the largest known one at least that of the events.
     """
-    for width, height in SENSORS:
-        outside = np.count_nonzero((x < 0) | (x >= width) | (y < 0) | (y >= height))
-        if outside <= _STRAY_SHARE * len(x):
-            return width, height
+    for size in SENSORS:
+        if holds(size, x, y):
+            return size
     return max(int(x.max()) + 1, 1), max(int(y.max()) + 1, 1)
+
+
+def holds(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether there may be a sensor of that size (px) and all events but a few strays lie on it."""
+    outside = np.count_nonzero((x < 0) | (x >= size[0]) | (y < 0) | (y >= size[1]))
+    return max(size) <= MAX_SIDE and outside <= _STRAY_SHARE * len(x)
 
 
 def parse_size(text: str) -> tuple[int, int]:

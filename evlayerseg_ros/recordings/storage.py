@@ -6,23 +6,23 @@ import contextlib
 import re
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
+from rosbags.typesys import Stores, get_typestore
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.recordings.readers import BAG_ENDINGS
+from evlayerseg_ros.recordings.beginnings import ZSTD, bag_kind, kind_of
 from evlayerseg_ros.recordings.salvage import Raw, broken, scan, unpacked, unzip
 
-# Both spellings; .active is what ROS 1 calls a bag that it still writes.
-_KIND = re.compile(r"(\.mcap|\.db3|\.bag)(\.zstd?|\.active)?$", re.IGNORECASE)
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_BEGINNINGS = {".mcap": b"\x89MCAP", ".db3": b"SQLite format 3", ".bag": b"#ROSBAG V2"}
+T = TypeVar("T")
+_USED = ": what can be read is used"
 _REMEDIES = {
     ".mcap": "`mcap recover` mends it",
     ".db3": "`ros2 bag reindex` and sqlite3's `.recover` mend it",
@@ -43,8 +43,7 @@ class StorageFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        found = _KIND.search(path.name)
-        self.kind = found[1].lower() if found else path.suffix
+        self.kind = bag_kind(path)
         self.fault = ""
         self.duration = 0
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -60,7 +59,7 @@ class StorageFile:
         """The file itself; or a copy that is decompressed, or joined with its write-ahead log."""
         log = Path(f"{self.path}-wal")
         logged = self.kind == ".db3" and log.is_file() and log.stat().st_size > 0
-        if self.path.suffix not in (".zstd", ".zst") and not logged:
+        if self.path.suffix.lower() not in (".zstd", ".zst") and not logged:
             return self.path
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="evlayerseg_"))
         whole = Path(folder) / f"whole{self.kind}"
@@ -124,20 +123,17 @@ class StorageFile:
 
     def _plain(self, raw: Raw) -> Raw:
         """The message itself, where each is compressed by itself."""
-        if raw.data[:4] != _ZSTD:
+        if raw.data[:4] != ZSTD:
             return raw
         return raw._replace(data=unpacked(bytes(raw.data), "zstd")[0])
 
     def is_what_it_says(self) -> bool:
         """Whether the file begins as files of its kind do."""
-        with self._file.open("rb") as file:
-            return file.read(16).startswith(_BEGINNINGS[self.kind])
+        return self.kind in kind_of(self._file).endings
 
     def told(self, fault: str) -> str:
         """A sentence on what is wrong, with the remedy."""
-        return (
-            f"{self.path} is not whole, {fault}: what can be read is used; {_REMEDIES[self.kind]}."
-        )
+        return f"{self.path} is not whole, {fault}{_USED}; {_REMEDIES[self.kind]}."
 
     def close(self) -> None:
         """Close the file."""
@@ -163,13 +159,58 @@ def files_of(path: Path) -> tuple[list[Path], list[str]]:
         there += found[:1]
         missing += [] if found else [f"{path} lacks its file {name}: the others are used."]
     if not there:
-        found = [p for p in path.iterdir() if p.name.endswith(BAG_ENDINGS)]
-        if len({re.sub(r"\d+", "", p.name) for p in found}) > 1:
-            listed = ", ".join(sorted(p.name for p in found))
+        found = sorted(p for p in path.iterdir() if bag_kind(p) in (".mcap", ".db3"))
+        # The last part may not be compressed yet, or not wholly.
+        parts = {re.sub(r"\.zstd?$", "", p.name, flags=re.I): p for p in reversed(found)}
+        if len({re.sub(r"\d+", "", name) for name in parts}) > 1:
+            listed = ", ".join(p.name for p in found)
             raise InputError(f"{path} holds several recordings, choose one: {listed}.")
-        there = sorted(found, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)] or [0])
+        there = sorted(parts.values(), key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)])
     if not there:
         raise InputError(
             f"{path} holds no file of a bag: expected .mcap or .db3 beside its metadata.yaml."
         )
     return there, missing
+
+
+def nothing_left(fault: str) -> str:
+    """A file's fault where nothing of it could be read."""
+    return fault.replace(_USED, ", and nothing is left")
+
+
+def messages_in(
+    path: Path, wanted: Callable[[str, str], bool], make: Callable[[Any, str], T]
+) -> Iterator[tuple[str, T]]:
+    """The topic of each message of a bag, and what is made of it.
+
+    What cannot be read is left out, and told at the end.
+
+    Args:
+        path: a bag with ROS' own messages.
+        wanted: whether a topic of a type is read.
+        make: what to make of a message and its type; may raise anything if it is unsound.
+
+    Raises:
+        InputError: nothing of it can be read, or it does not fit into memory.
+    """
+    ros1 = not path.is_dir() and bag_kind(path) == ".bag"
+    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
+    read: Any = types.deserialize_ros1 if ros1 else types.deserialize_cdr
+    files, faults = files_of(path)
+    some = False
+    for file in files:
+        with contextlib.closing(StorageFile(file)) as storage:
+            for raw in storage.messages([key for key in storage.counts if wanted(*key)]):
+                try:
+                    made = make(read(raw.data, raw.msgtype), raw.msgtype)
+                except MemoryError as error:
+                    raise InputError(f"{path} needs more memory than there is.") from error
+                except Exception:  # rosbags raises many kinds
+                    faults.append(raw.fault or f"{file}: a message on {raw.topic} is damaged.")
+                    continue
+                some = True
+                yield raw.topic, made
+    if faults and not some:
+        raise InputError(nothing_left(faults[0]))
+    for fault in dict.fromkeys(faults):
+        print(f"evlayerseg: {fault}", file=sys.stderr)

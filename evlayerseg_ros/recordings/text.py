@@ -24,7 +24,8 @@ class TextRecording(Table):
     """Lines `t x y p` with t in s; or x y p t, or in the order that a first line of names says.
 
     A first line of two numbers is the size (as E2VID's files have); without one a size is assumed.
-    Times in ms, us or ns are recognised. What is assumed is noted.
+    A comment before the events that may be either is believed where it fits them. Times in ms, us
+    or ns are recognised. What is assumed is noted.
     """
 
     kind = "text with lines `t x y p`"
@@ -34,6 +35,7 @@ class TextRecording(Table):
         self.total: int | None = None
         self._order: str | None = None
         self._said = ""  # the unit, by the name of the column of times
+        self._sizes: list[tuple[int, int]] = []  # what comments may mean
         self._bad = 0
         try:
             self._read_head()
@@ -45,15 +47,22 @@ class TextRecording(Table):
         """The lines before the first event: a size, names of columns, comments."""
         with self.path.open("rb") as file:
             self._start = file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
+            named: list[tuple[str, str]] = []
             for line in iter(file.readline, b""):
                 plain = line.lstrip(b"#% ")  # what numpy.savetxt writes as its header is a comment
+                comment = line.startswith((b"#", b"%"))
                 words = _words(plain)
                 if len(words) == 2 and all(word.isdigit() for word in words):
-                    if self.size is None:
-                        self.width, self.height = (int(word) for word in words)
+                    size = int(words[0]), int(words[1])
+                    if comment:
+                        self._sizes.append(size)
+                    elif self.size is None:
+                        self.width, self.height = size
                 elif (found := _order_of(plain)) is not None:
-                    self._order, self._said = found
-                elif not line.startswith((b"#", b"%")):
+                    named.append(found)
+                elif not comment and words != [""]:
+                    fits = [found for found in named if len(found[0]) == len(words)]
+                    self._order, self._said = fits[-1] if fits else (None, "")
                     return
                 self._start = file.tell()
                 if self._start > 1 << 20:
@@ -71,7 +80,12 @@ class TextRecording(Table):
         x, y, t = (self._order.index(name) for name in "xyt")
         if not self.width:
             every = np.concatenate(stretches)
-            self.assume_size(sensors.smallest(every[:, x], every[:, y]))
+            xs, ys = every[:, x], every[:, y]
+            said = next((size for size in self._sizes if sensors.holds(size, xs, ys)), None)
+            if said:
+                self.width, self.height = said
+            else:
+                self.assume_size(sensors.smallest(xs, ys))
         times = [rows[:, t] for rows in stretches]
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))
@@ -136,7 +150,7 @@ class TextRecording(Table):
 
 
 def _words(line: bytes) -> list[str]:
-    return re.split(r"[\s,;]+", line.decode("latin-1").strip())
+    return re.split(r"[\s,;]+", line.decode("latin-1").strip(" \t\r\n,;"))
 
 
 def _order_of(line: bytes) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.errors import InputError, MissingPackage
 from evlayerseg_ros.simulation.scenes import KINDS, random_scene
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor, simulate
 from evlayerseg_ros.simulation.suites import SUITES, suite_scenes
@@ -28,11 +28,11 @@ def photographs(names: tuple[str, ...]) -> list[Path]:
     """Files of photographs that scikit-image ships.
 
     Raises:
-        InputError: scikit-image is not installed.
+        MissingPackage: scikit-image is not installed.
     """
     found = util.find_spec("skimage")
     if found is None or found.origin is None:
-        raise InputError("This needs scikit-image, for its photographs: pip install scikit-image.")
+        raise MissingPackage.of("skimage")
     files = image_files([Path(found.origin).parent / "data"])
     return [path for path in files if path.stem in names]
 

@@ -225,3 +225,14 @@ def test_several_topics_with_label_images_need_a_choice(tmp_path) -> None:
     with pytest.raises(InputError, match="several, choose: /a, /b"):
         load_truth(tmp_path / "bag", Path("events.mcap"))
     assert load_truth(tmp_path / "bag", Path("events.mcap"), "/b").t.tolist() == [10**9]
+
+
+def test_a_bag_of_label_images_that_is_damaged_says_so_and_what_mends_it(bag, capsys) -> None:
+    whole = len(load_truth(bag, bag).t)
+    content = bag.read_bytes()
+    bag.write_bytes(content[: len(content) * 2 // 3])
+    assert 0 < len(load_truth(bag, bag).t) < whole
+    assert "is not whole" in capsys.readouterr().err
+    bag.write_bytes(content[:60])
+    with pytest.raises(InputError, match=r"and nothing is left; `mcap recover` mends it\.$"):
+        load_truth(bag, bag)

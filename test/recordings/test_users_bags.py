@@ -252,3 +252,39 @@ def test_event_arrays_of_three_packages(tmp_path, package, ros1):
     assert (stats.out_of_range, stats.stray_events, stats.time_jumps) == (10, 10, 0)
     stats, _ = run(path, size=(800, 180))
     assert (stats.events, stats.out_of_range) == (4990, 0)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_recorder_that_was_ended_before_it_compressed_its_last_part(tmp_path, beside):
+    file = stored(write(tmp_path / "some", "db3"))
+    folder = tmp_path / "left"
+    folder.mkdir()
+    (folder / "rosbag2_0.db3.zstd").write_bytes(zstd.compress(file.read_bytes()))
+    shutil.copy(file, folder / "rosbag2_1.db3")
+    if beside:  # it had begun to
+        (folder / "rosbag2_1.db3.zstd").write_bytes(b"\x28\xb5\x2f\xfd")
+    with open_recording(folder) as recording:
+        assert [packet.fault for packet in recording] == [""] * 24 * ROUNDS
+
+
+def test_messages_that_metadata_with_lists_of_qos_count(tmp_path):
+    """As ROS 2 writes them from Jazzy on."""
+    bag = write(tmp_path / "some", "db3", empty=("/dead/events",))
+    (bag / "metadata.yaml").write_text(
+        "rosbag2_bagfile_information:\n  topics_with_message_count:\n"
+        "    - topic_metadata:\n        name: /dead/events\n"
+        "        offered_qos_profiles:\n          - history: keep_last\n            depth: 10\n"
+        "      message_count: 123\n"
+    )
+    with pytest.raises(InputError, match="says 123 messages, none on /dead/events could be read"):
+        open_recording(bag, topic="/dead/events")
+
+
+def test_endings_in_capitals(tmp_path):
+    file = stored(write(tmp_path / "some"))
+    packed = tmp_path / "x.mcap.ZST"
+    packed.write_bytes(zstd.compress(file.read_bytes()))
+    assert run(packed)[0].packets == 12 * ROUNDS
+    (tmp_path / "folder").mkdir()
+    file.rename(tmp_path / "folder" / "X.MCAP")
+    assert run(tmp_path / "folder")[0].packets == 12 * ROUNDS

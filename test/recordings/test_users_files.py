@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -128,9 +131,10 @@ def test_a_table_that_was_cut_off_is_named_with_what_to_do(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("some.mcap", b"SQLite format 3\0", "is a database of rosbag2 .* name it so, .db3"),
+        ("some.mcap", b"SQLite format 3\0", "is a database of rosbag2 .* rename it to end in .db3"),
         ("some.bag", b"\x89MCAP0\r\n", "is an mcap file by its first bytes"),
         ("some.raw", b"\x89HDF\r\n\x1a\n", "is an HDF5 file by its first bytes"),
+        ("some.zip", b"PK\x03\x04", "is an archive: unpack it first"),
         ("some.txt.gz", b"\x1f\x8b\x08", "is compressed: unpack it with gunzip first"),
         ("some.h5", b"<!DOCTYPE html>", "is a web page: download it again"),
         ("some.npz", b"version https://git-lfs.github.com/spec/v1", "`git lfs pull` fetches"),
@@ -144,20 +148,37 @@ def test_a_file_that_is_something_else_is_named(tmp_path, name, content, told):
         open_recording(tmp_path / name)
 
 
-def test_a_filter_that_no_package_has(tmp_path):
-    """Prophesee's own, ECF: hdf5plugin does not bring it."""
+@pytest.mark.parametrize("call", ["open", "exists", "iterdir"])
+def test_a_recording_that_may_not_be_read(tmp_path, monkeypatch, call):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    path = write_table(tmp_path / "some.txt", some_events(100))
+    monkeypatch.setattr(Path, call, refuse)
+    with pytest.raises(InputError, match=r"cannot be read: Permission denied\.$"):
+        open_recording(tmp_path if call == "iterdir" else path)
+
+
+@pytest.mark.parametrize(
+    ("group", "number", "told"),
+    [
+        ("CD", 36559, "does not have this filter; Metavision's tools convert Prophesee's files."),
+        ("events", 40000, "is not installed: hdf5plugin does not have this filter."),
+    ],
+)
+def test_a_filter_that_no_package_has(tmp_path, group, number, told):
+    """Prophesee's own, ECF, or any other: hdf5plugin does not bring it."""
     with h5py.File(tmp_path / "some.h5", "w") as file:
         properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         properties.set_chunk((8192,))
-        properties.set_filter(36559, h5py.h5z.FLAG_OPTIONAL)
+        properties.set_filter(number, h5py.h5z.FLAG_OPTIONAL)
         kind = h5py.h5t.py_create(
             np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])
         )
         space = h5py.h5s.create_simple((8192,))
-        group = file.create_group("CD").id
-        data = h5py.h5d.create(group, b"events", kind, space, properties)
+        data = h5py.h5d.create(file.create_group(group).id, b"events", kind, space, properties)
         data.write_direct_chunk((0,), bytes(400))
-    with pytest.raises(InputError, match="hdf5plugin has none either; Metavision's tools"):
+    with pytest.raises(InputError, match=f"{re.escape(told)}$"):
         open_recording(tmp_path / "some.h5")
 
 

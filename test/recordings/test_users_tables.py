@@ -164,6 +164,33 @@ def test_a_size_in_a_comment(tmp_path):
     assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "timestamp x y polarity (0 or 1)",
+        "columns: t x y p",
+        "t [s] x y p",
+        "t x y p sorted by t",
+        "20240101 120000",
+        "1 2",
+        "some notes\n\n# t x y p",
+    ],
+)
+def test_comments_that_are_no_header(tmp_path, head):
+    e = some_events(2000)
+    path = write_table(tmp_path / "some.txt", e)
+    path.write_text(f"# {head}\n{path.read_text()}")
+    recording, _, stats = run(path)
+    assert stats.events == 2000 and "640x480 pixels is assumed" in recording.note
+
+
+def test_the_size_of_a_comment_has_to_hold_the_events(tmp_path):
+    path = write_table(tmp_path / "some.txt", some_events(2000))
+    path.write_text(f"# 240 180\n# 800 600\n% 20240101 120000\n{path.read_text()}")
+    recording, _, _ = run(path)
+    assert (recording.width, recording.height) == (800, 600) and not recording.note
+
+
 @pytest.mark.parametrize("size", [VGA, VGA[::-1]])
 @pytest.mark.parametrize("said", [VGA, VGA[::-1]])
 def test_hdf5_that_says_height_or_width_first(tmp_path, size, said):
