@@ -80,7 +80,9 @@ class Timeline:
         self._stats.events += len(events)
         self.span = 0
         # A stamp that stands still is that of a publisher whose clock is coarse, or that has none.
-        stands, self._stamp = stamp == self._stamp, stamp
+        stands = stamp == self._stamp
+        if len(events):  # an empty packet teaches the clock nothing
+            self._stamp = stamp
         for part in cut_at_gaps(events, PAUSE + 1):
             first, last = int(part.t[0]), int(part.t[-1])
             self.began = first if self.began is None else self.began

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from faulty import evt3_packet
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evlayerseg_ros.errors import InputError
@@ -47,6 +47,7 @@ def test_recordings_are_sound_streams(recordings, name):
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32))
+@example(seed=2097153)  # a part without bytes is the first of a packet with a new time base
 def test_a_recording_cut_anywhere_gives_the_same_windows(recordings, seed):
     rng = np.random.default_rng(seed)
     config = WindowConfig(duration_ms=15, stride_ms=10)
