@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -43,8 +44,9 @@ SETTLE = 3.0  # s to wait for the last windows
 # windows, queues and DDS histories have met once; the middleware keeps 100 packets, too, each in
 # memory of the largest packet that was ever there.
 WARM_UP = 180.0
-# "uncounted" has the number of the packet before it, as from a source that does not count.
-FAULTS = ("lost", "doubled", "cut", "noise", "restarted", "uncounted")
+# "uncounted" has the number of the packet before it, as from a source that does not count; "coarse"
+# has its stamp; "strayed" brings the events of half a second ago.
+FAULTS = ("lost", "doubled", "cut", "noise", "restarted", "uncounted", "coarse", "strayed")
 WRAP = 4096  # packets after which EVT 3.0's high time begins again
 
 
@@ -79,6 +81,7 @@ def shoot(connection: Connection, size: tuple[int, int], mev_s: float, seconds: 
     connection.send("ready")
     with PacketPublisher(f"{NODE}/events", START) as publisher:
         begun, epoch, seq, last = time.monotonic(), time.time_ns(), 0, 0.0
+        old: deque[np.ndarray] = deque(maxlen=round(0.5e9 / PACKET_NS))
         for k, data in zip(range(n), endless(words)):
             stamp = stamps[k] = epoch + k * PACKET_NS + first[k % len(words)]
             ahead = begun + (k + 1) * PACKET_NS * 1e-9 - time.monotonic()
@@ -88,11 +91,13 @@ def shoot(connection: Connection, size: tuple[int, int], mev_s: float, seconds: 
             if k * PACKET_NS * 1e-9 - last > EVERY:
                 last, fault = k * PACKET_NS * 1e-9, FAULTS[sum(faults.values()) % len(FAULTS)]
                 faults[fault] += 1
-            data = {"cut": data[:-1], "noise": noise(k)}.get(fault, data)
+            old.append(data)
+            data = {"cut": data[:-1], "noise": noise(k), "strayed": old[0]}.get(fault, data)
             seq = 0 if fault == "restarted" else seq + (fault != "uncounted")
+            told = stamps[max(k - 1, 0)] if fault == "coarse" else stamp
             published[k] = time.monotonic_ns()
             for _ in range({"lost": 0, "doubled": 2}.get(fault, 1)):
-                packet = Packet("evt3", *size, 0, data, int(stamp), seq)
+                packet = Packet("evt3", *size, 0, data, int(told), seq)
                 publisher.publish(packet)
                 with contextlib.suppress(InputError):
                     expected += len(offline.push(packet))
