@@ -1,8 +1,10 @@
 """The background's motion: what most places of the image agree on.
 
-Every place of a coarse grid says along which shift its events land on each other best, and an
-affine motion is fitted to these shifts, robustly (iteratively reweighted, Tukey's biweight). Each
-place has one vote, however many events it holds, so that a mover with strong edges does not decide.
+For every place of a coarse grid many shifts are tried: how well do its events land on each other?
+An edge answers with a ridge of shifts that are equally good, not with one peak. So each place keeps
+its whole surface of votes, and the affine motion is sought whose shifts gather most votes over all
+places. Each place has about one vote, however many events it holds, so that a mover with strong
+edges does not decide; a place that moves otherwise adds nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ PLACE = 16  # cells of a place that has one vote
 MOST = 40_000  # events that are looked at first
 CAP, CAP_KNOWN = 250, 150  # and of these the most in one place; fewer where the motion is known
 FEWEST = 25  # events with which a place can say something
-REACHES = ((20, 2.0), (4, 1.0))  # cells, step: shifts tried where nothing is known yet
-CLOSE = (2, 1.0)  # and where the motion of the window before is known
+REACHES = ((20, 2.0), (4, 0.5))  # cells, step: shifts tried where nothing is known yet
+CLOSE = (2, 0.5)  # and where the motion of the window before is known
 LOST = 1.2  # cells: a known motion that was off by more is looked for farther away
-RIDGE = 0.5  # keeps the deformation small where few places say something
-ROUNDS = 12  # of the robust fit
-APART = 1.0  # cells between a place's shift and the fit that begin to count as disagreement
+CLEAR = 6.0  # most that one place can count: deviations of its best shift from its mean
+# What a deformation of one cell at half the image's width costs, squared, as a share of all votes:
+# zoom, turn, and the two ways to shear, which cameras do less.
+COSTS = np.array([0.0, 0.0, 0.02, 0.02, 0.04, 0.04])
 
 
 def background_motion(events: Events, end: int, motion: np.ndarray, known: bool) -> np.ndarray:
@@ -39,25 +42,17 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
         float64 [2, 3], px/s at `end`.
     """
     some = spread_evenly(events, CAP_KNOWN if known else CAP)
-    span = (end - int(some.t[0])) * 1e-9 if len(some) else 0.0
-    if span <= 0:
+    if not len(some) or end <= some.t[0]:
         return motion
-    cell = events.width / ACROSS
-    middle = np.array([events.width / 2, events.height / 2, 1])
-    for reach, step in (CLOSE, *REACHES[1:], CLOSE) if known else (*REACHES, CLOSE):
-        at, shifts, weight = local_shifts(some, end, motion, reach, step)
-        weight = weight[:, 0]
-        more = _fit(
-            at, shifts * cell / span, weight, events.width, events.height, APART * cell / span
-        )
-        motion = motion + more
-        if known and np.abs(more @ middle).max() < LOST * cell / span:
+    for reach, step in (CLOSE, REACHES[-1]) if known else REACHES:
+        motion, moved = _most_votes(some, end, motion, reach, step)
+        if known and moved < LOST:
             break
     return motion
 
 
 def agreement(events: Events, end: int, motion: np.ndarray) -> float:
-    """The share of places that agree on a background's motion, weighted by how clear they are.
+    """The share of all votes that a background's motion gathers, 0 to 1.
 
     Args:
         events: of the last 133 ms before `end`.
@@ -65,11 +60,12 @@ def agreement(events: Events, end: int, motion: np.ndarray) -> float:
         motion: float64 [2, 3], px/s.
     """
     some = spread_evenly(events, CAP_KNOWN)
-    if not len(some) or some.t[0] >= end:
+    if not len(some) or end <= some.t[0]:
         return 0.0
-    _, shifts, weight = local_shifts(some, end, motion, *CLOSE)
-    agree = np.linalg.norm(shifts, axis=1) < APART
-    return float(weight[agree, 0].sum() / max(weight[:, 0].sum(), 1e-9))
+    _, surfaces, _ = landing_surfaces(some, end, motion, *CLOSE)
+    votes = _votes(surfaces)
+    middle = votes.shape[1] // 2
+    return float(votes[:, middle, middle].sum() / max(votes.max((1, 2), initial=0).sum(), 1e-9))
 
 
 def spread_evenly(events: Events, cap: int) -> Events:
@@ -80,10 +76,10 @@ def spread_evenly(events: Events, cap: int) -> Events:
     return some[_thin(some.x, some.y, side, rows, columns, cap)]
 
 
-def local_shifts(
+def landing_surfaces(
     events: Events, end: int, motion: np.ndarray, reach: float, step: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How each place moves beyond a motion.
+    """How well the events of each place land on each other, for many shifts beyond a motion.
 
     Args:
         events: of some time before `end`.
@@ -92,8 +88,8 @@ def local_shifts(
         reach, step: cells over the events' time span, of the grid of shifts that is tried.
 
     Returns:
-        Places float64 [n, 2], px; their shifts float64 [n, 2], cells; and float64 [n, 2], how clear
-        each is, and how much better than no shift.
+        Places float64 [n, 2], px; their surfaces float32 [n, s, s], first index for x: standard
+        deviations of each shift above the place's mean; and the shifts tried [s], cells.
     """
     span = (end - int(events.t[0])) * 1e-9
     cell = events.width / ACROSS
@@ -101,52 +97,142 @@ def local_shifts(
     side = np.arange(-reach, reach + step / 2, step)
     tried = np.array([(a, b) for a in side for b in side], np.float32)
     gains, count = _gains(events.x, events.y, events.t, end, motion, cell, rows, span, tried)
-    found = _peaks(gains.reshape(len(side), len(side), *count.shape), count)
-    at = (found[:, :2] + 0.5) * PLACE * cell
-    shifts = side[0] + found[:, 2:4] * step
-    return at, shifts, found[:, 4:]
+    places = np.argwhere(count >= FEWEST)
+    surfaces = _standardised(gains.reshape(len(side), len(side), *count.shape), count, places)
+    return (places[:, ::-1] + 0.5) * PLACE * cell, surfaces, side
+
+
+def local_shifts(
+    events: Events, end: int, motion: np.ndarray, reach: float, step: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How each place moves beyond a motion, by itself.
+
+    Args:
+        events, end, motion, reach, step: see `landing_surfaces`.
+
+    Returns:
+        Places float64 [n, 2], px; their shifts float64 [n, 2], cells; and float64 [n, 2], how clear
+        each is, and how much better than no shift.
+    """
+    at, surfaces, side = landing_surfaces(events, end, motion, reach, step)
+    found = _peaks(surfaces)
+    return at, side[0] + found[:, :2] * step, found[:, 2:]
+
+
+def _votes(surfaces: np.ndarray) -> np.ndarray:
+    """float32 [n, s, s]: votes of each place for each shift, most for its best one."""
+    best = surfaces.max((1, 2), keepdims=True, initial=0)
+    votes: np.ndarray = np.minimum(best, CLEAR) * np.exp(surfaces - best)
+    return votes
+
+
+def _most_votes(
+    some: Events, end: int, motion: np.ndarray, reach: float, step: float
+) -> tuple[np.ndarray, float]:
+    """The motion near a given one that gathers most votes, px/s, and the shift to it, cells."""
+    at, surfaces, side = landing_surfaces(some, end, motion, reach, step)
+    if not len(at):
+        return motion, 0.0
+    votes = _votes(surfaces)
+    half, middle = some.width / 2, np.array((some.width / 2, some.height / 2))
+    a, b = np.unravel_index(votes.sum(0).argmax(), votes.shape[1:])
+    start = np.array((side[a], side[b]))
+    shift = _climb(votes, (at - middle) / half, start, side[0], step, COSTS)
+    cell, span = some.width / ACROSS, (end - int(some.t[0])) * 1e-9
+    linear = shift[:, 1:] / half
+    more = np.column_stack((linear, shift[:, 0] - linear @ middle)) * cell / span
+    return motion + more, float(np.abs(shift[:, 0]).max())
 
 
 @numba.njit(nogil=True, cache=True)
-def _peaks(gains, count):  # type: ignore[no-untyped-def]
-    """float64 [places, 6]: column, row, index of the best shift in x and y, how clear it is, and
-    how much better than no shift."""
-    n, _, rows, columns = gains.shape
-    out, found = np.empty((rows * columns, 6)), 0
-    smooth = np.empty((n, n))
-    for row in range(rows):
-        for column in range(columns):
-            if count[row, column] < FEWEST:
-                continue
-            scale = 1 / (count[row, column] + 5)
-            total, squares, best, a, b = 0.0, 0.0, -1.0, 0, 0
-            for i in range(n):
-                for j in range(n):
-                    value, weight = 0.0, 0.0
-                    for k in range(max(i - 1, 0), min(i + 2, n)):
-                        for m in range(max(j - 1, 0), min(j + 2, n)):
-                            share = (2.0 if k == i else 1.0) * (2.0 if m == j else 1.0)
-                            value += share * gains[k, m, row, column]
-                            weight += share
-                    value *= scale / weight
-                    smooth[i, j] = value
-                    total += value
-                    squares += value * value
-                    if value > best:
-                        best, a, b = value, i, j
-            mean = total / (n * n)
-            spread = np.sqrt(max(squares / (n * n) - mean * mean, 0.0))
-            out[found, 0], out[found, 1] = column, row
-            out[found, 2] = (
-                a + _between(smooth[a - 1, b], best, smooth[a + 1, b]) if 0 < a < n - 1 else a
-            )
-            out[found, 3] = (
-                b + _between(smooth[a, b - 1], best, smooth[a, b + 1]) if 0 < b < n - 1 else b
-            )
-            out[found, 4] = (best - mean) / (spread + 0.02)
-            out[found, 5] = (best - smooth[n // 2, n // 2]) / (spread + 0.02)
-            found += 1
-    return out[:found]
+def _climb(votes, at, start, low, step, costs):  # type: ignore[no-untyped-def]
+    """float64 [2, 3]: the affine shift (cells; columns: middle, to the right, down) with most
+    votes, by steps along one of six ways to deform at a time, ever smaller ones."""
+    ways = np.zeros((6, 2, 3))
+    ways[0, 0, 0] = ways[1, 1, 0] = 1.0
+    ways[2, 0, 1], ways[2, 1, 2] = 1.0, 1.0
+    ways[3, 0, 2], ways[3, 1, 1] = -1.0, 1.0
+    ways[4, 0, 1], ways[4, 1, 2] = 1.0, -1.0
+    ways[5, 0, 2], ways[5, 1, 1] = 1.0, 1.0
+    here = np.zeros((2, 3))
+    here[:, 0] = start
+    most = 0.0
+    for k in range(len(votes)):
+        most += votes[k].max()
+    q = np.zeros(6)  # how far along each way
+    best, size = _gathered(votes, at, here, low, step), step
+    while size > 0.05 * step:
+        better = False
+        for k in range(6):
+            for sign in (-1.0, 1.0):
+                there, far = here + sign * size * ways[k], q.copy()
+                far[k] += sign * size
+                value = _gathered(votes, at, there, low, step) - most * (costs * far * far).sum()
+                if value > best:
+                    best, here, q, better = value, there, far, True
+        if not better:
+            size /= 2
+    return here
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _gathered(votes, at, shift, low, step):  # type: ignore[no-untyped-def]
+    """Sum over places of the votes for an affine shift, between the shifts that were tried."""
+    n, total = votes.shape[1], 0.0
+    for p in range(len(at)):
+        a = (shift[0, 0] + shift[0, 1] * at[p, 0] + shift[0, 2] * at[p, 1] - low) / step
+        b = (shift[1, 0] + shift[1, 1] * at[p, 0] + shift[1, 2] * at[p, 1] - low) / step
+        if 0 <= a <= n - 1 and 0 <= b <= n - 1:
+            i, j = min(int(a), n - 2), min(int(b), n - 2)
+            a, b = a - i, b - j
+            here, beside = votes[p, i], votes[p, i + 1]
+            total += (1 - a) * ((1 - b) * here[j] + b * here[j + 1])
+            total += a * ((1 - b) * beside[j] + b * beside[j + 1])
+    return total
+
+
+@numba.njit(nogil=True, cache=True)
+def _standardised(gains, count, places):  # type: ignore[no-untyped-def]
+    """float32 [places, n, n]: mean gains of each shift, smoothed, in deviations above the mean."""
+    n = len(gains)
+    out = np.empty((len(places), n, n), np.float32)
+    for p in range(len(places)):
+        row, column = places[p]
+        total, squares = 0.0, 0.0
+        for i in range(n):
+            for j in range(n):
+                value, weight = 0.0, 0.0
+                for k in range(max(i - 1, 0), min(i + 2, n)):
+                    for m in range(max(j - 1, 0), min(j + 2, n)):
+                        share = (2.0 if k == i else 1.0) * (2.0 if m == j else 1.0)
+                        value += share * gains[k, m, row, column]
+                        weight += share
+                value /= weight * (count[row, column] + 5)
+                out[p, i, j] = value
+                total += value
+                squares += value * value
+        mean = total / (n * n)
+        spread = np.sqrt(max(squares / (n * n) - mean * mean, 0.0)) + 0.02
+        out[p] = (out[p] - mean) / spread
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def _peaks(surfaces):  # type: ignore[no-untyped-def]
+    """float64 [places, 4]: index of the best shift in x and y, how clear it is, and how much
+    better than no shift."""
+    n = surfaces.shape[1]
+    out = np.empty((len(surfaces), 4))
+    for p in range(len(surfaces)):
+        here = surfaces[p]
+        best = here.argmax()
+        a, b = best // n, best % n
+        top = here[a, b]
+        out[p, 0] = a + _between(here[a - 1, b], top, here[a + 1, b]) if 0 < a < n - 1 else a
+        out[p, 1] = b + _between(here[a, b - 1], top, here[a, b + 1]) if 0 < b < n - 1 else b
+        out[p, 2] = top
+        out[p, 3] = top - here[n // 2, n // 2]
+    return out
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
@@ -154,31 +240,6 @@ def _between(before, here, after):  # type: ignore[no-untyped-def]
     """Where the parabola through three samples is highest, beside the middle one."""
     curve = before - 2 * here + after
     return 0.5 * (before - after) / curve if curve < 0 else 0.0
-
-
-def _fit(
-    at: np.ndarray, speeds: np.ndarray, weight: np.ndarray, width: int, height: int, scale: float
-) -> np.ndarray:
-    """float64 [2, 3]: the affine motion that most of some speeds (px/s) at places (px) agree on."""
-    if len(at) < 3:
-        return np.zeros((2, 3))
-    half = width / 2
-    x, y = (at[:, 0] - half) / half, (at[:, 1] - height / 2) / half
-    design = np.column_stack((x, y, np.ones(len(at))))
-    near = np.linalg.norm(speeds[:, None] - speeds[None], axis=2) < 2 * scale
-    fit = np.zeros((3, 2))
-    fit[2] = speeds[(near * weight).sum(1).argmax()]  # the shift that most places share
-    for round_ in range(ROUNDS):
-        wide = 2 * scale * (2.5 if round_ < 4 else 1.5)
-        away = np.linalg.norm(speeds - design @ fit, axis=1) / wide
-        share = weight * np.maximum(0, 1 - away**2) ** 2
-        if share.sum() < 1e-6:
-            break
-        ridge = np.diag([RIDGE, RIDGE, 1e-3]) * share.mean()
-        normal = design.T @ (share[:, None] * design) + ridge
-        fit = np.linalg.solve(normal, design.T @ (share[:, None] * speeds))
-    linear = fit[:2].T / half
-    return np.column_stack((linear, fit[2] - linear @ np.array((half, height / 2))))
 
 
 @numba.njit(nogil=True, cache=True)

@@ -18,6 +18,8 @@ class PostprocessConfig:
         memory: the network is told its own mask of the window before.
         still: before a camera at rest what is not noise moves, also where the network is silent.
         merge: what the background's motion explains as well is background.
+        parallax: things at rest nearer or farther than the background are background, where at
+            least two are seen at once.
         split: parts of the mask that follow different motions are different objects.
         join: parts close to each other that one motion explains are one object.
         outline: a mask's border moves to the outline that its events draw.
@@ -40,6 +42,7 @@ class PostprocessConfig:
     memory: bool = True
     still: bool = True
     merge: bool = True
+    parallax: bool = True
     split: bool = True
     join: bool = True
     outline: bool = True

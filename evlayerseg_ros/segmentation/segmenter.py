@@ -25,6 +25,7 @@ from evlayerseg_ros.segmentation.model_file import ModelInfo, open_model
 from evlayerseg_ros.segmentation.network_input import Prior, evidence_score, network_input
 from evlayerseg_ros.segmentation.objects import pieces, with_motions
 from evlayerseg_ros.segmentation.outline import snap
+from evlayerseg_ros.segmentation.parallax import Depth
 from evlayerseg_ros.segmentation.search import Search, Seen
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.session import NAMES, Session, reason
@@ -174,6 +175,7 @@ class Segmenter:
         """Begin anew: the next window does not follow the last one."""
         self._memory = Memory()
         self._camera.forget()
+        self._depth = Depth()
         self._search = Search(self.postprocess.propose)
         self._tracks = Tracks(self.postprocess)
 
@@ -218,6 +220,8 @@ class Segmenter:
         scores = {k: float(sure[labels == k].mean()) for k in range(1, len(affines))}
         found = Segmentation(window, full, affines, margin, scores, rests)
         found = with_motions(found, stages, past)
+        if stages.parallax:
+            found = self._depth.without_parallax(found)
         coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
         found = renumbered(found, self._tracks.assign(found, coarse, step))
         return snap(found) if stages.outline and not rests else found
