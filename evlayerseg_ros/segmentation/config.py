@@ -25,6 +25,7 @@ class PostprocessConfig:
         outline: a mask's border moves to the outline that its events draw.
         sharper: times as sharp as along the background's motion that an object must be along its
             own; sharpness of true objects is 1.05 and more.
+        sharper_at_first: the same in a first window, before which nothing is known.
         distinct: times as sharp as along a neighbour's motion that an object must be along its own
             to be another object.
         one_motion: px over the window: motions closer than that are one.
@@ -47,6 +48,7 @@ class PostprocessConfig:
     join: bool = True
     outline: bool = True
     sharper: float = 1.04
+    sharper_at_first: float = 1.08
     distinct: float = 1.06
     one_motion: float = 0.75
     apart: float = 1.5

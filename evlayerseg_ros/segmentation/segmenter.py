@@ -219,7 +219,9 @@ class Segmenter:
         sure = 1 / (1 + np.exp(-score))
         scores = {k: float(sure[labels == k].mean()) for k in range(1, len(affines))}
         found = Segmentation(window, full, affines, margin, scores, rests)
-        found = with_motions(found, stages, past)
+        first = self._search.windows == 1
+        rule = replace(stages, sharper=stages.sharper_at_first) if first else stages
+        found = with_motions(found, rule, past)
         if stages.parallax:
             found = self._depth.without_parallax(found)
         coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
