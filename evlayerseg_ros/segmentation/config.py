@@ -48,7 +48,7 @@ class PostprocessConfig:
     join: bool = True
     outline: bool = True
     sharper: float = 1.04
-    sharper_at_first: float = 1.08
+    sharper_at_first: float = 1.12
     distinct: float = 1.06
     one_motion: float = 0.75
     apart: float = 1.5

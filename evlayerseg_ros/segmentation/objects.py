@@ -22,6 +22,7 @@ from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 LARGE = 600  # events from which on an object may deform
 STIFF = 0.003  # and what that costs, see motion/contrast.py
+SMALL = 20  # events from which on it is judged whether an object moves by itself
 SHORT = 6.0  # px of 640 over the window: slower motions are read from the last 133 ms
 MARGIN = 12  # px of 640 around objects in which no event is taken for the background's
 
@@ -134,9 +135,11 @@ def with_motions(
         if counts[label] < config.fewest:
             continue
         part = long if slow[label] else short
+        if counts[label] < FEWEST and not slow[label]:
+            part = found  # small: all of its events are needed
         view, owners = part.window, part.event_labels
         mine = np.flatnonzero(owners == label)
-        if len(mine) >= FEWEST:
+        if len(mine) >= SMALL:
             affine[label] = _sharpest(view, mine, affine[label])
             ratio = explains(view, mine, affine[label], affine[0], config)
             if config.merge and not found.rests and ratio < config.sharper:
