@@ -19,49 +19,73 @@ FEWEST = 2.0  # px: slower motions have no direction
 ASIDE, ASIDE_SHARE = 1.5, 0.15  # px, and share of its way, that a thing may go off the line
 MOST_ASIDE = 0.7  # share of its way: about 45 degrees
 NEAREST = 6.0  # times the background's motion: the fastest that things at rest pass it
+SURE = 3.0  # the strongest belief that a track is at rest; each window adds 1
+AGAINST = -0.5  # or this where it goes elsewhere
 UNLIKE = 1.25  # ratio of two ways past the background from which on they are of two depths
 
 
 class Depth:
-    """Whether the scene is known to have depth, and what of it is at rest. For one camera."""
+    """Whether the scene is known to have depth, and which tracks are at rest. For one camera.
+
+    A track's motion is measured anew in each window, with some error, so each is believed to be at
+    rest in as far as it passed along the background's direction lately.
+    """
 
     def __init__(self) -> None:
-        self._until: int | None = None
+        self._until = 0  # ns for which depth is known
+        self._beliefs: dict[int, float] = {}  # by id, from -SURE to SURE
 
-    def without_parallax(self, found: Segmentation) -> Segmentation:
-        """The objects that move by themselves, as far as is known.
+    def update(self, found: Segmentation, ids: np.ndarray, followed: set[int]) -> None:
+        """Look at the objects of one more window, before a camera that moves.
 
         Args:
-            found: objects of a window, later than those before.
+            found: the objects, labels 1...
+            ids: uint8 [L], the track of each label.
+            followed: ids of all tracks.
         """
-        if found.rests or len(found.affine) < 2:
-            return found
-        passing = ways_past(found)
-        end = found.window.end
-        if differ(list(passing.values())):
-            self._until = end + MEMORY
-        if not passing or self._until is None or end > self._until:
-            return found
-        return found.only([k for k in range(1, len(found.affine)) if k not in passing])
+        self._beliefs = {k: belief for k, belief in self._beliefs.items() if k in followed}
+        width, (ground, *others) = found.labels.shape[1], found.affine
+        ways = []
+        for id_, motion, at in zip(ids[1:].tolist(), others, found.centroids[1:], strict=True):
+            way = way_past(motion, ground, at, width)
+            more = AGAINST if way is None else 1.0
+            belief = float(np.clip(self._beliefs.get(id_, 0.0) + more, -SURE, SURE))
+            self._beliefs[id_] = belief
+            if way is not None and belief > 0:
+                ways.append(way)
+        if differ(ways):
+            self._until = found.window.end + MEMORY
+
+    def at_rest(self, end: int) -> set[int]:
+        """Ids of the tracks that are at rest, as far as is known at `end` (ns)."""
+        if end > self._until:
+            return set()
+        return {k for k, belief in self._beliefs.items() if belief > 0}
 
 
-def ways_past(found: Segmentation) -> dict[int, float]:
-    """How far (px of 640 over SPAN) each label passes the background along the background's own
-    direction, below zero where it stays behind; without those that go elsewhere."""
-    scale = SPAN * 1e-9 * 640 / found.labels.shape[1]
-    ways = {}
-    for label, (x, y) in enumerate(found.centroids[1:], 1):
-        ground, own = found.affine[[0, label]] @ np.array((x, y, 1.0)) * scale
-        past = own - ground
-        way, ground_way = np.hypot(*past), np.hypot(*ground)
-        if not min(way, ground_way) > FEWEST:  # nor without events
-            continue
-        along = past @ ground / ground_way
-        aside = np.sqrt(max(way**2 - along**2, 0.0))
-        on_line = aside < min(ASIDE + ASIDE_SHARE * way, MOST_ASIDE * way)
-        if on_line and -ground_way < along < NEAREST * ground_way:
-            ways[label] = float(along)
-    return ways
+def way_past(
+    motion: np.ndarray, background: np.ndarray, at: np.ndarray, width: int
+) -> float | None:
+    """How far a thing passes the background along the background's own direction.
+
+    Args:
+        motion, background: float64 [2, 3], px/s.
+        at: x, y, px, where it is.
+        width: px of the sensor.
+
+    Returns:
+        px of 640 over SPAN, below zero where it stays behind; None where it goes elsewhere.
+    """
+    scale = SPAN * 1e-9 * 640 / width
+    ground, own = (m @ np.array((*at, 1.0)) * scale for m in (background, motion))
+    past = own - ground
+    way, ground_way = np.hypot(*past), np.hypot(*ground)
+    if not (way > FEWEST and ground_way > FEWEST):  # nor of a label without events
+        return None
+    along = past @ ground / ground_way
+    aside = np.sqrt(max(way**2 - along**2, 0.0))
+    on_line = aside < min(ASIDE + ASIDE_SHARE * way, MOST_ASIDE * way)
+    return float(along) if on_line and -ground_way < along < NEAREST * ground_way else None
 
 
 def differ(ways: list[float]) -> bool:

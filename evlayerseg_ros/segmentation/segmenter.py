@@ -163,7 +163,11 @@ class Segmenter:
             self._search.background = background
         self._search.update(Seen(past, window.end, objects, moved, rests))
         motions = self._motions(window)
-        mask = (objects > 0).astype(np.float32) if objects is not None else None
+        mask = None
+        if objects is not None:
+            still = self._depth.at_rest(window.end)
+            moves = [0.0, *(track.id not in still for track in self._tracks.tracks)]
+            mask = np.array(moves, np.float32)[objects]
         told = mask if self.postprocess.memory else None
         result = self._look(some, past, motions, told, rests)
         if self.refine and len(result.affine) > 1:
@@ -222,10 +226,12 @@ class Segmenter:
         first = self._search.windows == 1
         rule = replace(stages, sharper=stages.sharper_at_first) if first else stages
         found = with_motions(found, rule, past)
-        if stages.parallax:
-            found = self._depth.without_parallax(found)
         coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
-        found = renumbered(found, self._tracks.assign(found, coarse, step))
+        ids = self._tracks.assign(found, coarse, step)
+        if stages.parallax and not rests:
+            self._depth.update(found, ids, {track.id for track in self._tracks.tracks})
+            ids[np.isin(ids, list(self._depth.at_rest(window.end)))] = 0
+        found = renumbered(found, ids)
         return snap(found) if stages.outline and not rests else found
 
     def _supported_score(self, score: np.ndarray, step: float) -> np.ndarray:
