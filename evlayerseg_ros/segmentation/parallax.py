@@ -20,7 +20,7 @@ ASIDE, ASIDE_SHARE = 1.5, 0.15  # px, and share of its way, that a thing may go 
 MOST_ASIDE = 0.7  # share of its way: about 45 degrees
 NEAREST = 6.0  # times the background's motion: the fastest that things at rest pass it
 SURE = 3.0  # the strongest belief that a track is at rest; each window adds 1
-AGAINST = -0.5  # or this where it goes elsewhere
+AGAINST = -0.75  # or this where it goes elsewhere
 UNLIKE = 1.25  # ratio of two ways past the background from which on they are of two depths
 
 
