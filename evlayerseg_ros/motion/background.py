@@ -44,7 +44,7 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
     some = spread_evenly(events, CAP_KNOWN if known else CAP)
     if not len(some) or end <= some.t[0]:
         return motion
-    for reach, step in (CLOSE, REACHES[-1]) if known else REACHES:
+    for reach, step in (CLOSE, REACHES[-1], CLOSE) if known else (*REACHES, CLOSE):
         motion, moved = _most_votes(some, end, motion, reach, step)
         if known and moved < LOST:
             break
@@ -177,17 +177,21 @@ def _climb(votes, at, start, low, step, costs):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def _gathered(votes, at, shift, low, step):  # type: ignore[no-untyped-def]
-    """Sum over places of the votes for an affine shift, between the shifts that were tried."""
+    """Sum over places of the votes for an affine shift, smooth between the shifts that were tried:
+    quadratic B-splines, since straight lines would be highest at one of these."""
     n, total = votes.shape[1], 0.0
     for p in range(len(at)):
         a = (shift[0, 0] + shift[0, 1] * at[p, 0] + shift[0, 2] * at[p, 1] - low) / step
         b = (shift[1, 0] + shift[1, 1] * at[p, 0] + shift[1, 2] * at[p, 1] - low) / step
         if 0 <= a <= n - 1 and 0 <= b <= n - 1:
-            i, j = min(int(a), n - 2), min(int(b), n - 2)
+            i, j = min(max(int(a + 0.5), 1), n - 2), min(max(int(b + 0.5), 1), n - 2)
             a, b = a - i, b - j
-            here, beside = votes[p, i], votes[p, i + 1]
-            total += (1 - a) * ((1 - b) * here[j] + b * here[j + 1])
-            total += a * ((1 - b) * beside[j] + b * beside[j + 1])
+            across = (0.5 * (0.5 - b) ** 2, 0.75 - b * b, 0.5 * (0.5 + b) ** 2)
+            down = (0.5 * (0.5 - a) ** 2, 0.75 - a * a, 0.5 * (0.5 + a) ** 2)
+            for k in range(3):
+                row = votes[p, i + k - 1]
+                line = across[0] * row[j - 1] + across[1] * row[j] + across[2] * row[j + 1]
+                total += down[k] * line
     return total
 
 
