@@ -18,10 +18,9 @@ from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of
 
 PLACE = 16  # cells of a place that has one vote
 MOST = 40_000  # events that are looked at first
-CAP, CAP_KNOWN = 250, 150  # and of these the most in one place; fewer where the motion is known
+CAP, CAP_FAR = 150, 60  # and of these the most in one place; fewer where many shifts are tried
 FEWEST = 25  # events with which a place can say something
-REACHES = ((20, 2.0), (4, 0.5))  # cells, step: shifts tried where nothing is known yet
-CLOSE = (2, 0.5)  # and where the motion of the window before is known
+FAR, MIDDLE, CLOSE = (20, 2.0), (4, 1.0), (2, 0.5)  # cells, step: grids of shifts that are tried
 LOST = 1.2  # cells: a known motion that was off by more is looked for farther away
 CLEAR = 6.0  # most that one place can count: deviations of its best shift from its mean
 # What a deformation of one cell at half the image's width costs, squared, as a share of all votes:
@@ -41,13 +40,17 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
     Returns:
         float64 [2, 3], px/s at `end`.
     """
-    some = spread_evenly(events, CAP_KNOWN if known else CAP)
+    some = spread_evenly(events, CAP)
     if not len(some) or end <= some.t[0]:
         return motion
-    for reach, step in (CLOSE, REACHES[-1], CLOSE) if known else (*REACHES, CLOSE):
-        motion, moved = _most_votes(some, end, motion, reach, step)
-        if known and moved < LOST:
-            break
+    if known:
+        motion, moved = _most_votes(some, end, motion, *CLOSE)
+        if moved < LOST:
+            return motion
+    else:
+        motion, _ = _most_votes(spread_evenly(some, CAP_FAR), end, motion, *FAR)
+    for grid in (MIDDLE, CLOSE):
+        motion, _ = _most_votes(some, end, motion, *grid)
     return motion
 
 
@@ -59,7 +62,7 @@ def agreement(events: Events, end: int, motion: np.ndarray) -> float:
         end: ns.
         motion: float64 [2, 3], px/s.
     """
-    some = spread_evenly(events, CAP_KNOWN)
+    some = spread_evenly(events, CAP)
     if not len(some) or end <= some.t[0]:
         return 0.0
     _, surfaces, _ = landing_surfaces(some, end, motion, *CLOSE)

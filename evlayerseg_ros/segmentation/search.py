@@ -25,7 +25,9 @@ NEWEST = 0.7  # share of the newest search in the background's motion: cameras m
 
 # What is looked for in which window, once settled: less often, and processors are free for more.
 TURNS = ("_look_for_background", "_propose", "", "_look_for_background", "_propose_locally", "")
-MOST_AGREE = 0.6  # share of places that agree on a background's motion that is surely right
+# Shares of votes for a background's motion: above the one it is surely right, below the other it is
+# looked for far away, as in the first windows.
+MOST_AGREE, FEW_AGREE, EARLY = 0.6, 0.4, 4
 Found = tuple[np.ndarray, list[Proposal]]  # the background's motion, and what is proposed
 
 
@@ -90,17 +92,19 @@ class Search:
     def _look_for_background(self, seen: Seen) -> Found:
         if seen.rests:
             return self.background, self.proposed
-        away = outside(seen.past, seen.end, seen.objects, seen.motions)
-        new = background_motion(away, seen.end, self.background, True)
-        if self.windows > 1:
+        past, end = seen.past, seen.end
+        away = outside(past, end, seen.objects, seen.motions)
+        near = background_motion(away, end, self.background, True)
+        share = agreement(past, end, near)
+        found = [near]
+        if seen.objects is not None and share < MOST_AGREE:
             # Masks that are too large hide what shows that they are.
-            if seen.objects is not None and agreement(seen.past, seen.end, new) < MOST_AGREE:
-                every = background_motion(seen.past, seen.end, self.background, True)
-                new = max(new, every, key=lambda motion: agreement(seen.past, seen.end, motion))
+            found.append(background_motion(past, end, self.background, True))
+        if self.windows <= EARLY or share < FEW_AGREE:
+            found.append(background_motion(away, end, np.zeros((2, 3)), False))
+        new = max(found, key=lambda motion: agreement(past, end, motion))
+        if new is near and self.windows > 1:
             new = (1 - NEWEST) * self.background + NEWEST * new
-        else:
-            far = background_motion(away, seen.end, np.zeros((2, 3)), False)
-            new = max(new, far, key=lambda motion: agreement(away, seen.end, motion))
         return new, self.proposed
 
     def _propose(self, seen: Seen) -> Found:

@@ -65,14 +65,6 @@ class Segmentation:
         """The same of every n-th event only, so that there are at most that many."""
         return replace(self, window=self.window.thinned(events))
 
-    def only(self, labels: list[int]) -> Segmentation:
-        """The same with these labels alone, numbered 1.. in this order; the rest is background."""
-        table = np.zeros(256, np.uint8)
-        table[labels] = np.arange(1, len(labels) + 1)
-        scores = {n: self.scores[k] for n, k in enumerate(labels, 1) if k in self.scores}
-        affine = self.affine[[0, *labels]]
-        return replace(self, labels=cv2.LUT(self.labels, table), affine=affine, scores=scores)
-
     @cached_property
     def event_labels(self) -> np.ndarray:
         """uint8 [N]: label of each event: the front-most layer that carries it to its mask."""

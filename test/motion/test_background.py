@@ -65,8 +65,8 @@ def test_a_known_motion_is_followed_and_one_that_was_lost_is_found_again() -> No
 
 
 def test_every_place_has_one_vote() -> None:
-    some = spread_evenly(scene(shift(30, 0), mover=4000), 250)
-    count, _, _ = np.histogram2d(some.x, some.y, bins=(10, 7), range=((0, 640), (0, 448)))
+    some = spread_evenly(scene(shift(30, 0), mover=4000), CAP)
+    count, _, _ = np.histogram2d(some.x, some.y, bins=(10, 8), range=((0, 640), (0, 512)))
     assert count.max() <= CAP + 1
     at, shifts, clear = local_shifts(some, SPAN, np.zeros((2, 3)), 4, 1.0)
     weight = clear[:, 0]

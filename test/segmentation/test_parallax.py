@@ -1,0 +1,89 @@
+"""Parallax: what passes along the background's direction is at rest, where depth is seen."""
+
+import numpy as np
+import pytest
+from drifting import shift
+
+from evlayerseg_ros.events import Events, Window
+from evlayerseg_ros.segmentation.parallax import MEMORY, Depth, way_past
+from evlayerseg_ros.segmentation.segmentation import Segmentation
+
+W, H = 640, 480
+MS = 1_000_000
+AT = np.array([320.0, 240.0])
+# A pinhole camera that slides to the right at 1 m/s, focal length 400 px: what is z m away moves by
+# -400 / z px/s.
+WALL, CHAIR, TABLE, HILL = (shift(-400 / z, 0) for z in (4, 2, 1, 20))
+PERSON = shift(-100, 150)
+
+
+def seen(end: int, *motions: np.ndarray) -> Segmentation:
+    """Objects before the wall, 40 events each."""
+    n = 40 * len(motions)
+    x, y = np.repeat(np.arange(len(motions)) * 100 + 50, 40), np.full(n, 100)
+    t = np.full(n, end - 1)
+    events = Events(x.astype(np.uint16), y.astype(np.uint16), t, np.zeros(n, bool), W, H)
+    labels = np.zeros((H, W), np.uint8)
+    for label in range(1, len(motions) + 1):
+        labels[80:120, label * 100 - 70 : label * 100 - 30] = label
+    return Segmentation(Window(events, end - 33 * MS, end, end), labels, np.array([WALL, *motions]))
+
+
+def look(depth: Depth, end: int, *motions: np.ndarray) -> set[int]:
+    """Ids of what is at rest; the k-th object has id k."""
+    found = seen(end, *motions)
+    ids = np.arange(len(motions) + 1, dtype=np.uint8)
+    depth.update(found, ids, set(ids[1:].tolist()))
+    return depth.at_rest(end)
+
+
+@pytest.mark.parametrize(("motion", "px"), [(CHAIR, 100), (TABLE, 300), (HILL, -80)])
+def test_how_far_a_thing_at_rest_passes(motion, px) -> None:
+    assert way_past(motion, WALL, AT, W) == pytest.approx(px * 0.133)
+    wide = np.array([[1.0], [1.0]])
+    assert way_past(2 * wide * motion, 2 * wide * WALL, 2 * AT, 2 * W) == pytest.approx(px * 0.133)
+
+
+@pytest.mark.parametrize(
+    "motion",
+    [PERSON, shift(150, 0), shift(-100.5, 0), shift(-2000, 0)],
+    ids=["aside", "against", "the background", "faster than anything near"],
+)
+def test_what_goes_elsewhere_does_not_pass(motion) -> None:
+    assert way_past(motion, WALL, AT, W) is None
+
+
+def test_two_depths_are_at_rest_and_who_walks_aside_is_not() -> None:
+    assert look(Depth(), 33 * MS, CHAIR, PERSON, TABLE) == {1, 3}
+    assert look(Depth(), 33 * MS, CHAIR, HILL) == {1, 2}
+
+
+def test_one_thing_alone_may_be_a_mover() -> None:
+    assert look(Depth(), 33 * MS, CHAIR, PERSON) == set()
+    assert look(Depth(), 33 * MS, CHAIR, CHAIR) == set()  # two parts of one
+
+
+def test_depth_is_remembered_for_a_while() -> None:
+    depth = Depth()
+    look(depth, 33 * MS, CHAIR, TABLE)
+    assert look(depth, 66 * MS, CHAIR) == {1}
+    late = 33 * MS + MEMORY
+    assert look(depth, late, CHAIR) == {1} and look(depth, late + 1, CHAIR) == set()
+
+
+def test_one_wrong_measurement_changes_nothing_and_many_do() -> None:
+    depth = Depth()
+    for k in range(1, 5):
+        look(depth, k * 33 * MS, CHAIR, TABLE)
+    assert look(depth, 5 * 33 * MS, PERSON, TABLE) == {1, 2}
+    for k in range(6, 10):
+        last = look(depth, k * 33 * MS, PERSON, TABLE)
+    assert last == {2}
+
+
+def test_a_lost_track_s_id_begins_anew() -> None:
+    depth = Depth()
+    for k in range(1, 5):
+        look(depth, k * 33 * MS, CHAIR, TABLE)
+    look(depth, 5 * 33 * MS, CHAIR)
+    assert look(depth, 6 * 33 * MS, CHAIR, PERSON) == {1}
