@@ -34,7 +34,7 @@ from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
 EVENTS = 50_000  # of a window that are looked at; more make masks no better
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
 MOST_MOTIONS = 6  # beside the background's that are told to the network
-EDGE = 2.0  # px of 640 around a mask in which events still are its own: those of its outline
+EDGE = 3.0  # px of 640 around a mask in which events still are its own: those of its outline
 HELD = 4.0  # supported events in a place and around it that hold something, before a resting camera
 SURELY_NOT = -4.0  # score of the network below which it is believed nevertheless
 CLOSED = np.ones((3, 3), np.uint8)  # gaps of that many places are closed
