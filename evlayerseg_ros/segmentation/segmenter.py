@@ -219,7 +219,7 @@ class Segmenter:
         self._memory.guess = start
         labels, affines = pieces((score > 0).astype(np.uint8), evidence, start, step, stages)
         full = upsample_labels(labels, score, step, events.height, events.width)
-        margin = max(1, round(EDGE * events.width / 640))
+        margin = max(1, int(EDGE * events.width / 640))
         sure = 1 / (1 + np.exp(-score))
         scores = {k: float(sure[labels == k].mean()) for k in range(1, len(affines))}
         found = Segmentation(window, full, affines, margin, scores, rests)
