@@ -18,9 +18,7 @@ from evlayerseg_ros.motion.proposals import Proposal, keep_best, propose, propos
 from evlayerseg_ros.segmentation.objects import outside
 
 SETTLED = 8  # windows after which the search is for the next one
-PHASES = (
-    13  # windows in which all shifts are tried once; no factor in common with TURNS, which skip
-)
+PHASES = 13  # windows in which all shifts are tried; no factor in common with TURNS, which skip
 NEWEST = 0.7  # share of the newest search in the background's motion: cameras move smoothly
 
 # What is looked for in which window, once settled: less often, and processors are free for more.
@@ -94,18 +92,21 @@ class Search:
             return self.background, self.proposed
         past, end = seen.past, seen.end
         away = outside(past, end, seen.objects, seen.motions)
-        near = background_motion(away, end, self.background, True)
+        best = near = background_motion(away, end, self.background, True)
         share = agreement(past, end, near)
-        found = [near]
+        others = []
         if seen.objects is not None and share < MOST_AGREE:
             # Masks that are too large hide what shows that they are.
-            found.append(background_motion(past, end, self.background, True))
+            others.append(background_motion(past, end, self.background, True))
         if self.windows <= EARLY or share < FEW_AGREE:
-            found.append(background_motion(away, end, np.zeros((2, 3)), False))
-        new = max(found, key=lambda motion: agreement(past, end, motion))
-        if new is near and self.windows > 1:
-            new = (1 - NEWEST) * self.background + NEWEST * new
-        return new, self.proposed
+            others.append(background_motion(away, end, np.zeros((2, 3)), False))
+        for other in others:
+            more = agreement(past, end, other)
+            if more > share:
+                best, share = other, more
+        if best is near and self.windows > 1:
+            best = (1 - NEWEST) * self.background + NEWEST * best
+        return best, self.proposed
 
     def _propose(self, seen: Seen) -> Found:
         if not self.propose:
