@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,7 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import datasets
 from evlayerseg_ros.evaluation.datasets import Truth
+from evlayerseg_ros.recordings.archives import names_in
 from evlayerseg_ros.recordings.evimo2 import is_evimo, is_evimo2
 
 _SECONDS = re.compile(r"_(\d+(?:\.\d+)?)\.png$", re.IGNORECASE)
@@ -52,10 +52,7 @@ def _has_own(recording: Path) -> bool:
     """Whether a recording carries masks, in a file of its own kind."""
     if is_evimo2(recording) or is_evimo(recording):
         return True
-    if recording.suffix != ".npz" or not zipfile.is_zipfile(recording):
-        return False
-    with zipfile.ZipFile(recording) as archive:
-        return bool({"masks.npy", "mask_t.npy"} & set(archive.namelist()))
+    return bool({"masks.npy", "mask_t.npy"} & names_in(recording))
 
 
 def _read(path: Path, recording: Path, topic: str | None) -> Truth:
@@ -84,7 +81,7 @@ def _from_npz(path: Path) -> Truth:
                 for key in ("mask_t", "masks", "label", "affine_t", "affine")
                 if key in archive
             }
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
+    except Exception as error:  # of many kinds
         raise InputError(f"Cannot read masks from {path}: it is not a sound npz file.") from error
     if "mask_t" not in data or "masks" not in data:
         raise InputError(f"{path} has no masks: expected mask_t (ns) and masks (uint8 [M,H,W]).")

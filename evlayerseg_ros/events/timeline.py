@@ -33,7 +33,7 @@ class Timeline:
         self.now: int | None = None
         self.began: int | None = None
         self.span = 0
-        self._stamp: int | None = None  # of the last packet
+        self._stamp: int | None = None  # of the last packet with events
         self._held: tuple[Events, int | None, int, int | None] | None = None  # arguments of push()
 
     def push(

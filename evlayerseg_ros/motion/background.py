@@ -41,8 +41,6 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
         float64 [2, 3], px/s at `end`.
     """
     some = spread_evenly(events, CAP)
-    if not len(some) or end <= some.t[0]:
-        return motion
     if known:
         motion, moved = _most_votes(some, end, motion, *CLOSE)
         if moved < LOST:
@@ -55,7 +53,9 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
 
 
 def agreement(events: Events, end: int, motion: np.ndarray) -> float:
-    """The share of all votes that a background's motion gathers, 0 to 1.
+    """The share of votes that a background's motion gathers, 0 to 1.
+
+    All votes are those of each place with enough events for its best motion nearby.
 
     Args:
         events: of the last 133 ms before `end`.
@@ -100,9 +100,9 @@ def landing_surfaces(
     side = np.arange(-reach, reach + step / 2, step)
     tried = np.array([(a, b) for a in side for b in side], np.float32)
     gains, count = _gains(events.x, events.y, events.t, end, motion, cell, rows, span, tried)
-    places = np.argwhere(count >= FEWEST)
+    places = np.ascontiguousarray(np.argwhere(count >= FEWEST))  # one layout: compiled once
     surfaces = _standardised(gains.reshape(len(side), len(side), *count.shape), count, places)
-    return (places[:, ::-1] + 0.5) * PLACE * cell, surfaces, side
+    return np.ascontiguousarray(places[:, ::-1] + 0.5) * PLACE * cell, surfaces, side
 
 
 def local_shifts(
@@ -133,6 +133,8 @@ def _most_votes(
     some: Events, end: int, motion: np.ndarray, reach: float, step: float
 ) -> tuple[np.ndarray, float]:
     """The motion near a given one that gathers most votes, px/s, and the shift to it, cells."""
+    if not len(some) or end <= some.t[0]:
+        return motion, 0.0
     at, surfaces, side = landing_surfaces(some, end, motion, reach, step)
     if not len(at):
         return motion, 0.0
@@ -187,13 +189,14 @@ def _gathered(votes, at, shift, low, step):  # type: ignore[no-untyped-def]
         a = (shift[0, 0] + shift[0, 1] * at[p, 0] + shift[0, 2] * at[p, 1] - low) / step
         b = (shift[1, 0] + shift[1, 1] * at[p, 0] + shift[1, 2] * at[p, 1] - low) / step
         if 0 <= a <= n - 1 and 0 <= b <= n - 1:
-            i, j = min(max(int(a + 0.5), 1), n - 2), min(max(int(b + 0.5), 1), n - 2)
+            i, j = int(a + 0.5), int(b + 0.5)
+            left, right = max(j - 1, 0), min(j + 1, n - 1)
             a, b = a - i, b - j
             across = (0.5 * (0.5 - b) ** 2, 0.75 - b * b, 0.5 * (0.5 + b) ** 2)
             down = (0.5 * (0.5 - a) ** 2, 0.75 - a * a, 0.5 * (0.5 + a) ** 2)
             for k in range(3):
-                row = votes[p, i + k - 1]
-                line = across[0] * row[j - 1] + across[1] * row[j] + across[2] * row[j + 1]
+                row = votes[p, min(max(i + k - 1, 0), n - 1)]
+                line = across[0] * row[left] + across[1] * row[j] + across[2] * row[right]
                 total += down[k] * line
     return total
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings.archives import names_in, opened
 from evlayerseg_ros.recordings.readers import CHUNK, Table
 from evlayerseg_ros.recordings.tables import NpyStream
 
@@ -87,19 +88,13 @@ def is_evimo2(path: Path) -> bool:
 
 def is_evimo(path: Path) -> bool:
     """Whether a path is a sequence of EVIMO or EVIMO2v1."""
-    if path.suffix != ".npz" or not zipfile.is_zipfile(path):
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {"events.npy", "meta.npy", "mask.npy"} <= set(archive.namelist())
-    except zipfile.BadZipFile:  # a damaged one is told of where it is read
-        return False
+    return {"events.npy", "meta.npy", "mask.npy"} <= names_in(path)
 
 
 @contextmanager
 def rows_of(path: Path, name: str, dimensions: int) -> Iterator[NpyStream]:
     """An array in an npz, to be read from front to back."""
-    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+    with opened(path) as archive, archive.open(f"{name}.npy") as file:
         yield NpyStream(file, dimensions)
 
 
@@ -113,7 +108,7 @@ def load_meta(path: Path) -> dict[str, Any]:
     """
     path = path / "dataset_info.npz" if path.is_dir() else path
     try:
-        with zipfile.ZipFile(path) as archive, archive.open("meta.npy") as file:
+        with opened(path) as archive, archive.open("meta.npy") as file:
             version = np.lib.format.read_magic(file)
             if version == (1, 0):
                 np.lib.format.read_array_header_1_0(file)

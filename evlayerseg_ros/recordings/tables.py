@@ -15,6 +15,7 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import check_size
 from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.units import to_ns, unit_of
 
@@ -98,7 +99,7 @@ class NpzRecording(Table):
     def _streams(self, *names: str) -> Iterator[list[NpyStream]]:
         files = [f"{self._names.get(name, name)}.npy" for name in names]
         with contextlib.ExitStack() as stack:
-            archive = stack.enter_context(zipfile.ZipFile(self.path))
+            archive = stack.enter_context(opened(self.path))
             yield [NpyStream(stack.enter_context(archive.open(file))) for file in files]
 
     def _find_size(self, has_size: bool) -> None:

@@ -18,14 +18,14 @@ class PostprocessConfig:
         memory: the network is told its own mask of the window before.
         still: before a camera at rest what is not noise moves, also where the network is silent.
         merge: what the background's motion explains as well is background.
-        parallax: things at rest nearer or farther than the background are background, where at
-            least two are seen at once.
+        parallax: things at rest nearer or farther than the background are background, where two
+            at different depths are seen at once, and for a second after that.
         split: parts of the mask that follow different motions are different objects.
         join: parts close to each other that one motion explains are one object.
         outline: a mask's border moves to the outline that its events draw.
         sharper: times as sharp as along the background's motion that an object must be along its
             own; sharpness of true objects is 1.05 and more.
-        sharper_at_first: the same in a first window, before which nothing is known.
+        sharper_at_first: the same where nothing is known from windows before.
         distinct: times as sharp as along a neighbour's motion that an object must be along its own
             to be another object.
         one_motion: px over the window: motions closer than that are one.

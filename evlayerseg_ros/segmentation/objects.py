@@ -106,7 +106,7 @@ def _nearest(choice: np.ndarray, here: np.ndarray, chosen: list[int]) -> np.ndar
 
 
 def with_motions(
-    found: Segmentation, config: PostprocessConfig, past: Events | None = None
+    found: Segmentation, config: PostprocessConfig, past: Events | None = None, first: bool = False
 ) -> Segmentation:
     """Each object's motion made sharp, and objects that move alike or with the background merged.
 
@@ -117,6 +117,7 @@ def with_motions(
         config: what counts as the same motion.
         past: events of at most 133 ms before the window's end, from which slow motions are read
             and over whose time they are compared; None: the window's.
+        first: whether nothing is known from windows before, so that objects must be clearer.
 
     Returns:
         The objects that are left, labels 1.. by falling number of events.
@@ -129,6 +130,7 @@ def with_motions(
         # No longer than there are events: motions count as apart by the px that they go.
         long = _some_of(found, past, max(window.end - SPAN, int(past.t[0])), config)
     affine, scores = found.affine.copy(), {}
+    sharper = config.sharper_at_first if first else config.sharper
     table, numbers = np.zeros(256, np.uint8), [0]
     members: dict[int, list[int]] = {}
     for label in sorted(range(1, len(affine)), key=lambda label: -counts[label]):
@@ -141,15 +143,15 @@ def with_motions(
         mine = np.flatnonzero(owners == label)
         if len(mine) >= SMALL:
             affine[label] = _sharpest(view, mine, affine[label])
-            ratio = explains(view, mine, affine[label], affine[0], config)
-            if config.merge and not found.rests and ratio < config.sharper:
+            ratio = explains(view, mine, affine[label], affine[0], config, sharper)
+            if config.merge and not found.rests and ratio < sharper:
                 continue
         for other in numbers[1:] if config.join else []:
             if _touch(found.labels, label, other):
                 theirs = np.flatnonzero(np.isin(owners, members[other]))
                 joint = _sharpest(view, np.concatenate((theirs, mine)), affine[other])
                 parts = (mine, affine[label]), (theirs, affine[other])
-                apart = [explains(view, few, own, joint, config) for few, own in parts]
+                apart = [explains(view, few, own, joint, config, 1.0) for few, own in parts]
                 if max(apart) < config.distinct:
                     table[label], affine[other] = table[other], joint
                     members[other].append(label)
@@ -201,6 +203,7 @@ def explains(
     motion: np.ndarray,
     other: np.ndarray,
     config: PostprocessConfig,
+    undecided: float,
 ) -> float:
     """How many times sharper one motion makes events than another: the one rule between motions.
 
@@ -209,14 +212,14 @@ def explains(
         mine: int [N], indices of those that are judged.
         motion, other: float64 [2, 3], px/s.
         config: how far apart two motions must be to show in sharpness.
+        undecided: the answer where they are too close for that.
 
     Returns:
-        1 and less: the other motion explains them as well; 0 where the two are one. Where they are
-        too close to be told apart, `config.sharper`, which is in favour of the first.
+        1 and less: the other motion explains them as well; 0 where the two are one.
     """
     way = way_apart(window, mine, motion, other) * 640 / window.events.width
     if way < config.one_motion:
         return 0.0
     if way < config.apart:
-        return config.sharper
+        return undecided
     return sharpness(window, mine, motion) / max(sharpness(window, mine, other), 1e-9)

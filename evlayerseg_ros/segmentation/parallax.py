@@ -2,8 +2,8 @@
 
 Before a camera that moves they pass the background along its own direction, the faster the nearer
 they are (and turn with it: turns have no parallax). One such object may as well be a mover that
-goes that way by chance. Two that pass at different speeds show that the scene has depth; from then
-on, whatever passes so is taken for a thing at rest.
+goes that way by chance. Two that pass at different speeds show that the scene has depth; for a
+second after that, whatever passes so is taken for a thing at rest.
 """
 
 from __future__ import annotations
@@ -34,31 +34,35 @@ class Depth:
     def __init__(self) -> None:
         self._until = 0  # ns for which depth is known
         self._beliefs: dict[int, float] = {}  # by id, from -SURE to SURE
+        self._camera_rests = False
 
-    def update(self, found: Segmentation, ids: np.ndarray, followed: set[int]) -> None:
-        """Look at the objects of one more window, before a camera that moves.
+    def update(self, found: Segmentation, followed: set[int]) -> None:
+        """Look at the objects of one more window.
 
         Args:
-            found: the objects, labels 1...
-            ids: uint8 [L], the track of each label.
+            found: the objects, each label the id of its track.
             followed: ids of all tracks.
         """
         self._beliefs = {k: belief for k, belief in self._beliefs.items() if k in followed}
-        width, (ground, *others) = found.labels.shape[1], found.affine
-        ways = []
-        for id_, motion, at in zip(ids[1:].tolist(), others, found.centroids[1:], strict=True):
-            way = way_past(motion, ground, at, width)
-            more = AGAINST if way is None else 1.0
-            belief = float(np.clip(self._beliefs.get(id_, 0.0) + more, -SURE, SURE))
-            self._beliefs[id_] = belief
-            if way is not None and belief > 0:
+        self._camera_rests = found.rests
+        if found.rests:
+            return
+        width, ways = found.labels.shape[1], []
+        for label in 1 + np.flatnonzero(found.layer_events[1:]):
+            motion, at = found.affine[label], found.centroids[label]
+            way = way_past(motion, found.affine[0], at, width)
+            if way is None:
+                continue
+            belief = self._beliefs.get(int(label), 0.0) + (1.0 if way else AGAINST)
+            self._beliefs[int(label)] = float(np.clip(belief, -SURE, SURE))
+            if way and belief > 0:
                 ways.append(way)
         if differ(ways):
             self._until = found.window.end + MEMORY
 
     def at_rest(self, end: int) -> set[int]:
-        """Ids of the tracks that are at rest, as far as is known at `end` (ns)."""
-        if end > self._until:
+        """Ids of the tracks that are at rest before a camera that moves, as known at `end` (ns)."""
+        if self._camera_rests or end > self._until:
             return set()
         return {k for k, belief in self._beliefs.items() if belief > 0}
 
@@ -74,18 +78,19 @@ def way_past(
         width: px of the sensor.
 
     Returns:
-        px of 640 over SPAN, below zero where it stays behind; None where it goes elsewhere.
+        px of 640 over SPAN, below zero where it stays behind; 0 where it goes elsewhere; None where
+        the two are too slow to tell.
     """
     scale = SPAN * 1e-9 * 640 / width
     ground, own = (m @ np.array((*at, 1.0)) * scale for m in (background, motion))
     past = own - ground
     way, ground_way = np.hypot(*past), np.hypot(*ground)
-    if not (way > FEWEST and ground_way > FEWEST):  # nor of a label without events
+    if min(way, ground_way) < FEWEST:
         return None
     along = past @ ground / ground_way
     aside = np.sqrt(max(way**2 - along**2, 0.0))
     on_line = aside < min(ASIDE + ASIDE_SHARE * way, MOST_ASIDE * way)
-    return float(along) if on_line and -ground_way < along < NEAREST * ground_way else None
+    return float(along) if on_line and -ground_way < along < NEAREST * ground_way else 0.0
 
 
 def differ(ways: list[float]) -> bool:

@@ -23,9 +23,10 @@ NEWEST = 0.7  # share of the newest search in the background's motion: cameras m
 
 # What is looked for in which window, once settled: less often, and processors are free for more.
 TURNS = ("_look_for_background", "_propose", "", "_look_for_background", "_propose_locally", "")
-# Shares of votes for a background's motion: above the one it is surely right, below the other it is
-# looked for far away, as in the first windows.
-MOST_AGREE, FEW_AGREE, EARLY = 0.6, 0.4, 4
+EARLY = 4  # windows in which the background's motion is looked for from rest, too
+# Shares of votes for a background's motion: above the one it is surely right; below the other it is
+# looked for from rest, as in the first windows.
+MOST_AGREE, FEW_AGREE = 0.6, 0.4
 Found = tuple[np.ndarray, list[Proposal]]  # the background's motion, and what is proposed
 
 
@@ -92,19 +93,19 @@ class Search:
             return self.background, self.proposed
         past, end = seen.past, seen.end
         away = outside(past, end, seen.objects, seen.motions)
-        best = near = background_motion(away, end, self.background, True)
-        share = agreement(past, end, near)
+        best = background_motion(away, end, self.background, True)
+        share, smooth = agreement(past, end, best), self.windows > 1
         others = []
-        if seen.objects is not None and share < MOST_AGREE:
+        if seen.objects is not None and FEW_AGREE <= share < MOST_AGREE:
             # Masks that are too large hide what shows that they are.
-            others.append(background_motion(past, end, self.background, True))
+            others.append((background_motion(past, end, self.background, True), smooth))
         if self.windows <= EARLY or share < FEW_AGREE:
-            others.append(background_motion(away, end, np.zeros((2, 3)), False))
-        for other in others:
+            others.append((background_motion(away, end, np.zeros((2, 3)), False), False))
+        for other, near in others:
             more = agreement(past, end, other)
             if more > share:
-                best, share = other, more
-        if best is near and self.windows > 1:
+                best, share, smooth = other, more, near
+        if smooth:
             best = (1 - NEWEST) * self.background + NEWEST * best
         return best, self.proposed
 

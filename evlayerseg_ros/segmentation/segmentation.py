@@ -65,6 +65,17 @@ class Segmentation:
         """The same of every n-th event only, so that there are at most that many."""
         return replace(self, window=self.window.thinned(events))
 
+    def without(self, labels: set[int]) -> Segmentation:
+        """The same with some labels taken for the background."""
+        if not labels:
+            return self
+        table, gone = np.arange(256, dtype=np.uint8), [k for k in labels if k < len(self.affine)]
+        table[gone] = 0
+        affine = self.affine.copy()
+        affine[gone] = affine[0]
+        scores = {label: score for label, score in self.scores.items() if label not in labels}
+        return replace(self, labels=cv2.LUT(self.labels, table), affine=affine, scores=scores)
+
     @cached_property
     def event_labels(self) -> np.ndarray:
         """uint8 [N]: label of each event: the front-most layer that carries it to its mask."""

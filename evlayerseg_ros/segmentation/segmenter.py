@@ -163,16 +163,15 @@ class Segmenter:
             self._search.background = background
         self._search.update(Seen(past, window.end, objects, moved, rests))
         motions = self._motions(window)
-        mask = None
-        if objects is not None:
-            still = self._depth.at_rest(window.end)
-            moves = [0.0, *(track.id not in still for track in self._tracks.tracks)]
-            mask = np.array(moves, np.float32)[objects]
-        told = mask if self.postprocess.memory else None
+        told = self._moving_now(window.end, step, rests) if self.postprocess.memory else None
         result = self._look(some, past, motions, told, rests)
         if self.refine and len(result.affine) > 1:
             known = [result.affine[0], *result.affine[1:]]
             result = self._look(some, past, known, told, rests)
+        if self.postprocess.parallax:
+            few = result.thinned(self.postprocess.events)
+            self._depth.update(few, {track.id for track in self._tracks.tracks})
+            result = result.without(self._depth.at_rest(window.end))
         return replace(result, window=window)
 
     def forget(self) -> None:
@@ -191,6 +190,13 @@ class Segmenter:
             motions.append(guess)
         motions += [proposal.motion for proposal in self._search.proposed]
         return distinct(motions, window)[: 1 + MOST_MOTIONS]
+
+    def _moving_now(self, end: int, step: float, rests: bool) -> np.ndarray | None:
+        """float32 [h, w], 1 where a track is at `end`, but for things at rest; None: no tracks."""
+        still = set() if rests else self._depth.at_rest(end)
+        tracks = zip(self._tracks.tracks, self._tracks.now(end, step), strict=True)
+        masks = [mask for track, mask in tracks if track.id not in still]
+        return np.maximum.reduce(masks).astype(np.float32) if masks else None
 
     def _look(
         self, window: Window, past: Events, motions: list[np.ndarray], mask: np.ndarray | None,
@@ -223,15 +229,9 @@ class Segmenter:
         sure = 1 / (1 + np.exp(-score))
         scores = {k: float(sure[labels == k].mean()) for k in range(1, len(affines))}
         found = Segmentation(window, full, affines, margin, scores, rests)
-        first = self._search.windows == 1
-        rule = replace(stages, sharper=stages.sharper_at_first) if first else stages
-        found = with_motions(found, rule, past)
+        found = with_motions(found, stages, past, first=self._search.windows == 1)
         coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
-        ids = self._tracks.assign(found, coarse, step)
-        if stages.parallax and not rests:
-            self._depth.update(found, ids, {track.id for track in self._tracks.tracks})
-            ids[np.isin(ids, list(self._depth.at_rest(window.end)))] = 0
-        found = renumbered(found, ids)
+        found = renumbered(found, self._tracks.assign(found, coarse, step))
         return snap(found) if stages.outline and not rests else found
 
     def _supported_score(self, score: np.ndarray, step: float) -> np.ndarray:

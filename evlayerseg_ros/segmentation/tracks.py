@@ -124,12 +124,12 @@ def renumbered(found: Segmentation, ids: np.ndarray) -> Segmentation:
 
     Args:
         found: objects, labels 1...
-        ids: uint8 [L], the id of each label; 0: it is background.
+        ids: uint8 [L], the id of each label.
     """
     table = np.zeros(256, np.uint8)
     table[: len(ids)] = ids
     affine = np.repeat(found.affine[:1], int(ids.max(initial=0)) + 1, 0)
     affine[ids] = found.affine
     affine[0] = found.affine[0]
-    scores = {int(ids[label]): score for label, score in found.scores.items() if ids[label]}
+    scores = {int(ids[label]): score for label, score in found.scores.items()}
     return replace(found, labels=cv2.LUT(found.labels, table), affine=affine, scores=scores)

@@ -99,5 +99,5 @@ def how_much_sharper(found: Segmentation) -> float:
         mine = np.flatnonzero(some.event_labels == one.id)
         if len(mine) < FEWEST:
             return 0.0
-        ratios.append(explains(some.window, mine, one.motion, some.affine[0], STAGES))
+        ratios.append(explains(some.window, mine, one.motion, some.affine[0], STAGES, UNSURE))
     return min(ratios, default=0.0)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from drifting import carried, flow_at, shift
 
-from evlayerseg_ros.motion.background import CAP, background_motion, local_shifts, spread_evenly
+from evlayerseg_ros.events import Events
+from evlayerseg_ros.motion.background import (
+    CAP,
+    _gathered,
+    agreement,
+    background_motion,
+    local_shifts,
+    spread_evenly,
+)
 
 SPAN = 133_000_000
 SIZE = 640, 480
@@ -82,3 +90,35 @@ def test_too_little_to_see_leaves_the_motion_as_it_was() -> None:
     events = scene(AFFINE)
     for few in (events[:0], events[:10]):
         np.testing.assert_array_equal(background_motion(few, SPAN, start, True), start)
+
+
+def test_the_right_motion_gathers_most_votes() -> None:
+    events = scene(AFFINE)
+    right = agreement(events, SPAN, AFFINE)
+    assert right > 0.9
+    for off in (shift(20, 0), shift(0, -60), shift(300, 300)):
+        assert agreement(events, SPAN, AFFINE + off) < 0.85 * right
+    assert agreement(events[:0], SPAN, AFFINE) == 0
+
+
+def test_events_of_one_instant_leave_the_motion_as_it_was() -> None:
+    events = scene(AFFINE)
+    t = np.full(len(events), SPAN)
+    t[0] = 0
+    still = Events(events.x, events.y, t, events.p, *SIZE)
+    start = shift(3, 4)
+    found = background_motion(still, SPAN, start, False)
+    assert np.isfinite(found).all()
+
+
+def test_a_shift_at_the_border_of_the_grid_is_worth_no_more() -> None:
+    votes = np.zeros((1, 5, 5), np.float32)
+    at = np.zeros((1, 2))
+    found = []
+    for k in (0, 2, 4):
+        votes[:] = 0
+        votes[0, k, k] = 1
+        shift_ = np.array([[k, 0, 0], [k, 0, 0]], float)
+        found.append(_gathered(votes, at, shift_, 0.0, 1.0))
+    assert found[1] == pytest.approx(0.75**2)  # of a quadratic B-spline at a knot
+    assert found[0] <= 1 and found[2] <= 1

@@ -254,3 +254,12 @@ def test_a_damaged_npz_is_read_up_to_there(tmp_path, compressed):
 def test_an_npz_of_size_0_says_none(tmp_path):
     recording, windows, _ = run(write_table(tmp_path / "some.npz", some_events(), size=(0, 0)))
     assert len(windows) == 16 and "640x480 pixels is assumed" in recording.note
+
+
+@pytest.mark.parametrize("offset", [6, 8, 10], ids=["version", "encrypted", "compression"])
+def test_an_npz_whose_list_of_arrays_is_damaged(tmp_path, dots, offset) -> None:
+    data = bytearray(dots.read_bytes())
+    data[data.index(b"PK\x01\x02") + offset] = 0x81  # in the first entry of the central directory
+    dots.write_bytes(data)
+    with pytest.raises(InputError, match=r"dots\.npz"), open_recording(dots) as recording:
+        list(recording)

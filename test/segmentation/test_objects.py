@@ -200,12 +200,12 @@ def test_one_rule_between_motions() -> None:
         Segmentation(window, filled(LEFT), np.array([SLOW, shift(230, -170)])).event_labels
     )
     right = shift(230, -170)
-    assert explains(window, mine, right, SLOW, CONFIG) > 1.2
-    assert explains(window, mine, SLOW, right, CONFIG) < 1 / 1.2
-    assert explains(window, mine, right, right, CONFIG) == 0
+    assert explains(window, mine, right, SLOW, CONFIG, 9) > 1.2
+    assert explains(window, mine, SLOW, right, CONFIG, 9) < 1 / 1.2
+    assert explains(window, mine, right, right, CONFIG, 9) == 0
     # 0.5 px of 320 over 33 ms are 1 px of 640: too close to be told apart.
     near = right + shift(0.5 / 0.033, 0)
-    assert explains(window, mine, near, right, CONFIG) == CONFIG.sharper
+    assert explains(window, mine, near, right, CONFIG, 9) == 9
 
 
 def test_events_outside_of_objects() -> None:
