@@ -45,7 +45,14 @@ def segment(ros_args: tuple[str, ...]) -> None:
     type=click.FloatRange(min=0),
     default=10.0,
     show_default=True,
-    help="Seconds to wait for a subscriber.",
+    help="Seconds to wait for subscribers.",
+)
+@click.option(
+    "--subscribers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many to wait for: the node and a recorder, for instance.",
 )
 @options.size
 def play(
@@ -55,6 +62,7 @@ def play(
     to: str | None,
     topic: str | None,
     wait: float,
+    subscribers: int,
     size: tuple[int, int] | None,
 ) -> None:
     """Publish RECORDING as EventPackets at its own pace, for machines without `ros2 bag`."""
@@ -62,7 +70,7 @@ def play(
         from evlayerseg_ros.replay.play import play as run
 
         need_ros()
-        played = run(recording, rate, to, loop, topic, wait, size)
+        played = run(recording, rate, to, loop, topic, wait, size, subscribers)
     except KeyboardInterrupt:  # nobody has listened yet, and it may end, as a loop does
         return
     click.echo(f"{recording}: {played}")

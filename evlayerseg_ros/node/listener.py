@@ -92,9 +92,8 @@ class Listener(OwnNode):
     def latencies(self) -> list[float]:
         """Seconds from the publication of the packet with a window's last event to its mask here.
 
-        Publication is DDS's source timestamp; here is the subscriber's callback. Left out
-        are the first windows, since the packets are heard only from the first mask on, and the one
-        that is open when the recording ends: it is closed by the silence after it.
+        Publication is DDS's source timestamp; here is the subscriber's callback. Left out is the
+        window that is open when the recording ends: it is closed by the silence after it.
         """
         packets = sorted(self.packets)
         stamps = [stamp for stamp, _ in packets]
@@ -115,8 +114,8 @@ class Listener(OwnNode):
         infos = self.node.get_subscriptions_info_by_topic(self._topic)
         return any(info.node_name == name for info in infos)
 
-    def _hear_packets(self) -> None:
-        """Not before the first mask: `play` waits for a subscriber, and that must be the node."""
+    def hear_packets(self) -> None:
+        """Hear the events, too: called where the node does, so that `play` can wait for both."""
         loose = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
         hear: Any = self._hear_packet  # rclpy passes the info on to whoever takes two arguments
         self.node.create_subscription(EventPacket, self._topic, hear, loose, raw=True)
@@ -140,8 +139,6 @@ class Listener(OwnNode):
             self.pictures[name][stamp] = message
             if name == "mask":
                 self.masks[stamp] = time.time_ns()
-                if len(self.masks) == 1:
-                    self._hear_packets()
 
         return hear
 

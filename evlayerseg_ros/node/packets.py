@@ -32,16 +32,19 @@ class PacketPublisher(OwnNode):
     Reliable, so that best-effort and reliable subscribers both hear it.
     """
 
-    def __init__(self, topic: str | None = None, patience: float = 10.0) -> None:
-        """Waits for a subscriber.
+    def __init__(
+        self, topic: str | None = None, patience: float = 10.0, subscribers: int = 1
+    ) -> None:
+        """Waits for subscribers.
 
         Args:
             topic: where to publish; None takes the topic of EventPackets that somebody subscribes
                 to, the camera drivers' /event_camera/events first.
-            patience: s to wait for a subscriber at most.
+            patience: s to wait for them at most.
+            subscribers: how many to wait for.
 
         Raises:
-            InputError: nobody subscribes in that time.
+            InputError: nobody, or too few, subscribe in that time.
         """
         super().__init__("event_camera")
         try:
@@ -55,7 +58,7 @@ class PacketPublisher(OwnNode):
                 ),
             )
             self.topic: str = self._publisher.topic_name
-            self._await_subscriber(patience)
+            self._await(subscribers, patience)
         except BaseException:
             self.close()
             raise
@@ -101,14 +104,15 @@ class PacketPublisher(OwnNode):
             "(evlayerseg segment), or name a topic."
         )
 
-    def _await_subscriber(self, patience: float) -> None:
+    def _await(self, subscribers: int, patience: float) -> None:
         """Waits for so many seconds; a node of ours that is there but compiles gets more."""
         begun, told = time.monotonic(), False
-        while not self._publisher.get_subscription_count():
+        while (there := self._publisher.get_subscription_count()) < subscribers:
             waited = time.monotonic() - begun
             if waited > patience:
                 if waited > COMPILING or not self._node_starts():
-                    raise InputError(f"Nobody subscribed to {self.topic} within {waited:.0f} s.")
+                    who = f"Only {there} of {subscribers}" if there else "Nobody"
+                    raise InputError(f"{who} subscribed to {self.topic} within {waited:.0f} s.")
                 if not told:
                     told = True
                     self.node.get_logger().info("Waiting for the node, which may compile.")

@@ -95,7 +95,7 @@ def figures(listener: Listener) -> str:
     windows = len(arrivals) - 1  # after the first, whose arrival begins the time
     events = sum(listener.events.values()) - listener.events.get(min(listener.masks), 0)
     latencies = listener.latencies()
-    latency = "not measured: the last packet was gone before the first mask came"
+    latency = "not measured: no packet was heard beside its mask"
     if latencies:
         p50, p99 = np.percentile(latencies, (50, 99)) * 1e3
         latency = (
@@ -120,7 +120,9 @@ def _perform(recording: Path, listener: Listener, tell: Tell) -> None:
     with process("segment", "--ros-args", *remaps) as node:
         listener.wait_for_node(node.poll, tell)
         tell(f"the node is active; playing {recording}")
-        with process("play", str(recording), "--to", EVENTS, "--wait", "60") as player:
+        listener.hear_packets()
+        both = ("--wait", "60", "--subscribers", "2")  # the node and the listener
+        with process("play", str(recording), "--to", EVENTS, *both) as player:
             listener.listen(lambda: player.poll() is not None)
 
 

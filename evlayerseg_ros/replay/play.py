@@ -54,6 +54,7 @@ def play(
     recorded_topic: str | None = None,
     patience: float = 10.0,
     size: tuple[int, int] | None = None,
+    subscribers: int = 1,
     progress: Callable[[Played], object] = lambda played: None,
 ) -> Played:
     """Publishes a recording as EventPackets at its own pace.
@@ -65,12 +66,13 @@ def play(
         topic: where to; None finds who listens, see PacketPublisher.
         loop: begins again at the end, with numbers and times as recorded, until interrupted.
         recorded_topic: which topic of a bag, None if it has one.
-        patience: s to wait for a subscriber.
+        patience: s to wait for subscribers.
         size: (width, height) of the sensor in px, None for what the recording says.
+        subscribers: how many to wait for.
         progress: called after each packet.
 
     Raises:
-        InputError: the recording is unsound, the rate is not positive, or nobody subscribes.
+        InputError: the recording is unsound, the rate is not positive, or too few subscribe.
     """
     # rclpy only where a recording is really played.
     from evlayerseg_ros.node.packets import PacketPublisher
@@ -79,7 +81,7 @@ def play(
         raise InputError(f"The rate is {rate:g}: expected a number above 0.")
     with open_recording(path, recorded_topic, size) as recording:
         recording.tell()  # a wrong path is told before anybody waits
-    with PacketPublisher(topic, patience) as publisher:
+    with PacketPublisher(topic, patience, subscribers) as publisher:
         played = Played(publisher.topic)
         begun = time.monotonic()
         try:

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 pytest.importorskip("rclpy", reason="no ROS 2 here")
 
+from event_camera_msgs.msg import EventPacket
 from ros import moving_box
 
 from evlayerseg_ros.cli import main
@@ -37,3 +38,12 @@ def test_a_recording_too_short_is_told_in_a_sentence(tmp_path):
 def test_a_recording_that_is_missing_is_told_before_anything_starts(tmp_path):
     result = CliRunner().invoke(main, ["demo", "--recording", str(tmp_path / "none.raw")])
     assert result.exit_code == 2 and "none.raw" in result.output
+
+
+def test_play_waits_for_as_many_as_it_is_told(client, dots):
+    client.hear(EventPacket, "/played")
+    play = ["play", str(dots), "--to", "/played", "--wait", "5", "--subscribers"]
+    result = CliRunner().invoke(main, [*play, "2"])
+    assert result.exit_code == 2 and "Only 1 of 2 subscribed to /played" in result.output
+    result = CliRunner().invoke(main, [*play, "1"])
+    assert result.exit_code == 0 and "packets" in result.output
