@@ -101,24 +101,26 @@ def test_the_right_motion_gathers_most_votes() -> None:
     assert agreement(events[:0], SPAN, AFFINE) == 0
 
 
-def test_events_of_one_instant_leave_the_motion_as_it_was() -> None:
+def test_events_of_one_instant_do_not_break_the_search() -> None:
     events = scene(AFFINE)
     t = np.full(len(events), SPAN)
     t[0] = 0
     still = Events(events.x, events.y, t, events.p, *SIZE)
-    start = shift(3, 4)
-    found = background_motion(still, SPAN, start, False)
-    assert np.isfinite(found).all()
+    for known in (False, True):
+        assert np.isfinite(background_motion(still, SPAN, shift(3, 4), known)).all()
 
 
-def test_a_shift_at_the_border_of_the_grid_is_worth_no_more() -> None:
-    votes = np.zeros((1, 5, 5), np.float32)
-    at = np.zeros((1, 2))
-    found = []
-    for k in (0, 2, 4):
-        votes[:] = 0
-        votes[0, k, k] = 1
-        shift_ = np.array([[k, 0, 0], [k, 0, 0]], float)
-        found.append(_gathered(votes, at, shift_, 0.0, 1.0))
-    assert found[1] == pytest.approx(0.75**2)  # of a quadratic B-spline at a knot
-    assert found[0] <= 1 and found[2] <= 1
+def test_votes_between_the_shifts_that_were_tried() -> None:
+    """Quadratic B-splines; beyond the border the votes go on as they are at it."""
+
+    def gathered(votes, a, b):
+        shift_ = np.array([[a, 0, 0], [b, 0, 0]], float)
+        return _gathered(votes[None].astype(np.float32), np.zeros((1, 2)), shift_, 0.0, 1.0)
+
+    for a, b in ((0, 0), (0.3, 4), (2, 2), (2.5, 1.7), (4, 4)):
+        assert gathered(np.ones((5, 5)), a, b) == pytest.approx(1)
+    for k, share in ((0, 0.875), (2, 0.75), (4, 0.875)):
+        peak = np.zeros((5, 5))
+        peak[k, k] = 1
+        assert gathered(peak, k, k) == pytest.approx(share**2)
+    assert gathered(np.ones((5, 5)), -0.1, 2) == gathered(np.ones((5, 5)), 2, 4.1) == 0
