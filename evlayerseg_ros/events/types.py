@@ -50,6 +50,8 @@ class Events:
 
     def __getitem__(self, part: slice | np.ndarray) -> Events:
         """The events that a slice, a mask bool [N] or an index array picks; slices share memory."""
+        if isinstance(part, np.ndarray) and part.dtype == bool:
+            part = np.flatnonzero(part)  # four columns by a mask would take ten times as long
         return Events(
             self.x[part], self.y[part], self.t[part], self.p[part], self.width, self.height
         )

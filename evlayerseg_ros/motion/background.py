@@ -14,7 +14,7 @@ import numpy as np
 
 from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.motion.evidence import subsample
-from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of
+from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of, room
 
 PLACE = 16  # cells of a place that has one vote
 MOST = 40_000  # events that are looked at first
@@ -255,15 +255,19 @@ def _between(before, here, after):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, cache=True)
 def _thin(x, y, side, rows, columns, cap):  # type: ignore[no-untyped-def]
     """bool [N]: about `cap` events of each place, evenly in time."""
-    count, seen = np.zeros(rows * columns, np.int64), np.zeros(rows * columns, np.int64)
-    keep = np.ones(len(x), np.bool_)
+    count, seen = np.zeros(rows * columns, np.int32), np.zeros(rows * columns, np.int32)
+    keep, place = np.ones(len(x), np.bool_), np.empty(len(x), np.int32)
+    per_place = 1 / side
     for i in range(len(x)):
-        count[int(y[i] / side) * columns + int(x[i] / side)] += 1
+        place[i] = np.int32(y[i] * per_place) * np.int32(columns) + np.int32(x[i] * per_place)
     for i in range(len(x)):
-        k = int(y[i] / side) * columns + int(x[i] / side)
+        count[np.uintp(place[i])] += 1
+    for i in range(len(x)):
+        k = np.uintp(place[i])
         if count[k] > cap:
-            keep[i] = (seen[k] * cap) // count[k] != ((seen[k] + 1) * cap) // count[k]
-            seen[k] += 1
+            part = seen[k] + cap  # of `count`: one is kept each time that it is full
+            keep[i] = part >= count[k]
+            seen[k] = part - count[k] if keep[i] else part
     return keep
 
 
@@ -274,17 +278,19 @@ def _gains(x, y, t, end, motion, cell, rows, span, tried):  # type: ignore[no-un
     u, v, age = places_of(x, y, t, end, motion, cell, span)
     table = logarithms(n)
     high, wide = (rows + PLACE - 1) // PLACE, (ACROSS + PLACE - 1) // PLACE
-    gains = np.zeros((len(tried), high, wide), np.float32)
-    count, gain = np.zeros((high, wide), np.float32), np.empty(n, np.float32)
-    where = np.full(n, -1, np.int32)
+    nowhere = high * wide
+    gains = np.zeros((len(tried), nowhere + 1), np.float32)
+    count, gain = np.zeros(nowhere + 1, np.float32), np.empty(n, np.float32)
+    place = np.full(n, nowhere, np.int32)
     for i in range(n):
         if 0 <= u[i] < ACROSS and 0 <= v[i] < rows:
-            where[i] = int(v[i]) // PLACE * wide + int(u[i]) // PLACE
-            count[where[i] // wide, where[i] % wide] += 1
-    flat = gains.reshape(len(tried), -1)
+            place[i] = int(v[i]) // PLACE * wide + int(u[i]) // PLACE
+            count[place[i]] += 1
+    cells, where = room(n, rows)
     for d in range(len(tried)):
-        land(u, v, age, tried[d, 0], tried[d, 1], rows, table, gain)
+        land(u, v, age, tried[d, 0], tried[d, 1], rows, table, cells, where, gain)
+        here = gains[d]
         for i in range(n):
-            if where[i] >= 0:
-                flat[d, where[i]] += gain[i]
-    return gains, count
+            here[np.uintp(place[i])] += gain[i]
+    every = np.ascontiguousarray(gains[:, :nowhere]).reshape(len(tried), high, wide)
+    return every, count[:nowhere].reshape(high, wide)

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.motion.warp import warp_point
+from evlayerseg_ros.motion.warp import warp_point, within_pixel
 
 FEWEST = 100  # events from which a motion can be read
 STEPS = 8  # at each scale
@@ -87,9 +87,8 @@ def _warp(x, y, t, start, end, motion):  # type: ignore[no-untyped-def]
     at = np.empty((len(t), 3), np.float32)
     for i in range(len(t)):
         tau = (end - t[i]) * 1e-9
-        # Somewhere in its pixel (a low-discrepancy sequence: Roberts, 2018): events at whole pixels
-        # would look sharpest where they are not moved at all.
-        px, py = x[i] + (0.7548777 * i) % 1.0 - 0.5, y[i] + (0.5698403 * i) % 1.0 - 0.5
+        right, down = within_pixel(i)
+        px, py = x[i] + right, y[i] + down
         at[i, 0], at[i, 1] = warp_point(a0, a1, a2, b0, b1, b2, px, py, tau)
         at[i, 2] = (end - t[i]) / (end - start)
     return at

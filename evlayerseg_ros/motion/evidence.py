@@ -16,12 +16,14 @@ import numpy as np
 
 from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.motion.landing import logarithms
-from evlayerseg_ros.motion.warp import warp_point
+from evlayerseg_ros.motion.warp import warp_point, within_pixel
 
 SPAN = 133_000_000  # ns of events that are looked at
 EVENTS = 16_000  # of these, at most
 PLANE = 2  # cells per step of the planes
 BLOCK = 8  # and per step of the choice
+SHARE = 0.3  # of the events around a place follow a motion, if it is seen there: see _worth
+LARGEST, FINELY = 8.0, 16.0  # gains that are told apart, and steps of one
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class Evidence:
             0 where the background's does.
         planes: float32 [2, h, w], at each step of PLANE cells the gain for the chosen motion, where
             it takes the events to, and the gain for the background, where that one takes them to.
-        votes: float64 [K], gain of each motion in the blocks that chose it.
+        votes: float64 [K], what speaks for each motion in the blocks that chose it.
         cell: px per cell.
     """
 
@@ -70,18 +72,27 @@ def gather_evidence(events: Events, end: int, motions: np.ndarray, cell: float) 
     rows, columns = (int(np.ceil(side / cell)) for side in (events.height, events.width))
     planes = np.zeros((2, -(-rows // PLANE), -(-columns // PLANE)), np.float32)
     choice = np.zeros((-(-rows // BLOCK), -(-columns // BLOCK)), np.uint8)
-    votes = np.zeros(len(motions))
     if len(motions) == 1 or not len(events):
-        return Evidence(motions, choice, planes, votes, cell)
+        return Evidence(motions, choice, planes, np.zeros(len(motions)), cell)
     some = subsample(events, EVENTS)
     at, logs = _land(some.x, some.y, some.t, end, motions, cell, rows, columns)
-    fields = _gather(at, logs, choice.shape)
+    fields = _gather(at, logs, choice.shape, _worth())
     order = np.array([0, *(1 + np.argsort(-np.maximum(fields[1:], 0).sum((1, 2)), kind="stable"))])
-    fields, at, logs, motions = fields[order], at[order], logs[order], motions[order]
+    fields = fields[order]
     choice[:] = fields.argmax(0)
-    np.add.at(votes, choice.ravel(), fields.max(0).ravel())
-    _splat(at, logs, choice, planes)
-    return Evidence(motions, choice, planes, votes, cell)
+    votes = np.bincount(choice.ravel(), fields.max(0).ravel(), len(motions))
+    _splat(at, logs, order, choice, planes)
+    return Evidence(motions[order], choice, planes, votes, cell)
+
+
+def _worth() -> np.ndarray:
+    """float32 [n]: what each gain from -LARGEST to LARGEST says for a motion beside the background.
+
+    Around a small thing most events are the background's. So what is compared is the likelihood of
+    a mixture, a SHARE of which follows the motion, with that of the background alone.
+    """
+    gains = np.arange(-LARGEST, LARGEST + 1 / FINELY, 1 / FINELY)
+    return np.log(1 - SHARE + SHARE * np.exp(gains)).astype(np.float32)
 
 
 def subsample(events: Events, most: int) -> Events:
@@ -103,32 +114,33 @@ def motion_at(motion: np.ndarray, x: float, y: float) -> np.ndarray:
 @numba.njit(nogil=True, cache=True)
 def _land(x, y, t, end, motions, cell, rows, columns):  # type: ignore[no-untyped-def]
     """Place in cells at `end` float32 [K, N, 2], and logarithm of the events there [K, N]."""
-    many, n = len(motions), len(t)
+    many, n, nowhere = len(motions), len(t), rows * columns
     at, logs = np.empty((many, n, 2), np.float32), np.zeros((many, n), np.float32)
-    where = np.empty(n, np.int32)
-    table = logarithms(n)
+    where, count = np.empty(n, np.int32), np.empty(nowhere + 1, np.uint16)
+    table, per_px = logarithms(n), 1 / cell
     for k in range(many):
         (a0, a1, a2), (b0, b1, b2) = motions[k, 0], motions[k, 1]
-        count = np.zeros(rows * columns, np.int32)
         for i in range(n):
-            # Somewhere in its pixel, so that rest is not favoured (Roberts' sequence, 2018).
-            px, py = x[i] + (0.7548777 * i) % 1.0 - 0.5, y[i] + (0.5698403 * i) % 1.0 - 0.5
-            u, v = warp_point(a0, a1, a2, b0, b1, b2, px, py, (end - t[i]) * 1e-9)
-            u, v = (u + 0.5) / cell, (v + 0.5) / cell
+            right, down = within_pixel(i)  # so that rest is not favoured
+            px, py, tau = x[i] + right, y[i] + down, (end - t[i]) * 1e-9
+            u, v = warp_point(a0, a1, a2, b0, b1, b2, px, py, tau)
+            u, v = (u + 0.5) * per_px, (v + 0.5) * per_px
             at[k, i, 0], at[k, i, 1] = u, v
-            where[i] = -1
-            if 0 <= u < columns and 0 <= v < rows:
-                where[i] = int(v) * columns + int(u)
-                count[where[i]] += 1
+            inside = (u >= 0) & (v >= 0) & (u < columns) & (v < rows)
+            where[i] = int(v) * columns + int(u) if inside else nowhere
+        count[:] = 0
         for i in range(n):
-            if where[i] >= 0:
-                logs[k, i] = table[count[where[i]]]
+            count[np.uintp(where[i])] += 1
+        count[nowhere] = 0
+        for i in range(n):
+            logs[k, i] = table[count[np.uintp(where[i])]]
     return at, logs
 
 
 @numba.njit(nogil=True, cache=True)
-def _gather(at, logs, shape):  # type: ignore[no-untyped-def]
-    """float32 [K, rows, columns]: gain of each motion around each block; 0 for the background."""
+def _gather(at, logs, shape, worth):  # type: ignore[no-untyped-def]
+    """float32 [K, rows, columns]: what speaks for each motion around each block; 0 for the
+    background's."""
     many, n = logs.shape
     rows, columns = shape
     raw = np.zeros((many, rows, columns), np.float32)
@@ -139,7 +151,8 @@ def _gather(at, logs, shape):  # type: ignore[no-untyped-def]
             there = k if gain > 0 else 0
             u, v = at[there, i, 0] / BLOCK, at[there, i, 1] / BLOCK
             if 0 <= u < columns and 0 <= v < rows:
-                raw[k, int(v), int(u)] += gain
+                index = int((gain + LARGEST) * FINELY + 0.5)
+                raw[k, int(v), int(u)] += worth[min(max(index, 0), len(worth) - 1)]
     out = np.zeros_like(raw)
     for k in range(1, many):
         for i in range(rows):
@@ -153,39 +166,46 @@ def _gather(at, logs, shape):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _splat(at, logs, choice, planes):  # type: ignore[no-untyped-def]
-    """Fills `planes` with the gains for the chosen motions and for the background."""
+def _splat(at, logs, order, choice, planes):  # type: ignore[no-untyped-def]
+    """Fills `planes` with the gains for the chosen motions (of `order`) and the background's.
+
+    An event is compared with the motion chosen where that takes it, else with its best one.
+    """
     many, n = logs.shape
     rows, columns = choice.shape
     _, high, wide = planes.shape
     for i in range(n):
-        best, mine = np.float32(0), 0
-        lost = np.float32(0)
-        for k in range(1, many):
+        best, mine, other = np.float32(-LARGEST), 0, np.float32(-LARGEST)
+        for rank in range(1, many):
+            k = order[rank]
+            gain = logs[k, i] - logs[0, i]
+            other = max(other, gain)
             u, v = at[k, i, 0] / BLOCK, at[k, i, 1] / BLOCK
-            if 0 <= u < columns and 0 <= v < rows and choice[int(v), int(u)] == k:
-                gain = logs[k, i] - logs[0, i]
-                if gain > best:
-                    best, mine = gain, k
-            lost = max(lost, logs[0, i] - logs[k, i])
-        plane = 0 if mine else 1
-        gain = best if mine else lost
-        u, v = at[mine, i, 0] / PLANE, at[mine, i, 1] / PLANE
+            here = 0 <= u < columns and 0 <= v < rows and choice[int(v), int(u)] == rank
+            if here and gain > best:
+                best, mine = gain, k
+        gain = best if mine else min(other, np.float32(0))
+        plane, there = (0, mine) if gain > 0 else (1, 0)
+        u, v = at[there, i, 0] / PLANE, at[there, i, 1] / PLANE
         if 0 <= u < wide and 0 <= v < high:
-            planes[plane, int(v), int(u)] += gain
+            planes[plane, int(v), int(u)] += abs(gain)
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
 def _own(x, y, t, end, motions, choice, side, out):  # type: ignore[no-untyped-def]
     """To first order in the deformation: a block is many pixels wide."""
     rows, columns = choice.shape
-    speeds = (motions * 1e-9).astype(np.float32)
-    per_px, half = np.float32(1 / side), np.float32(0.5)
+    speeds, blocks = (motions * 1e-9).astype(np.float32), choice.ravel()
+    per_px, half, where = np.float32(1 / side), np.float32(0.5), np.empty(len(t), np.int32)
     for k in range(len(motions) - 1, 1, -1):
         (a0, a1, a2), (b0, b1, b2) = speeds[k, 0], speeds[k, 1]
         for i in range(len(t)):
             px, py, tau = np.float32(x[i]), np.float32(y[i]), np.float32(end - t[i])
             u = (px + half + tau * (a0 * px + a1 * py + a2)) * per_px
             v = (py + half + tau * (b0 * px + b1 * py + b2)) * per_px
-            if 0 <= u < columns and 0 <= v < rows and choice[np.uintp(v), np.uintp(u)] == k:
+            inside = (u >= 0) & (v >= 0) & (u < columns) & (v < rows)
+            block = np.int32(v) * np.int32(columns) + np.int32(u)
+            where[i] = block if inside else np.int32(-1)
+        for i in range(len(t)):
+            if where[i] >= 0 and blocks[np.uintp(where[i])] == k:
                 out[i] = k

@@ -2,13 +2,15 @@
 
 Relative to the background's motion a grid of shifts is tried on the events of the last 133 ms. An
 event votes for a shift in as far as more other events land where it lands than along the
-background's motion. Where votes for one shift gather, something may move along it (multi-model
+background's motion; those that land better along the background's do not count against it, since
+beside a small thing most events are the background's. Chance votes, too: what a block gathers for
+most shifts is taken off. The shift with most votes left is proposed, then the one that adds most to
+it, and so on: along an edge many shifts are as good, and one of them says it all (multi-model
 fitting by voting; Gallego et al., CVPR 2018, for the images of warped events).
 """
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import NamedTuple
 
 import numba
@@ -17,20 +19,21 @@ import numpy as np
 from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.motion.background import PLACE, local_shifts, spread_evenly
 from evlayerseg_ros.motion.evidence import subsample
-from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of
+from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of, room
 
-EVENTS = 5_000  # looked at
-BLOCK = 8  # cells of the map in which votes gather
+EVENTS = 8_000  # looked at
+BLOCK = 8  # cells of the map in which votes gather; a block's are those of 2 x 2
 REACH = 20  # cells over the span that is looked at: the farthest shift tried
 STEP = 2  # cells between shifts
-FINE = 6  # cells up to which the shifts are one cell apart
-APART = 2  # cells between two shifts that are both proposed
-FLUKE = 120  # events added to those of a place: gains of a few events mean little
-FADE = 0.85  # of a proposal's votes, a window later
+FINE = 4  # cells up to which the shifts are one cell apart
+APART = 1.5  # cells between two shifts that are both proposed
+CHANCE = 2.0  # deviations above their mean over all shifts that a block's votes reach by chance
+SUPPORT = 0.3  # of the best block's votes: blocks in which the shift is made exact
+REFINED = np.array([1.0, 0.5, 0.25])  # cells, steps of that
+FLUKE = 120  # events added to those of a block: gains of a few events mean little
 NEAR, FAR = 4, 0.4  # cells over the span: the most and the least that places move in local search
 SPREAD, BESIDE = 0.8, 2.3  # cells and places up to which shifts are one motion's
 CAP = 100  # events of a place
-SLOW, FAST, LOCAL = "slow", "fast", "local"
 
 
 class Proposal(NamedTuple):
@@ -39,60 +42,62 @@ class Proposal(NamedTuple):
     Attributes:
         motion: float64 [2, 3], px/s.
         votes: in the block where most of its votes gather, divided by the events there.
-        kind: how it was found: SLOW or FAST of a grid of shifts, or LOCAL. Votes of different
-            kinds do not compare.
     """
 
     motion: np.ndarray
     votes: float
-    kind: str
 
 
-def shifts(phase: int = 0, phases: int = 1) -> np.ndarray:
-    """float32 [n, 2]: the shifts (cells) of one of several interleaved parts of the grid.
-
-    Fine for slow motions, and coarse for fast ones.
-    """
+def shifts() -> np.ndarray:
+    """float32 [n, 2]: the shifts (cells) that are tried. Fine for slow motions, coarse for fast."""
     fine, coarse = np.arange(-FINE, FINE + 1), np.arange(-REACH, REACH + 1, STEP)
     grid = [(a, b) for a in fine for b in fine if a or b]
-    grid += [(a, b) for a in coarse for b in coarse if max(abs(a), abs(b)) > FINE]
-    return np.array(grid, np.float32)[phase::phases]
+    grid += [
+        (a, b)
+        for a in coarse
+        for b in coarse
+        if max(abs(a), abs(b)) > FINE and np.hypot(a, b) <= REACH + STEP
+    ]
+    return np.array(grid, np.float32)
 
 
-def propose(
-    events: Events, end: int, background: np.ndarray, tried: np.ndarray, most: int = 2
-) -> list[Proposal]:
+def propose(events: Events, end: int, background: np.ndarray, most: int = 4) -> list[Proposal]:
     """The motions that most speaks for, beside the background's.
 
     Args:
         events: of the last 133 ms before `end`.
         end: ns.
         background: float64 [2, 3], px/s.
-        tried: float32 [n, 2], shifts (cells over the time that the events span).
-        most: how many motions at most, slow ones and fast ones each.
+        most: how many motions at most.
 
     Returns:
-        Those with most votes first.
+        The one with most votes first, then what adds most to those before.
     """
     some = subsample(events, EVENTS)
     span = (end - int(some.t[0])) * 1e-9 if len(some) else 0.0
     if span <= 0:
         return []
-    cell = events.width / ACROSS
+    cell, tried = events.width / ACROSS, shifts()
     rows = int(np.ceil(events.height / cell))
-    score = _vote(some.x, some.y, some.t, end, background, cell, rows, span, tried)
+    places = places_of(some.x, some.y, some.t, end, background, cell, span)
+    votes, count, rest = _vote(*places, rows, tried)
+    known = votes.mean(0) + CHANCE * votes.std(0)  # of each block: by chance, or found already
     found: list[Proposal] = []
-    fine = np.abs(tried).max(1) <= FINE
-    for kind in (SLOW, FAST):
-        left = np.where(fine == (kind == SLOW), score, 0)
-        for _ in range(most):
-            best = int(left.argmax())
-            if not left[best] > 0:
-                break
-            motion = background.copy()
-            motion[:, 2] += tried[best] * cell / span
-            found.append(Proposal(motion, float(score[best]), kind))
-            left[np.abs(tried - tried[best]).max(1) <= APART] = 0
+    allowed = np.ones(len(tried), bool)
+    for _ in range(most):
+        more = np.maximum(votes - known, 0)
+        best = int(np.where(allowed, (more * more).sum((1, 2)), -1).argmax())
+        most_votes = float(more[best].max())
+        if not most_votes > 0:
+            break
+        here = (more[best] >= SUPPORT * most_votes) * more[best] / most_votes
+        exact = _refine(*places, rest, rows, tried[best].astype(np.float64), here, REFINED)
+        motion = background.copy()
+        motion[:, 2] += exact * cell / span
+        share = most_votes / float(count.flat[more[best].argmax()] + FLUKE)
+        found.append(Proposal(motion, share))
+        known = np.maximum(known, votes[best])
+        allowed &= np.abs(tried - tried[best]).max(1) > APART
     return found
 
 
@@ -131,43 +136,79 @@ def propose_locally(
         shift = np.average(moved[alike[best]], axis=0, weights=votes[alike[best]] + 1e-9)
         motion = background.copy()
         motion[:, 2] += shift * cell / span
-        found.append(Proposal(motion, float(score[best]), LOCAL))
+        found.append(Proposal(motion, float(score[best])))
         score[np.linalg.norm(moved - shift, axis=1) < SPREAD] = 0
     return found
 
 
-def keep_best(old: list[Proposal], new: list[Proposal], most: int = 2) -> list[Proposal]:
-    """The best `most` of each kind of earlier proposals, which fade, and new ones."""
-    both = [p._replace(votes=p.votes * FADE) for p in old] + new
-    best = sorted(both, key=lambda p: -p.votes)
-    each = [[p for p in best if p.kind == kind][:most] for kind in (LOCAL, SLOW, FAST)]
-    return [p for rank in zip_longest(*each) for p in rank if p is not None]  # the best first
+@numba.njit(nogil=True, cache=True)
+def _vote(u, v, age, rows, tried):  # type: ignore[no-untyped-def]
+    """Votes float32 [shifts, blocks down, across] of each block of 2 x 2, events of each block, and
+    of each event the logarithm of how many land with it along the background's motion.
+
+    An event's block is where the background's motion takes it, whatever shift it votes for: else an
+    edge would vote for the shifts along it anew, in the blocks beyond its end.
+    """
+    n, none = len(u), np.float32(0)
+    high, wide = rows // BLOCK + 1, ACROSS // BLOCK + 1
+    block = np.full(n, high * wide, np.int32)
+    for i in range(n):
+        if 0 <= u[i] < ACROSS and 0 <= v[i] < rows:
+            block[i] = int(v[i]) // BLOCK * wide + int(u[i]) // BLOCK
+    table, (cells, where) = logarithms(n), room(n, rows)
+    rest, gain = np.empty(n, np.float32), np.ones(n, np.float32)
+    votes = np.empty((len(tried), high - 1, wide - 1), np.float32)
+    count = np.empty(votes.shape[1:], np.float32)
+    _sum_in_blocks(block, gain, count)
+    land(u, v, age, none, none, rows, table, cells, where, rest)
+    for d in range(len(tried)):
+        land(u, v, age, tried[d, 0], tried[d, 1], rows, table, cells, where, gain)
+        for i in range(n):
+            gain[i] = max(gain[i] - rest[i], none)
+        _sum_in_blocks(block, gain, votes[d])
+    return votes, count, rest
 
 
 @numba.njit(nogil=True, cache=True)
-def _vote(x, y, t, end, motion, cell, rows, span, tried):  # type: ignore[no-untyped-def]
-    """float32 [shifts]: mean gain of the events in the block where it is largest."""
-    n, columns = len(t), ACROSS
-    u, v, age = places_of(x, y, t, end, motion, cell, span)
-    table = logarithms(n)
-    rest = np.zeros(n, np.float32)
-    land(u, v, age, np.float32(0), np.float32(0), rows, table, rest)
-    gain = np.empty(n, np.float32)
-    high, wide = rows // BLOCK + 1, columns // BLOCK + 1
-    out = np.zeros(len(tried), np.float32)
-    votes, events = np.zeros((high, wide), np.float32), np.zeros((high, wide), np.float32)
-    for d in range(len(tried)):
-        land(u, v, age, tried[d, 0], tried[d, 1], rows, table, gain)
-        votes[:], events[:] = 0, 0
-        for i in range(n):
-            far = age[i] if gain[i] > rest[i] else np.float32(0)
-            j, k = u[i] + far * tried[d, 0], v[i] + far * tried[d, 1]
-            if 0 <= j < columns and 0 <= k < rows:
-                votes[int(k) // BLOCK, int(j) // BLOCK] += gain[i] - rest[i]
-                events[int(k) // BLOCK, int(j) // BLOCK] += 1
-        for r in range(high - 1):
-            for c in range(wide - 1):
-                total = votes[r, c] + votes[r + 1, c] + votes[r, c + 1] + votes[r + 1, c + 1]
-                count = events[r, c] + events[r + 1, c] + events[r, c + 1] + events[r + 1, c + 1]
-                out[d] = max(out[d], total / (count + FLUKE))
-    return out
+def _sum_in_blocks(block, worth, out):  # type: ignore[no-untyped-def]
+    """Fills out, float32 [blocks down, across]: what the events of each 2 x 2 are worth."""
+    high, wide = out.shape[0] + 1, out.shape[1] + 1
+    single = np.zeros(high * wide + 1, np.float32)
+    for i in range(len(block)):
+        single[np.uintp(block[i])] += worth[i]
+    each = single[: high * wide].reshape(high, wide)
+    for r in range(high - 1):
+        for c in range(wide - 1):
+            out[r, c] = each[r, c] + each[r + 1, c] + each[r, c + 1] + each[r + 1, c + 1]
+
+
+@numba.njit(nogil=True, cache=True)
+def _refine(u, v, age, rest, rows, shift, here, steps):  # type: ignore[no-untyped-def]
+    """float64 [2]: the shift near a given one with most votes in the blocks `here`, weighted."""
+    high, wide = here.shape
+    share = np.zeros((high + 1, wide + 1), np.float32)  # of each single block
+    for r in range(high):
+        for c in range(wide):
+            for a in range(r, r + 2):
+                for b in range(c, c + 2):
+                    share[a, b] = max(share[a, b], here[r, c])
+    weight = np.zeros(len(u), np.float32)
+    for i in range(len(u)):
+        if 0 <= u[i] < ACROSS and 0 <= v[i] < rows:
+            weight[i] = share[int(v[i]) // BLOCK, int(u[i]) // BLOCK]
+    keep = weight > 0
+    u, v, age, rest, weight = u[keep], v[keep], age[keep], rest[keep], weight[keep]
+    n, best, most = len(u), shift.copy(), -1.0
+    gain, table, (cells, where) = np.empty(n, np.float32), logarithms(n), room(n, rows)
+    for step in steps:
+        middle = best.copy()
+        for a in range(-1, 2):
+            for b in range(-1, 2):
+                dx, dy = np.float32(middle[0] + a * step), np.float32(middle[1] + b * step)
+                land(u, v, age, dx, dy, rows, table, cells, where, gain)
+                total = 0.0
+                for i in range(n):
+                    total += max(gain[i] - rest[i], np.float32(0)) * weight[i]
+                if total > most:
+                    most, best[0], best[1] = total, dx, dy
+    return best

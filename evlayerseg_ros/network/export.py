@@ -105,15 +105,19 @@ def load_exported(path: Path) -> LayerNet:
 
 @torch.no_grad()
 def with_extras(network: LayerNet) -> LayerNet:
-    """A network that was made without the further channels, with them: it ignores them at first."""
+    """A network that was made with fewer further channels, with all of them: it ignores those that
+    are new at first."""
     settings = {**network.settings, "extras": EXTRAS}
-    if network.settings["extras"] == EXTRAS:
+    known = network.settings["extras"]
+    if known == EXTRAS:
         return network
     wide = LayerNet(**settings)
     stem, wide_stem = (net.stem[0] for net in (network, wide))
     assert isinstance(stem, StandardConv) and isinstance(wide_stem, StandardConv)
     plain = stem.fold()
-    weight = functional.pad(plain.weight, (0, 0, 0, 0, 0, EXTRAS))
+    grids = plain.weight.shape[1] - known  # new channels come before the known ones
+    parts = plain.weight[:, :grids], plain.weight[:, grids:]
+    weight = torch.cat((functional.pad(parts[0], (0, 0, 0, 0, 0, EXTRAS - known)), parts[1]), 1)
     wide.load_state_dict({**network.state_dict(), "stem.0.weight": weight})
     assert plain.bias is not None
     wide_stem.unfold(weight, plain.bias)

@@ -9,9 +9,11 @@ import numpy as np
 
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
-from evlayerseg_ros.motion.evidence import PLANE, Evidence
+from evlayerseg_ros.motion.evidence import BLOCK, PLANE, Evidence
+from evlayerseg_ros.segmentation.parallax import kinds_of_way
 
-EXTRAS = 4  # channels behind the voxel grids: see network_input
+EXTRAS = 6  # channels behind the voxel grids: see network_input
+GAINS = 4  # the first channel of the gains, from the end
 TRUST = 4.0  # logits where evidence speaks for one motion alone
 WEAK = 0.5  # mean gain below which evidence counts less
 AROUND = 7  # steps of the mask over which evidence is averaged, twice
@@ -59,8 +61,10 @@ def network_input(
 
     Channels: for each layer the voxel grid of the events along that layer's motion (the
     background's; and each event along the motion proposed where it goes, else along the strongest
-    one); then the gain for the proposed motions, the gain for the background's, the mask of the
-    window before, and ones if the camera is known to rest.
+    one); then how far the motion proposed at a place is that of a mover, and how far that of
+    something near and at rest (see segmentation/parallax.py; weights of before have neither); the
+    gain for the proposed motions, the gain for the background's, the mask of the window before, and
+    ones if the camera is known to rest.
 
     Args:
         window: the events.
@@ -85,7 +89,9 @@ def network_input(
     owners = evidence.owners(window.events, window.end) if len(motions) > 2 else None
     voxel_grid(window, spec, out, motions, owners)
     if spec.extras:
-        gains, mask, rests = out[-4:-2], out[-2], out[-1]
+        if spec.extras == EXTRAS:
+            _tell_ways(evidence, window.events.width, out[-EXTRAS:-GAINS])
+        gains, mask, rests = out[-GAINS:-2], out[-2], out[-1]
         high, wide = (
             min(side * PLANE, most) for side, most in zip(evidence.planes.shape[1:], shape[1:])
         )
@@ -101,3 +107,12 @@ def network_input(
             mask[: size[1], : size[0]] = cv2.resize(prior.mask, size)[: len(mask), : mask.shape[1]]
         rests[:] = prior.rests
     return out
+
+
+def _tell_ways(evidence: Evidence, width: int, out: np.ndarray) -> None:
+    """Fills out, float32 [2, rows, columns], with `kinds_of_way` of the motions chosen."""
+    out[:] = 0
+    for plane, kind in zip(out, kinds_of_way(evidence, width)):
+        big = cv2.resize(kind, None, fx=BLOCK, fy=BLOCK, interpolation=cv2.INTER_NEAREST)
+        high, wide = (min(a, b) for a, b in zip(big.shape, plane.shape))
+        plane[:high, :wide] = big[:high, :wide]

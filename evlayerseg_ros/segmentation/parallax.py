@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evlayerseg_ros.motion.evidence import SPAN
+from evlayerseg_ros.motion.evidence import BLOCK, SPAN, Evidence
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 MEMORY = 1_000_000_000  # ns for which depth that was seen is believed
@@ -91,6 +91,38 @@ def way_past(
     aside = np.sqrt(max(way**2 - along**2, 0.0))
     on_line = aside < min(ASIDE + ASIDE_SHARE * way, MOST_ASIDE * way)
     return float(along) if on_line and -ground_way < along < NEAREST * ground_way else 0.0
+
+
+def kinds_of_way(evidence: Evidence, width: int) -> np.ndarray:
+    """What kind of thing passes the background as the motion chosen at each block does.
+
+    Args:
+        evidence: the motions, and the one chosen at each block.
+        width: px of the sensor.
+
+    Returns:
+        float32 [2, rows, columns], 0 to 1: how far it leaves the background's own direction, or is
+        too fast for something at rest, as only a mover does; and how far it goes on along that
+        direction, as something near and at rest does. Both are 0 where the background's motion is
+        chosen.
+    """
+    rows, columns = np.nonzero(evidence.choice)
+    side = evidence.cell * BLOCK
+    at = np.stack(((columns + 0.5) * side, (rows + 0.5) * side, np.ones(len(rows))), 1)
+    scale = SPAN * 1e-9 * 640 / width
+    chosen = evidence.motions[evidence.choice[rows, columns]]
+    ground = at @ evidence.motions[0].T * scale
+    past = np.einsum("nij,nj->ni", chosen, at) * scale - ground
+    way, ground_way = np.linalg.norm(past, axis=1), np.linalg.norm(ground, axis=1)
+    along = (past * ground).sum(1) / np.maximum(ground_way, 1e-9)
+    aside = np.sqrt(np.maximum(way**2 - along**2, 0))
+    off = (aside / (ASIDE + ASIDE_SHARE * way)) ** 2
+    too_fast = (way / (NEAREST * ground_way + FEWEST)) ** 4
+    out = np.zeros((2, *evidence.choice.shape), np.float32)
+    other = (off + too_fast) / (1 + off + too_fast)
+    out[0, rows, columns] = other
+    out[1, rows, columns] = (1 - other) * (along > 0)
+    return out
 
 
 def differ(ways: list[float]) -> bool:

@@ -26,7 +26,7 @@ from evlayerseg_ros.segmentation.network_input import Prior, evidence_score, net
 from evlayerseg_ros.segmentation.objects import pieces, with_motions
 from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.segmentation.parallax import Depth
-from evlayerseg_ros.segmentation.search import Search, Seen
+from evlayerseg_ros.segmentation.search import Found, Search, Seen
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.session import NAMES, Session, reason
 from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
@@ -160,7 +160,7 @@ class Segmenter:
         objects, moved = self._tracks.labels_now(window.end, step)
         if not self._search.windows:  # what the network says when it is told nothing
             background, self._memory.guess = self._single_look(some).affine[:2]
-            self._search.background = background
+            self._search.found = Found(background)
         self._search.update(Seen(past, window.end, objects, moved, rests))
         motions = self._motions(window)
         told = self._moving_now(window.end, step, rests) if self.postprocess.memory else None
@@ -185,10 +185,10 @@ class Segmenter:
     def _motions(self, window: Window) -> list[np.ndarray]:
         """float64 [2, 3] each, px/s: what things may move along; the background's motion first."""
         tracks, guess = self._tracks.tracks, self._memory.guess
-        motions = [self._search.background, *(track.motion for track in tracks)]
+        motions = [self._search.found.background, *(track.motion for track in tracks)]
         if not tracks and guess is not None:
             motions.append(guess)
-        motions += [proposal.motion for proposal in self._search.proposed]
+        motions += self._search.found.proposed
         return distinct(motions, window)[: 1 + MOST_MOTIONS]
 
     def _moving_now(self, end: int, step: float, rests: bool) -> np.ndarray | None:

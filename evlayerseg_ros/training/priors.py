@@ -15,13 +15,13 @@ import numpy as np
 
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.motion.evidence import gather_evidence, motion_at
-from evlayerseg_ros.motion.proposals import keep_best, propose, propose_locally, shifts
+from evlayerseg_ros.motion.proposals import propose, propose_locally
 from evlayerseg_ros.segmentation.network_input import Prior
+from evlayerseg_ros.segmentation.search import Found
 
 if TYPE_CHECKING:
     from evlayerseg_ros.training.samples import Sample
 
-PHASES = 8  # parts of the grid of shifts, of which a training window is searched with one
 RESTS = 0.4  # px of 640 over the window: less, and a camera counts as resting
 
 
@@ -110,10 +110,10 @@ def _proposals(
             found.append(sample.displacement[layer] + _error(rng, 8, centre))
     rng.shuffle(found)
     if rng.random() < 0.8:
-        duration, phase = sample.window.duration, int(rng.integers(PHASES))
-        searched = propose(sample.past, sample.window.end, ground / duration, shifts(phase, PHASES))
-        searched += propose_locally(sample.past, sample.window.end, ground / duration)
-        found += [proposal.motion * duration for proposal in keep_best([], searched)]
+        duration = sample.window.duration
+        seen = sample.past, sample.window.end, ground / duration
+        kinds = [[p.motion * duration for p in look(*seen)] for look in (propose, propose_locally)]
+        found += Found(ground, *map(tuple, kinds)).proposed
     return found[:6]
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.motion.evidence import BLOCK, gather_evidence
-from evlayerseg_ros.motion.proposals import propose, shifts
+from evlayerseg_ros.motion.proposals import propose
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.simulation.world import MOST_LAYERS
@@ -229,7 +229,7 @@ def _doubts(found: Segmentation, events: Events) -> np.ndarray:
     window, ground = found.window, found.affine[0]
     height, width = found.labels.shape
     past = past_of(events, window.end)
-    proposals = propose(past, window.end, ground, shifts())
+    proposals = propose(past, window.end, ground)
     motions = [p.motion for p in proposals if p.votes > DOUBTFUL]
     if not motions:
         return np.zeros((height, width), bool)

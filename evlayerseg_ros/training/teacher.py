@@ -19,7 +19,7 @@ from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.motion.background import background_motion
 from evlayerseg_ros.motion.camera import CameraState
 from evlayerseg_ros.motion.evidence import PLANE, gather_evidence
-from evlayerseg_ros.motion.proposals import propose, shifts
+from evlayerseg_ros.motion.proposals import propose
 from evlayerseg_ros.segmentation.config import PostprocessConfig
 from evlayerseg_ros.segmentation.labels import upsample_labels
 from evlayerseg_ros.segmentation.objects import explains, pieces, with_motions
@@ -81,7 +81,7 @@ def by_contrast(window: Window, past: Events | None = None) -> Segmentation | No
     ground = np.zeros((2, 3))
     if not CameraState().update(events, end):
         ground = background_motion(past, end, ground, False)
-    proposed = [proposal.motion for proposal in propose(past, end, ground, shifts())]
+    proposed = [proposal.motion for proposal in propose(past, end, ground)]
     evidence = gather_evidence(past, end, np.array([ground, *proposed]), events.width / ACROSS)
     step = evidence.cell * PLANE
     score = cv2.GaussianBlur(evidence.planes[0] - evidence.planes[1], (0, 0), GATHER)

@@ -17,7 +17,7 @@ from evlayerseg_ros.network.affine import affine_field, fit_affine, pixel_grid
 from evlayerseg_ros.network.export import export, load_checkpoint, quantise, with_extras
 from evlayerseg_ros.network.layernet import LayerNet, StandardConv, evidence_of, fold
 from evlayerseg_ros.segmentation.model_file import find_model
-from evlayerseg_ros.segmentation.network_input import GAIN, evidence_score
+from evlayerseg_ros.segmentation.network_input import EXTRAS, GAIN, evidence_score
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.segmentation.session import PROVIDERS, available
 from evlayerseg_ros.simulation.presets import PRESETS
@@ -27,7 +27,7 @@ from evlayerseg_ros.training.losses import supervised_loss, true_motion
 
 def test_layernet_keeps_its_budget() -> None:
     network = fold(LayerNet()).eval()
-    assert multiply_adds(network, torch.zeros(1, 24, 240, 320)) < 1.2e9
+    assert multiply_adds(network, torch.zeros(1, 26, 240, 320)) < 1.2e9
     assert sum(p.numel() for p in network.parameters()) * 4 < 8e6  # bytes
 
 
@@ -145,20 +145,27 @@ def test_the_loss_has_gradients_that_are_finite_differences() -> None:
         assert float(values.grad[at]) == pytest.approx(slope, rel=0.02)
 
 
-def test_a_network_gets_further_channels_and_answers_as_before() -> None:
+@pytest.mark.parametrize("known", [0, 4])
+def test_a_network_gets_further_channels_and_answers_as_before(known: int) -> None:
     torch.manual_seed(0)
-    old = LayerNet(widths=(8, 16, 24, 32), extras=0)
+    old = LayerNet(widths=(8, 16, 24, 32), extras=known)
     wide = with_extras(old)
-    assert wide.voxel.channels == old.voxel.channels + 4
+    assert wide.voxel.channels == old.voxel.channels + EXTRAS - known
     assert with_extras(wide) is wide
-    voxel = torch.poisson(torch.full((1, 20, 48, 64), 0.3))
+    old.bare = wide.bare = True
+    voxel = torch.poisson(torch.full((1, 20 + known, 48, 64), 0.3))
+
+    def told(value: float) -> torch.Tensor:
+        new = torch.full((1, EXTRAS - known, 48, 64), value)
+        return torch.cat((voxel[:, :20], new, voxel[:, 20:]), 1)
+
     with torch.no_grad():
-        answers = [wide(torch.cat((voxel, torch.full((1, 4, 48, 64), v)), 1)) for v in (0.0, 2.0)]
-        for want, plain, told in zip(old(voxel), *answers, strict=True):
-            torch.testing.assert_close(plain, want, atol=1e-4, rtol=1e-3)
-            torch.testing.assert_close(told, want, atol=1e-4, rtol=1e-3)  # it ignores them
-    wide(torch.cat((voxel, torch.ones(1, 4, 48, 64)), 1))[0].sum().backward()
-    assert wide.stem[0].weight.grad[:, 20:].abs().max() > 0  # but can learn to use them
+        for value in (0.0, 2.0):  # it ignores them
+            for want, got in zip(old(voxel), wide(told(value)), strict=True):
+                torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-3)
+    wide(told(1.0))[0].sum().backward()
+    new = wide.stem[0].weight.grad[:, 20 : 20 + EXTRAS - known]
+    assert new.abs().max() > 0  # but can learn to use them
 
 
 @pytest.fixture(scope="module")
@@ -292,8 +299,8 @@ def test_openvino_answers_as_the_cpu_does() -> None:
 
 def test_what_evidence_says_is_the_same_in_training_and_at_run_time() -> None:
     planes = np.random.default_rng(0).exponential(1, (2, 120, 160)).astype(np.float32)
-    voxel = np.zeros((1, 24, 240, 320), np.float32)
-    voxel[0, 20:22] = planes.repeat(2, 1).repeat(2, 2) * GAIN
+    voxel = np.zeros((1, 20 + EXTRAS, 240, 320), np.float32)
+    voxel[0, -4:-2] = planes.repeat(2, 1).repeat(2, 2) * GAIN
     learnt = evidence_of(torch.from_numpy(voxel))[0, 0].numpy()
     np.testing.assert_allclose(evidence_score(planes), learnt, atol=1e-4)
     whole, bare = LayerNet(), LayerNet()

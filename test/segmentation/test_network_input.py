@@ -1,5 +1,7 @@
 """What the network reads, channel by channel."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from drifting import carried, shift
 
 from evlayerseg_ros.events import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
-from evlayerseg_ros.motion.evidence import PLANE, Evidence, gather_evidence
+from evlayerseg_ros.motion.evidence import BLOCK, PLANE, Evidence, gather_evidence
 from evlayerseg_ros.segmentation.network_input import EXTRAS, GAIN, Prior, network_input
 
 SPEC = VoxelSpec(bins=3, split=True, width=320, multiple=16, layers=2, extras=EXTRAS)
@@ -33,7 +35,7 @@ def prior(window: Window, *motions: np.ndarray, **more) -> Prior:
 def test_one_proposal_is_the_second_grid() -> None:
     some = window()
     got = network_input(some, SPEC, prior(some, BACK, MOVER))
-    assert got.shape == SPEC.shape(640, 480) == (16, 240, 320)
+    assert got.shape == SPEC.shape(640, 480) == (18, 240, 320)
     want = voxel_grid(some, BARE, None, np.array([BACK, MOVER]))
     np.testing.assert_array_equal(got[:12], want)
 
@@ -67,9 +69,19 @@ def test_gains_mask_and_rest_follow() -> None:
     told = prior(some, BACK, MOVER, mask=mask, rests=True)
     got = network_input(some, SPEC, told)
     planes = np.repeat(np.repeat(told.evidence.planes, PLANE, 1), PLANE, 2) * GAIN
-    np.testing.assert_allclose(got[12:14], planes, atol=1e-6)
-    np.testing.assert_array_equal(got[14], cv2.resize(mask, (320, 240)))
-    assert (got[15] == 1).all()
+    np.testing.assert_allclose(got[14:16], planes, atol=1e-6)
+    np.testing.assert_array_equal(got[16], cv2.resize(mask, (320, 240)))
+    assert (got[17] == 1).all()
+
+
+def test_weights_of_before_are_told_all_but_the_kinds_of_way() -> None:
+    some = window()
+    told = prior(some, BACK, MOVER, rests=True)
+    new, old = (network_input(some, replace(SPEC, extras=k), told) for k in (EXTRAS, 4))
+    np.testing.assert_array_equal(old, np.concatenate((new[:12], new[14:])))
+    chosen = np.repeat(np.repeat(told.evidence.choice, BLOCK, 0), BLOCK, 1) > 0
+    kinds = new[12:14].sum(0)
+    assert (kinds[chosen] > 0).all() and not kinds[~chosen].any()
 
 
 def test_nothing_known_is_the_events_where_they_happened() -> None:
@@ -99,7 +111,7 @@ def test_any_sensor(size: tuple[int, int]) -> None:
     assert got.shape == SPEC.shape(*size) and np.isfinite(got).all()
     cell = SPEC.cell(size[0])
     rows, columns = round(size[1] / cell), round(size[0] / cell)
-    assert (got[14, :rows, :columns] > 0.99).all() and not got[14, rows:].any()
+    assert (got[16, :rows, :columns] > 0.99).all() and not got[16, rows:].any()
 
 
 def test_no_network_without_layers_is_told_anything() -> None:

@@ -7,7 +7,8 @@ import pytest
 from drifting import shift
 
 from evlayerseg_ros.events import Events, Window
-from evlayerseg_ros.segmentation.parallax import MEMORY, Depth, way_past
+from evlayerseg_ros.motion.evidence import Evidence
+from evlayerseg_ros.segmentation.parallax import MEMORY, Depth, kinds_of_way, way_past
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 W, H = 640, 480
@@ -51,6 +52,27 @@ def test_how_far_a_thing_at_rest_passes(motion, px) -> None:
 )
 def test_what_goes_elsewhere_does_not_pass(motion) -> None:
     assert way_past(motion, WALL, AT, W) == 0
+
+
+@pytest.mark.parametrize(
+    ("motion", "background", "kinds"),
+    [
+        (CHAIR, WALL, (0, 1)),
+        (TABLE, WALL, (0, 1)),
+        (HILL, WALL, (0, 0)),  # stays behind
+        (PERSON, WALL, (1, 0)),
+        (shift(-2000, 0), WALL, (1, 0)),  # faster than anything near
+        (PERSON, 0 * WALL, (1, 0)),  # nothing at rest passes a camera at rest
+    ],
+    ids=["near", "nearer", "far", "aside", "too fast", "at rest"],
+)
+def test_kinds_of_way(motion, background, kinds) -> None:
+    choice = np.zeros((30, 40), np.uint8)
+    choice[10:12, 20:25] = 1
+    told = Evidence(np.array([background, motion]), choice, np.zeros((2, 1, 1)), np.zeros(2), 2.0)
+    found = kinds_of_way(told, W)
+    np.testing.assert_allclose(found[:, 10:12, 20:25].mean((1, 2)), kinds, atol=0.15)
+    assert not found[:, choice == 0].any()
 
 
 def test_what_is_too_slow_says_nothing() -> None:

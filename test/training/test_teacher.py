@@ -23,7 +23,7 @@ from evlayerseg_ros.training.samples import (
 from evlayerseg_ros.training.teacher import Teacher, by_contrast, how_much_sharper
 
 W, H = 640, 480
-SPEC = VoxelSpec(bins=5, split=True, width=320, multiple=16, layers=2, extras=4)
+SPEC = VoxelSpec(bins=5, split=True, width=320, multiple=16, layers=2, extras=EXTRAS)
 LENGTH = 30_000_000  # ns
 BOX = (240, 180, 400, 300)  # left, top, right, bottom at the window's end
 

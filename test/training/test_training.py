@@ -53,7 +53,7 @@ def test_every_kind_of_scene_makes_samples_of_one_shape(kind: str) -> None:
         scene = random_scene(rng, TextureBank(), kind, duration=0.1)
         samples = clip_samples(scene, simulate(scene, rng)[0], rng, SPEC, 1)
     tensors = to_tensors(samples[0], SPEC, rng)
-    assert tensors["voxel"].shape == (24, 240, 320)
+    assert tensors["voxel"].shape == (SPEC.channels, 240, 320)
     for name in ("layers", "moving", "seen"):
         assert tensors[name].shape == (240, 320)
     assert tensors["displacement"].shape == (MOST_LAYERS, 2, 3)
