@@ -22,8 +22,6 @@ SPAN = 133_000_000  # ns of events that are looked at
 EVENTS = 16_000  # of these, at most
 PLANE = 2  # cells per step of the planes
 BLOCK = 8  # and per step of the choice
-SHARE = 0.3  # of the events around a place follow a motion, if it is seen there: see _worth
-LARGEST, FINELY = 8.0, 16.0  # gains that are told apart, and steps of one
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,7 @@ class Evidence:
             0 where the background's does.
         planes: float32 [2, h, w], at each step of PLANE cells the gain for the chosen motion, where
             it takes the events to, and the gain for the background, where that one takes them to.
-        votes: float64 [K], what speaks for each motion in the blocks that chose it.
+        votes: float64 [K], gain of each motion in the blocks that chose it.
         cell: px per cell.
     """
 
@@ -76,23 +74,13 @@ def gather_evidence(events: Events, end: int, motions: np.ndarray, cell: float) 
         return Evidence(motions, choice, planes, np.zeros(len(motions)), cell)
     some = subsample(events, EVENTS)
     at, logs = _land(some.x, some.y, some.t, end, motions, cell, rows, columns)
-    fields = _gather(at, logs, choice.shape, _worth())
+    fields = _gather(at, logs, choice.shape)
     order = np.array([0, *(1 + np.argsort(-np.maximum(fields[1:], 0).sum((1, 2)), kind="stable"))])
     fields = fields[order]
     choice[:] = fields.argmax(0)
     votes = np.bincount(choice.ravel(), fields.max(0).ravel(), len(motions))
     _splat(at, logs, order, choice, planes)
     return Evidence(motions[order], choice, planes, votes, cell)
-
-
-def _worth() -> np.ndarray:
-    """float32 [n]: what each gain from -LARGEST to LARGEST says for a motion beside the background.
-
-    Around a small thing most events are the background's. So what is compared is the likelihood of
-    a mixture, a SHARE of which follows the motion, with that of the background alone.
-    """
-    gains = np.arange(-LARGEST, LARGEST + 1 / FINELY, 1 / FINELY)
-    return np.log(1 - SHARE + SHARE * np.exp(gains)).astype(np.float32)
 
 
 def subsample(events: Events, most: int) -> Events:
@@ -138,9 +126,8 @@ def _land(x, y, t, end, motions, cell, rows, columns):  # type: ignore[no-untype
 
 
 @numba.njit(nogil=True, cache=True)
-def _gather(at, logs, shape, worth):  # type: ignore[no-untyped-def]
-    """float32 [K, rows, columns]: what speaks for each motion around each block; 0 for the
-    background's."""
+def _gather(at, logs, shape):  # type: ignore[no-untyped-def]
+    """float32 [K, rows, columns]: gain of each motion around each block; 0 for the background's."""
     many, n = logs.shape
     rows, columns = shape
     raw = np.zeros((many, rows, columns), np.float32)
@@ -151,8 +138,7 @@ def _gather(at, logs, shape, worth):  # type: ignore[no-untyped-def]
             there = k if gain > 0 else 0
             u, v = at[there, i, 0] / BLOCK, at[there, i, 1] / BLOCK
             if 0 <= u < columns and 0 <= v < rows:
-                index = int((gain + LARGEST) * FINELY + 0.5)
-                raw[k, int(v), int(u)] += worth[min(max(index, 0), len(worth) - 1)]
+                raw[k, int(v), int(u)] += gain
     out = np.zeros_like(raw)
     for k in range(1, many):
         for i in range(rows):
@@ -169,22 +155,23 @@ def _gather(at, logs, shape, worth):  # type: ignore[no-untyped-def]
 def _splat(at, logs, order, choice, planes):  # type: ignore[no-untyped-def]
     """Fills `planes` with the gains for the chosen motions (of `order`) and the background's.
 
-    An event is compared with the motion chosen where that takes it, else with its best one.
+    An event is compared with the motion that is chosen where that takes it, and with no other.
+    Where none is, it speaks for the background in as far as it lands better than along the worst.
     """
     many, n = logs.shape
     rows, columns = choice.shape
     _, high, wide = planes.shape
     for i in range(n):
-        best, mine, other = np.float32(-LARGEST), 0, np.float32(-LARGEST)
+        best, mine, lost = np.float32(-np.inf), 0, np.float32(0)
         for rank in range(1, many):
             k = order[rank]
             gain = logs[k, i] - logs[0, i]
-            other = max(other, gain)
+            lost = max(lost, -gain)
             u, v = at[k, i, 0] / BLOCK, at[k, i, 1] / BLOCK
             here = 0 <= u < columns and 0 <= v < rows and choice[int(v), int(u)] == rank
             if here and gain > best:
                 best, mine = gain, k
-        gain = best if mine else min(other, np.float32(0))
+        gain = best if mine else -lost
         plane, there = (0, mine) if gain > 0 else (1, 0)
         u, v = at[there, i, 0] / PLANE, at[there, i, 1] / PLANE
         if 0 <= u < wide and 0 <= v < high:

@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch", reason="training is an extra")
 
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec
+from evlayerseg_ros.segmentation.network_input import EXTRAS
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.simulation.scenes import random_scene
 from evlayerseg_ros.simulation.simulator import Scene, simulate
