@@ -67,6 +67,30 @@ def test_ids_last_from_window_to_window(segmenter: Segmenter) -> None:
     assert len(set(ids[2:])) == 1 and ids[-1] > 0
 
 
+def test_things_that_a_sliding_camera_passes_are_background_and_a_mover_is_not(
+    segmenter: Segmenter,
+) -> None:
+    # Left and top at first, side, and the way a window: two at rest, nearer than the dots, a mover.
+    things = ((20, 20, 60), (8.0, 0.0)), ((20, 165, 60), (14.0, 0.0)), ((230, 20, 60), (0.0, 10.0))
+    segmenter.forget()
+    for index in range(12):
+        rng = np.random.default_rng(5)
+        dots = rng.uniform((-150, 0), (W, H), (900, 2)) + index * np.array(DOTS)
+        layers, places = [], []
+        for (left, top, side), way in things:
+            points = rng.uniform((left, top), (left + side, top + side), (110, 2))
+            layers.append((points + index * np.array(way), way))
+            end = np.array((left, top)) + (index + 1) * np.array(way)
+            places.append(
+                np.s_[round(end[1]) : round(end[1] + side), round(end[0]) : round(end[0] + side)]
+            )
+            inside = (dots > end - way) & (dots < end + side)
+            dots = dots[~inside.all(1)]
+        found = segmenter(drifting(index, (W, H), rng, (dots, DOTS), *layers))
+    near, nearer, mover = ((found.labels[place] > 0).mean() for place in places)
+    assert mover > 0.5 and max(near, nearer) < 0.25
+
+
 @pytest.mark.parametrize("after", ["a gap", "a jump back", "another sensor", "forgetting"])
 def test_what_does_not_follow_begins_anew(segmenter: Segmenter, after: str) -> None:
     size = (W, H - 10) if after == "another sensor" else (W, H)
