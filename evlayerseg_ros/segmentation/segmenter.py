@@ -36,7 +36,6 @@ MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
 MOST_MOTIONS = 6  # beside the background's that are told to the network
 EDGE = 3.0  # px of 640 around a mask in which events still are its own: those of its outline
 HELD = 4.0  # supported events in a place and around it that hold something, before a resting camera
-CAUTION = 0.5  # logits that must speak for a mover: things at rest at other depths are common
 SURELY_NOT = -4.0  # score of the network below which it is believed nevertheless
 CLOSED = np.ones((3, 3), np.uint8)  # gaps of that many places are closed
 log = logging.getLogger(__name__)
@@ -219,7 +218,7 @@ class Segmenter:
         said = (masks[0, 1] - masks[0, 0])[:rows, :columns]
         score = said
         if spec.extras:
-            score = said + evidence_score(evidence.planes)[:rows, :columns] - CAUTION
+            score = said + evidence_score(evidence.planes)[:rows, :columns]
         if rests and stages.still:
             score = np.maximum(score, self._supported_score(said, step))
         start = motions[0] + cells_to_px(affine[0, 1].astype(np.float64), cell) / window.duration
