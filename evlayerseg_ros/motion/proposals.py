@@ -192,12 +192,12 @@ def _refine(u, v, age, rest, rows, shift, here, steps):  # type: ignore[no-untyp
             for a in range(r, r + 2):
                 for b in range(c, c + 2):
                     share[a, b] = max(share[a, b], here[r, c])
-    weight = np.zeros(len(u), np.float32)
+    weights = np.zeros(len(u), np.float32)
     for i in range(len(u)):
         if 0 <= u[i] < ACROSS and 0 <= v[i] < rows:
-            weight[i] = share[int(v[i]) // BLOCK, int(u[i]) // BLOCK]
-    keep = weight > 0
-    u, v, age, rest, weight = u[keep], v[keep], age[keep], rest[keep], weight[keep]
+            weights[i] = share[int(v[i]) // BLOCK, int(u[i]) // BLOCK]
+    keep = weights > 0
+    u, v, age, rest, weight = u[keep], v[keep], age[keep], rest[keep], weights[keep]
     n, best, most = len(u), shift.copy(), -1.0
     gain, table, (cells, where) = np.empty(n, np.float32), logarithms(n), room(n, rows)
     for step in steps:
