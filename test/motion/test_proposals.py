@@ -26,7 +26,8 @@ def scene(own, seed=0):
 @pytest.mark.parametrize("own", [(3, 0), (-5, 4), (12.6, -8.4), (0, 18)])
 def test_the_shift_of_a_small_mover_is_proposed_first_and_exactly(own) -> None:
     best, *others = propose(scene(own), SPAN, BACK)
-    assert np.abs((best.motion - BACK)[:, 2] / PER_CELL - own).max() < 0.6
+    off = np.abs((best.motion - BACK)[:, 2] / PER_CELL - own)
+    assert off.max() < 0.501  # cells: 2 px of 640
     np.testing.assert_array_equal(best.motion[:, :2], BACK[:, :2])
     assert all(best.votes > other.votes for other in others)
 
@@ -58,7 +59,7 @@ def test_where_all_moves_alike_votes_are_few() -> None:
         max((p.votes for p in propose(scene(own), SPAN, BACK)), default=0)
         for own in ((0, 0), (8, 0))
     )
-    assert alike < 0.35 * apart
+    assert alike < 0.25 * apart
 
 
 def test_shifts_are_fine_nearby_coarse_far_away_and_round() -> None:
