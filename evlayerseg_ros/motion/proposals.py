@@ -3,10 +3,10 @@
 Relative to the background's motion a grid of shifts is tried on the events of the last 133 ms. An
 event votes for a shift in as far as more other events land where it lands than along the
 background's motion; those that land better along the background's do not count against it, since
-beside a small thing most events are the background's. Chance votes, too: what a block gathers for
-most shifts is taken off. The shift with most votes left is proposed, then the one that adds most to
-it, and so on: along an edge many shifts are as good, and one of them says it all (multi-model
-fitting by voting; Gallego et al., CVPR 2018, for the images of warped events).
+beside a small thing most events are the background's. Some land better by chance: what a block
+gathers for shifts in general is taken off. The shift with most votes left is proposed, then the one
+that adds most to it, and so on: along an edge many shifts are as good, and one of them says it all
+(multi-model fitting by voting; Gallego et al., CVPR 2018, for the images of warped events).
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ REACH = 20  # cells over the span that is looked at: the farthest shift tried
 STEP = 2  # cells between shifts
 FINE = 4  # cells up to which the shifts are one cell apart
 APART = 1.5  # cells between two shifts that are both proposed
-CHANCE = 2.0  # deviations above their mean over all shifts that a block's votes reach by chance
+CHANCE = (
+    2.0  # a block's votes for a shift count above their mean over all shifts + CHANCE deviations
+)
 SUPPORT = 0.3  # of the best block's votes: blocks in which the shift is made exact
 REFINED = np.array([1.0, 0.5, 0.25])  # cells, steps of that
 FLUKE = 120  # events added to those of a block: gains of a few events mean little
@@ -41,7 +43,9 @@ class Proposal(NamedTuple):
 
     Attributes:
         motion: float64 [2, 3], px/s.
-        votes: in the block where most of its votes gather, divided by the events there.
+        votes: how much speaks for it beside what was found before it, in the block where most does,
+            by the events there (`propose`); or in all places that agree (`propose_locally`). The
+            two do not compare.
     """
 
     motion: np.ndarray
@@ -87,7 +91,7 @@ def propose(events: Events, end: int, background: np.ndarray, most: int = 4) -> 
     for _ in range(most):
         more = np.maximum(votes - known, 0)
         best = int(np.where(allowed, (more * more).sum((1, 2)), -1).argmax())
-        most_votes = float(more[best].max())
+        most_votes = float(more[best].max(initial=0))
         if not most_votes > 0:
             break
         here = (more[best] >= SUPPORT * most_votes) * more[best] / most_votes

@@ -21,7 +21,14 @@ from torch.nn import functional
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.network.affine import fit_affine
 from evlayerseg_ros.network.base import Network
-from evlayerseg_ros.segmentation.network_input import AROUND, EXTRAS, GAIN, GAINS, TRUST, WEAK
+from evlayerseg_ros.segmentation.network_input import (
+    AROUND,
+    EXTRAS,
+    GAIN,
+    TRUST,
+    WEAK,
+    WITHOUT_WAYS,
+)
 
 MASK_STRIDE = 2  # cells of the voxel grid per step of the mask
 FLOW_STRIDE = 4  # and of the displacement map
@@ -113,7 +120,10 @@ class Context(nn.Module):
 
 def evidence_of(voxel: torch.Tensor) -> torch.Tensor:
     """`evidence_score` (segmentation/network_input.py) of a voxel grid, float [B, 1, H/2, W/2]."""
-    gains = functional.avg_pool2d(voxel[:, -GAINS : 2 - GAINS].float(), MASK_STRIDE) / GAIN
+    gains = (
+        functional.avg_pool2d(voxel[:, -WITHOUT_WAYS : 2 - WITHOUT_WAYS].float(), MASK_STRIDE)
+        / GAIN
+    )
     for _ in range(2):
         gains = functional.avg_pool2d(gains, AROUND, 1, AROUND // 2)
     return TRUST * (gains[:, :1] - gains[:, 1:]) / gains.sum(1, keepdim=True).clamp(min=WEAK)

@@ -11,6 +11,7 @@ from typing import Any
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.voxel import VoxelSpec
+from evlayerseg_ros.segmentation.network_input import EXTRAS, WITHOUT_WAYS
 from evlayerseg_ros.segmentation.session import (
     GPUS,
     OPENVINO,
@@ -81,10 +82,13 @@ class ModelInfo:
         voxel = self.voxel
         numbers = (
             (self.layers, 2, 64), (voxel.bins, 1, 64), (voxel.width, 0, 4096),
-            (voxel.multiple, 1, 1024), (voxel.layers, 0, self.layers), (voxel.extras, 0, 64),
+            (voxel.multiple, 1, 1024), (voxel.layers, 0, self.layers), (voxel.extras, 0, EXTRAS),
         )  # fmt: skip
-        return isinstance(voxel.split, bool) and all(
-            type(value) is int and low <= value <= high for value, low, high in numbers
+        told = voxel.extras in (0, WITHOUT_WAYS, EXTRAS)
+        return (
+            told
+            and isinstance(voxel.split, bool)
+            and all(type(value) is int and low <= value <= high for value, low, high in numbers)
         )
 
 

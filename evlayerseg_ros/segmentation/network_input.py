@@ -13,7 +13,7 @@ from evlayerseg_ros.motion.evidence import BLOCK, PLANE, Evidence
 from evlayerseg_ros.segmentation.parallax import kinds_of_way
 
 EXTRAS = 6  # channels behind the voxel grids: see network_input
-GAINS = 4  # the first channel of the gains, from the end
+WITHOUT_WAYS = 4  # of these, what weights of before are told: all but the kinds of way
 TRUST = 4.0  # logits where evidence speaks for one motion alone
 WEAK = 0.5  # mean gain below which evidence counts less
 AROUND = 7  # steps of the mask over which evidence is averaged, twice
@@ -90,8 +90,8 @@ def network_input(
     voxel_grid(window, spec, out, motions, owners)
     if spec.extras:
         if spec.extras == EXTRAS:
-            _tell_ways(evidence, window.events.width, out[-EXTRAS:-GAINS])
-        gains, mask, rests = out[-GAINS:-2], out[-2], out[-1]
+            _tell_ways(evidence, window.events.width, out[-EXTRAS:-WITHOUT_WAYS])
+        gains, mask, rests = out[-WITHOUT_WAYS:-2], out[-2], out[-1]
         high, wide = (
             min(side * PLANE, most) for side, most in zip(evidence.planes.shape[1:], shape[1:])
         )

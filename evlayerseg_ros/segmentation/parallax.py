@@ -104,7 +104,7 @@ def kinds_of_way(evidence: Evidence, width: int) -> np.ndarray:
         float32 [2, rows, columns], 0 to 1: how far it leaves the background's own direction, or is
         too fast for something at rest, as only a mover does; and how far it goes on along that
         direction, as something near and at rest does. Both are 0 where the background's motion is
-        chosen.
+        chosen, and of what stays behind along the line, however fast.
     """
     rows, columns = np.nonzero(evidence.choice)
     side = evidence.cell * BLOCK

@@ -1,8 +1,8 @@
 """What may move, and how: looked for in the events of the last 133 ms, beside the network.
 
-The background's motion and the proposals take as long as the network. In the first windows they are
-looked for at once. Then cameras move smoothly and proposals last, and the search runs on a thread
-of its own while the network works, for the next window: the answers are the same on any machine.
+In the first windows the background's motion and the proposals are looked for at once. Then cameras
+move smoothly and proposals last, and the search runs on a thread of its own while the network
+works, for the next window: the answers are the same on any machine.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Search:
             self.found = running.result()
         self.windows += 1
         if seen.rests:
-            self.found = replace(self.found, background=np.zeros((2, 3)))
+            self.found = replace(self.found, background=np.zeros((2, 3)), slow=())
         if self.windows <= SETTLED:
             for look in (self._look_for_background, self._propose, self._propose_locally):
                 self.found = look(seen)

@@ -43,7 +43,9 @@ HALO, OUTSIDE = 12, 0.3  # cells around an object in which fewer of the near vot
 FEWEST = 50  # events of a window
 EMPTY = 0.3  # share of the windows in which nothing moves that teach
 SAME = 0.25  # share of a part that lies in an object known already, of which it then is a part
-DOUBTFUL = 0.15  # votes (see Proposal) from which on events speak for a motion of their own
+# Votes (see Proposal) from which on events speak for a motion of their own; set when votes counted
+# losses, too, and not measured again since.
+DOUBTFUL = 0.15
 ACROSS = 320  # cells across, in which they do
 
 

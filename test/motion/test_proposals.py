@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from drifting import carried, shift
 
+from evlayerseg_ros.events import Events
 from evlayerseg_ros.motion.landing import ACROSS
 from evlayerseg_ros.motion.proposals import FINE, REACH, STEP, propose, propose_locally, shifts
 
@@ -74,6 +75,8 @@ def test_nothing_proposes_nothing() -> None:
     events = scene((3, 0))
     assert propose(events[:0], SPAN, BACK) == []
     assert propose(events[:5], int(events.t[0]), BACK) == []
+    line = Events(events.x, events.y // 60, events.t, events.p, SIZE[0], 8)  # lower than a block
+    assert propose(line, SPAN, BACK) == []
 
 
 @pytest.mark.parametrize("own", [(1.5, 0), (-2, 2)])

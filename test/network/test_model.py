@@ -17,7 +17,7 @@ from evlayerseg_ros.network.affine import affine_field, fit_affine, pixel_grid
 from evlayerseg_ros.network.export import export, load_checkpoint, quantise, with_extras
 from evlayerseg_ros.network.layernet import LayerNet, StandardConv, evidence_of, fold
 from evlayerseg_ros.segmentation.model_file import find_model
-from evlayerseg_ros.segmentation.network_input import EXTRAS, GAIN, evidence_score
+from evlayerseg_ros.segmentation.network_input import EXTRAS, GAIN, WITHOUT_WAYS, evidence_score
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.segmentation.session import PROVIDERS, available
 from evlayerseg_ros.simulation.presets import PRESETS
@@ -152,7 +152,6 @@ def test_a_network_gets_further_channels_and_answers_as_before(known: int) -> No
     wide = with_extras(old)
     assert wide.voxel.channels == old.voxel.channels + EXTRAS - known
     assert with_extras(wide) is wide
-    old.bare = wide.bare = True
     voxel = torch.poisson(torch.full((1, 20 + known, 48, 64), 0.3))
 
     def told(value: float) -> torch.Tensor:
@@ -300,7 +299,7 @@ def test_openvino_answers_as_the_cpu_does() -> None:
 def test_what_evidence_says_is_the_same_in_training_and_at_run_time() -> None:
     planes = np.random.default_rng(0).exponential(1, (2, 120, 160)).astype(np.float32)
     voxel = np.zeros((1, 20 + EXTRAS, 240, 320), np.float32)
-    voxel[0, -4:-2] = planes.repeat(2, 1).repeat(2, 2) * GAIN
+    voxel[0, -WITHOUT_WAYS : 2 - WITHOUT_WAYS] = planes.repeat(2, 1).repeat(2, 2) * GAIN
     learnt = evidence_of(torch.from_numpy(voxel))[0, 0].numpy()
     np.testing.assert_allclose(evidence_score(planes), learnt, atol=1e-4)
     whole, bare = LayerNet(), LayerNet()

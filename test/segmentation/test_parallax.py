@@ -60,11 +60,12 @@ def test_what_goes_elsewhere_does_not_pass(motion) -> None:
         (CHAIR, WALL, (0, 1)),
         (TABLE, WALL, (0, 1)),
         (HILL, WALL, (0, 0)),  # stays behind
+        (shift(150, 0), WALL, (0, 0)),
         (PERSON, WALL, (1, 0)),
         (shift(-2000, 0), WALL, (1, 0)),  # faster than anything near
         (PERSON, 0 * WALL, (1, 0)),  # nothing at rest passes a camera at rest
     ],
-    ids=["near", "nearer", "far", "aside", "too fast", "at rest"],
+    ids=["near", "nearer", "far", "back", "aside", "too fast", "at rest"],
 )
 def test_kinds_of_way(motion, background, kinds) -> None:
     choice = np.zeros((30, 40), np.uint8)

@@ -50,6 +50,6 @@ def test_the_best_of_each_kind_come_first() -> None:
 
 def test_before_a_camera_at_rest_the_background_rests() -> None:
     search = Search(propose=False)
-    search.found = Found(np.ones((2, 3)))
+    search.found = Found(np.ones((2, 3)), slow=(np.ones((2, 3)),))
     search.update(seen(rests=True))
     assert not search.found.background.any() and search.found.proposed == []
