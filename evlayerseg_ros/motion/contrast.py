@@ -18,7 +18,7 @@ FEWEST = 100  # events from which a motion can be read
 STEPS = 8  # at each scale
 # px per pixel of the images of warped events, one after the other
 SCALES = (8.0, 4.0, 2.0)
-BACKGROUND_SCALES = (4.0, 2.0)
+BACKGROUND_SCALES = (2.0,)
 # What a squared px away from the start costs, in logarithms of contrast: of the shift, and of the
 # deformation at half the image's width. FREE costs nothing, FIXED cannot move.
 FREE, FIXED = 0.0, np.inf

@@ -25,7 +25,6 @@ class PostprocessConfig:
         outline: a mask's border moves to the outline that its events draw.
         sharper: times as sharp as along the background's motion that an object must be along its
             own; sharpness of true objects is 1.05 and more.
-        sharper_at_first: the same where nothing is known from windows before.
         distinct: times as sharp as along a neighbour's motion that an object must be along its own
             to be another object.
         one_motion: px over the window: motions closer than that are one.
@@ -48,7 +47,6 @@ class PostprocessConfig:
     join: bool = True
     outline: bool = True
     sharper: float = 1.04
-    sharper_at_first: float = 1.12
     distinct: float = 1.06
     one_motion: float = 0.75
     apart: float = 1.5

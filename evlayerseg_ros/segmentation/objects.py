@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.motion.background import MOST
+from evlayerseg_ros.motion.background import CAP, MOST, spread_evenly
 from evlayerseg_ros.motion.contrast import (
+    BACKGROUND_SCALES,
+    BACKGROUND_TIE,
     FEWEST,
     FIXED,
     maximise_contrast,
@@ -117,7 +119,8 @@ def with_motions(
         config: what counts as the same motion.
         past: events of at most 133 ms before the window's end, from which slow motions are read
             and over whose time they are compared; None: the window's.
-        first: whether nothing is known from windows before, so that objects must be clearer.
+        first: whether nothing is known from windows before. One window says little about the
+            background's motion, so objects are compared with the sharpest one near it, too.
 
     Returns:
         The objects that are left, labels 1.. by falling number of events.
@@ -130,7 +133,9 @@ def with_motions(
         # No longer than there are events: motions count as apart by the px that they go.
         long = _some_of(found, past, max(window.end - SPAN, int(past.t[0])), config)
     affine, scores = found.affine.copy(), {}
-    sharper = config.sharper_at_first if first else config.sharper
+    rivals = [affine[0]]
+    if first and config.merge and not found.rests:
+        rivals.append(_sharpest_background(window, affine[0]))
     table, numbers = np.zeros(256, np.uint8), [0]
     members: dict[int, list[int]] = {}
     for label in sorted(range(1, len(affine)), key=lambda label: -counts[label]):
@@ -143,8 +148,15 @@ def with_motions(
         mine = np.flatnonzero(owners == label)
         if len(mine) >= SMALL:
             affine[label] = _sharpest(view, mine, affine[label])
-            ratio = explains(view, mine, affine[label], affine[0], config, sharper)
-            if config.merge and not found.rests and ratio < sharper:
+            if (
+                config.merge
+                and not found.rests
+                and any(
+                    explains(view, mine, affine[label], rival, config, config.sharper)
+                    < config.sharper
+                    for rival in rivals
+                )
+            ):
                 continue
         for other in numbers[1:] if config.join else []:
             if _touch(found.labels, label, other):
@@ -188,6 +200,14 @@ def _sharpest(window: Window, mine: np.ndarray, motion: np.ndarray) -> np.ndarra
     if len(mine) < FEWEST:
         return motion
     return maximise_contrast(window, mine, motion, stiff=STIFF if len(mine) >= LARGE else FIXED)
+
+
+def _sharpest_background(window: Window, motion: np.ndarray) -> np.ndarray:
+    """float64 [2, 3], px/s: the motion near the background's that makes all events sharpest, each
+    place with about as many."""
+    even = replace(window, events=spread_evenly(window.events, CAP))
+    every = np.arange(len(even.events))
+    return maximise_contrast(even, every, motion, BACKGROUND_SCALES, *BACKGROUND_TIE)
 
 
 def _touch(labels: np.ndarray, one: int, other: int) -> bool:

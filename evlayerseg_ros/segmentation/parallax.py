@@ -1,9 +1,10 @@
 """Parallax: things at rest that are nearer or farther than the background.
 
 Before a camera that moves they pass the background along its own direction, the faster the nearer
-they are (and turn with it: turns have no parallax). One such object may as well be a mover that
-goes that way by chance. Two that pass at different speeds show that the scene has depth; for a
-second after that, whatever passes so is taken for a thing at rest.
+they are (and turn with it: turns have no parallax). That direction is the background's at their
+place or, where a zoom or roll hides it there, at the middle of the image. One such object may as
+well be a mover that goes that way by chance. Two that pass at different speeds show that the scene
+has depth; for a second after that, whatever passes so is taken for a thing at rest.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from evlayerseg_ros.segmentation.segmentation import Segmentation
 MEMORY = 1_000_000_000  # ns for which depth that was seen is believed
 # Of a sensor 640 px wide, over SPAN:
 FEWEST = 2.0  # px: slower motions have no direction
-ASIDE, ASIDE_SHARE = 1.5, 0.15  # px, and share of its way, that a thing may go off the line
+ASIDE = 1.5  # px that a thing may go off the line
+ASIDE_SHARE, MIDDLE_SHARE = 0.15, 0.05  # and share of its way; from the line at the image's middle
 MOST_ASIDE = 0.7  # share of its way: about 45 degrees
 NEAREST = 6.0  # times the background's motion: the fastest that things at rest pass it
 SURE = 3.0  # the strongest belief that a track is at rest; each window adds 1
 AGAINST = -0.75  # or this where it goes elsewhere
-UNLIKE = 1.25  # ratio of two ways past the background from which on they are of two depths
+UNLIKE = 1.5  # ratio of two ways past the background from which on they are of two depths
+CLEAR = 20.0  # votes for a motion in each of its blocks from which on it shows depth by itself
+FEWEST_BLOCKS = 6  # of these
 
 
 class Depth:
@@ -36,28 +40,29 @@ class Depth:
         self._beliefs: dict[int, float] = {}  # by id, from -SURE to SURE
         self._camera_rests = False
 
-    def update(self, found: Segmentation, followed: set[int]) -> None:
+    def update(self, found: Segmentation, followed: set[int], evidence: Evidence) -> None:
         """Look at the objects of one more window.
 
         Args:
             found: the objects, each label the id of its track.
             followed: ids of all tracks.
+            evidence: of the motions in the window, of objects or not.
         """
         self._beliefs = {k: belief for k, belief in self._beliefs.items() if k in followed}
         self._camera_rests = found.rests
         if found.rests:
             return
-        width, ways = found.labels.shape[1], []
+        size, ways = np.array(found.labels.shape[::-1]), []
         for label in 1 + np.flatnonzero(found.layer_events[1:]):
             motion, at = found.affine[label], found.centroids[label]
-            way = way_past(motion, found.affine[0], at, width)
+            way = way_past(motion, found.affine[0], at, size)
             if way is None:
                 continue
             belief = self._beliefs.get(int(label), 0.0) + (1.0 if way else AGAINST)
             self._beliefs[int(label)] = float(np.clip(belief, -SURE, SURE))
             if way and belief > 0:
                 ways.append(way)
-        if differ(ways):
+        if differ(ways) or differ(_clear_ways(evidence, size)):
             self._until = found.window.end + MEMORY
 
     def at_rest(self, end: int) -> set[int]:
@@ -68,29 +73,44 @@ class Depth:
 
 
 def way_past(
-    motion: np.ndarray, background: np.ndarray, at: np.ndarray, width: int
+    motion: np.ndarray, background: np.ndarray, at: np.ndarray, size: np.ndarray
 ) -> float | None:
     """How far a thing passes the background along the background's own direction.
 
     Args:
         motion, background: float64 [2, 3], px/s.
         at: x, y, px, where it is.
-        width: px of the sensor.
+        size: width and height of the sensor, px.
 
     Returns:
         px of 640 over SPAN, below zero where it stays behind; 0 where it goes elsewhere; None where
         the two are too slow to tell.
     """
-    scale = SPAN * 1e-9 * 640 / width
-    ground, own = (m @ np.array((*at, 1.0)) * scale for m in (background, motion))
-    past = own - ground
-    way, ground_way = np.hypot(*past), np.hypot(*ground)
-    if min(way, ground_way) < FEWEST:
-        return None
-    along = past @ ground / ground_way
-    aside = np.sqrt(max(way**2 - along**2, 0.0))
-    on_line = aside < min(ASIDE + ASIDE_SHARE * way, MOST_ASIDE * way)
-    return float(along) if on_line and -ground_way < along < NEAREST * ground_way else 0.0
+    scale = SPAN * 1e-9 * 640 / size[0]
+    here, middle = (np.array((*place, 1.0)) * scale for place in (at, size / 2))
+    own, ground = motion @ here, background @ here
+    way = float(np.hypot(*(own - ground)))
+    for line, share in ((ground, ASIDE_SHARE), (background @ middle, MIDDLE_SHARE)):
+        length = float(np.hypot(*line))
+        if min(way, length) < FEWEST:
+            return None
+        along = own @ line / length - length
+        aside = abs(own[0] * line[1] - own[1] * line[0]) / length
+        on_line = aside < min(ASIDE + share * way, MOST_ASIDE * way)
+        if on_line and -length < along < NEAREST * length:
+            return float(along)
+    return 0.0
+
+
+def _clear_ways(evidence: Evidence, size: np.ndarray) -> list[float]:
+    """Ways past the background (see `way_past`) of the motions that much speaks for."""
+    ways = []
+    for k in range(1, len(evidence.motions)):
+        blocks = np.argwhere(evidence.choice == k)
+        if len(blocks) >= FEWEST_BLOCKS and evidence.votes[k] >= CLEAR * len(blocks):
+            at = (blocks.mean(0) + 0.5)[::-1] * evidence.cell * BLOCK
+            ways.append(way_past(evidence.motions[k], evidence.motions[0], at, size))
+    return [way for way in ways if way]
 
 
 def kinds_of_way(evidence: Evidence, width: int) -> np.ndarray:

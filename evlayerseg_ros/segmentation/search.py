@@ -18,12 +18,12 @@ from evlayerseg_ros.motion.background import agreement, background_motion
 from evlayerseg_ros.motion.proposals import propose, propose_locally
 from evlayerseg_ros.segmentation.objects import outside
 
-SETTLED = 8  # windows after which the search is for the next one
+SETTLED = 8  # looks after which the search is for the next one
 NEWEST = 0.7  # share of the newest search in the background's motion: cameras move smoothly
 
 # What is looked for in which window, once settled: less often, and processors are free for more.
 TURNS = ("_look_for_background", "_propose", "", "_look_for_background", "_propose_locally", "")
-EARLY = 4  # windows in which the background's motion is looked for from rest, too
+EARLY = 4  # looks at which the background's motion is looked for from rest, too
 # Shares of votes for a background's motion: above the one it is surely right; below the other it is
 # looked for from rest, as in the first windows.
 MOST_AGREE, FEW_AGREE = 0.6, 0.4
@@ -76,12 +76,12 @@ class Search:
     Attributes:
         propose: whether motions are proposed at all.
         found: what it found; before the first window a guess.
-        windows: how many windows were looked at.
+        looks: how many times it looked.
     """
 
     propose: bool = True
     found: Found = field(default_factory=lambda: Found(np.zeros((2, 3))))
-    windows: int = 0
+    looks: int = 0
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _running: Future[Found] | None = None
 
@@ -90,14 +90,14 @@ class Search:
         running, self._running = self._running, None  # a search that failed is told once
         if running is not None:
             self.found = running.result()
-        self.windows += 1
+        self.looks += 1
         if seen.rests:
             self.found = replace(self.found, background=np.zeros((2, 3)), slow=())
-        if self.windows <= SETTLED:
+        if self.looks <= SETTLED:
             for look in (self._look_for_background, self._propose, self._propose_locally):
                 self.found = look(seen)
         else:
-            turn = TURNS[self.windows % len(TURNS)]
+            turn = TURNS[self.looks % len(TURNS)]
             if turn:
                 self._running = self._pool.submit(getattr(self, turn), seen)
 
@@ -107,12 +107,12 @@ class Search:
         past, end, known = seen.past, seen.end, self.found.background
         away = outside(past, end, seen.objects, seen.motions)
         best = background_motion(away, end, known, True)
-        share, smooth = agreement(past, end, best), self.windows > 1
+        share, smooth = agreement(past, end, best), self.looks > 1
         others = []
         if seen.objects is not None and FEW_AGREE <= share < MOST_AGREE:
             # Masks that are too large hide what shows that they are.
             others.append((background_motion(past, end, known, True), smooth))
-        if self.windows <= EARLY or share < FEW_AGREE:
+        if self.looks <= EARLY or share < FEW_AGREE:
             others.append((background_motion(away, end, np.zeros((2, 3)), False), False))
         for other, near in others:
             more = agreement(past, end, other)

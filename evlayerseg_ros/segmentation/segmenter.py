@@ -33,6 +33,7 @@ from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
 
 EVENTS = 50_000  # of a window that are looked at; more make masks no better
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
+FIRST_LOOKS = 3  # at the first window: each begins with what the one before found
 MOST_MOTIONS = 6  # beside the background's that are told to the network
 EDGE = 3.0  # px of 640 around a mask in which events still are its own: those of its outline
 HELD = 4.0  # supported events in a place and around it that hold something, before a resting camera
@@ -157,20 +158,22 @@ class Segmenter:
         self._memory.add(some)
         past = self._memory.past(window.end)
         step = self.info.voxel.cell(events.width) * MASK_STEP
-        objects, moved = self._tracks.labels_now(window.end, step)
-        if not self._search.windows:  # what the network says when it is told nothing
+        if not self._search.looks:  # what the network says when it is told nothing
             background, self._memory.guess = self._single_look(some).affine[:2]
             self._search.found = Found(background)
-        self._search.update(Seen(past, window.end, objects, moved, rests))
-        motions = self._motions(window)
-        told = self._moving_now(window.end, step, rests) if self.postprocess.memory else None
-        result = self._look(some, past, motions, told, rests)
+        first = self.track and not rests and self._memory.windows == 1
+        for _ in range(FIRST_LOOKS if first else 1):
+            objects, moved = self._tracks.labels_now(window.end, step)
+            self._search.update(Seen(past, window.end, objects, moved, rests))
+            motions = self._motions(window)
+            told = self._moving_now(window.end, step, rests) if self.postprocess.memory else None
+            result = self._look(some, past, motions, told, rests)
         if self.refine and len(result.affine) > 1:
             known = [result.affine[0], *result.affine[1:]]
             result = self._look(some, past, known, told, rests)
-        if self.postprocess.parallax:
+        if self.postprocess.parallax and self.told:
             few = result.thinned(self.postprocess.events)
-            self._depth.update(few, {track.id for track in self._tracks.tracks})
+            self._depth.update(few, {track.id for track in self._tracks.tracks}, self.told.evidence)
             result = result.without(self._depth.at_rest(window.end))
         return replace(result, window=window)
 
@@ -229,7 +232,7 @@ class Segmenter:
         sure = 1 / (1 + np.exp(-score))
         scores = {k: float(sure[labels == k].mean()) for k in range(1, len(affines))}
         found = Segmentation(window, full, affines, margin, scores, rests)
-        found = with_motions(found, stages, past, first=self._search.windows == 1)
+        found = with_motions(found, stages, past, first=self._memory.windows == 1)
         coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
         found = renumbered(found, self._tracks.assign(found, coarse, step))
         return snap(found) if stages.outline and not rests else found

@@ -12,6 +12,7 @@ from evlayerseg_ros.segmentation.parallax import MEMORY, Depth, kinds_of_way, wa
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 W, H = 640, 480
+SIZE = np.array((W, H))
 MS = 1_000_000
 AT = np.array([320.0, 240.0])
 # A pinhole camera that slides to the right at 1 m/s, focal length 400 px: what is z m away moves by
@@ -32,17 +33,29 @@ def seen(end: int, *motions: np.ndarray) -> Segmentation:
     return Segmentation(Window(events, end - 33 * MS, end, end), labels, np.array([WALL, *motions]))
 
 
+def proposed(votes: float, *motions: np.ndarray) -> Evidence:
+    """Motions with that many votes in each of their 12 blocks."""
+    choice = np.zeros((30, 40), np.uint8)
+    for k in range(len(motions)):
+        choice[4:8, 4 * k + 4 : 4 * k + 7] = k + 1
+    every = np.array([WALL, *motions])
+    return Evidence(every, choice, np.zeros((2, 1, 1)), np.full(len(every), 12 * votes), 2.0)
+
+
+NOTHING = proposed(0)
+
+
 def look(depth: Depth, end: int, *motions: np.ndarray) -> set[int]:
     """Ids of what is at rest; the k-th object has id k."""
-    depth.update(seen(end, *motions), set(range(1, len(motions) + 1)))
+    depth.update(seen(end, *motions), set(range(1, len(motions) + 1)), NOTHING)
     return depth.at_rest(end)
 
 
 @pytest.mark.parametrize(("motion", "px"), [(CHAIR, 100), (TABLE, 300), (HILL, -80)])
 def test_how_far_a_thing_at_rest_passes(motion, px) -> None:
-    assert way_past(motion, WALL, AT, W) == pytest.approx(px * 0.133)
-    wide = np.array([[1.0], [1.0]])
-    assert way_past(2 * wide * motion, 2 * wide * WALL, 2 * AT, 2 * W) == pytest.approx(px * 0.133)
+    assert way_past(motion, WALL, AT, SIZE) == pytest.approx(px * 0.133)
+    twice = way_past(2 * motion, 2 * WALL, 2 * AT, 2 * SIZE)
+    assert twice == pytest.approx(px * 0.133)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +64,7 @@ def test_how_far_a_thing_at_rest_passes(motion, px) -> None:
     ids=["aside", "against", "faster than anything near"],
 )
 def test_what_goes_elsewhere_does_not_pass(motion) -> None:
-    assert way_past(motion, WALL, AT, W) == 0
+    assert way_past(motion, WALL, AT, SIZE) == 0
 
 
 @pytest.mark.parametrize(
@@ -76,9 +89,28 @@ def test_kinds_of_way(motion, background, kinds) -> None:
     assert not found[:, choice == 0].any()
 
 
+def test_a_zoom_of_the_camera_does_not_hide_the_line() -> None:
+    # Beside the slide the image shrinks by half a second's share; at AWAY the background stands
+    # still across the slide's line, and what is carried by the slide alone still shows.
+    zoom = np.array([[-0.5, 0.0, 0.5 * W / 2], [0.0, -0.5, 0.5 * H / 2]])
+    away = np.array([320.0, 400.0])  # there 80 px/s up
+    assert way_past(TABLE, WALL + zoom, away, SIZE) == pytest.approx(300 * 0.133)
+    assert way_past(PERSON, WALL + zoom, away, SIZE) == 0
+
+
+@pytest.mark.parametrize(("votes", "at_rest"), [(30, {1}), (10, set())])
+def test_motions_of_no_object_show_depth_if_much_speaks_for_them(votes, at_rest) -> None:
+    depth = Depth()
+    depth.update(seen(33 * MS, CHAIR, PERSON), {1, 2}, proposed(votes, CHAIR, TABLE))
+    assert depth.at_rest(33 * MS) == at_rest
+    depth = Depth()
+    depth.update(seen(33 * MS, CHAIR, PERSON), {1, 2}, proposed(votes, CHAIR, PERSON))
+    assert depth.at_rest(33 * MS) == set()
+
+
 def test_what_is_too_slow_says_nothing() -> None:
-    assert way_past(WALL + shift(-10, 0), WALL, AT, W) is None  # 1.3 px
-    assert way_past(CHAIR, shift(-10, 0), AT, W) is None
+    assert way_past(WALL + shift(-10, 0), WALL, AT, SIZE) is None  # 1.3 px
+    assert way_past(CHAIR, shift(-10, 0), AT, SIZE) is None
 
 
 def test_two_depths_are_at_rest_and_who_walks_aside_is_not() -> None:
@@ -121,9 +153,9 @@ def test_before_a_camera_at_rest_everything_moves_and_lost_tracks_are_forgotten(
     depth = Depth()
     look(depth, 33 * MS, CHAIR, TABLE)
     resting = replace(seen(66 * MS, CHAIR, TABLE), rests=True)
-    depth.update(resting, {1, 2})
+    depth.update(resting, {1, 2}, NOTHING)
     assert depth.at_rest(66 * MS) == set()
-    depth.update(resting, {2})
+    depth.update(resting, {2}, NOTHING)
     assert look(depth, 99 * MS, PERSON) == set()
 
 
