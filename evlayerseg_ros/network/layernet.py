@@ -33,6 +33,7 @@ from evlayerseg_ros.segmentation.network_input import (
 MASK_STRIDE = 2  # cells of the voxel grid per step of the mask
 FLOW_STRIDE = 4  # and of the displacement map
 FLOW_UNIT = 16.0  # cells; the motion head predicts displacement in this unit
+SILENT = -1.25  # logits of what moves before anything is learnt: then evidence alone decides
 STIFFNESS = 2000.0  # see fit_affine; about the spread of 25 places in a 9x9-cell patch
 
 
@@ -171,6 +172,8 @@ class LayerNet(Network):
         self.lateral = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairs)
         self.up = nn.ModuleList(block(a, a) for a in widths[:-1])
         self.mask_head = nn.Conv2d(widths[0], layers, 1)
+        self.mask_head.weight = nn.Parameter(torch.zeros_like(self.mask_head.weight))
+        self.mask_head.bias = nn.Parameter(torch.tensor([0.0] + [SILENT] * (layers - 1)))
         self.motion_head = nn.Sequential(block(widths[1], widths[1]), nn.Conv2d(widths[1], 3, 1))
 
     def forward(self, voxel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

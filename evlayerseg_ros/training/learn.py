@@ -12,15 +12,14 @@ from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.network.export import export, load_checkpoint
-from evlayerseg_ros.segmentation.model_file import find_model, open_model
+from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.training.learner import make_network
 from evlayerseg_ros.training.recordings import Runs, find_recordings, index, split
 from evlayerseg_ros.training.report import write_report
-from evlayerseg_ros.training.self_training import Lessons
-from evlayerseg_ros.training.train import Settings, train
+from evlayerseg_ros.training.self_training import Lessons, RunTeacher
+from evlayerseg_ros.training.train import UNTRAINED, Settings, train
 
 HELD_OUT = 0.2  # share at the end of each recording, where nothing else is held out
-UNTRAINED = "none"  # regime of weights that are random
 
 
 @dataclass(frozen=True)
@@ -74,16 +73,12 @@ def learn(
         sources, held = split(sources, HELD_OUT)
     out.mkdir(parents=True, exist_ok=True)
     before = out / "before.onnx"
-    teacher: Path | None
     if not (resume and before.exists()):
         _write_start(before, settings, init)
     teacher = find_model(settings.teacher) if settings.teacher else before
-    if open_model(teacher, "cpu", "fp32", 1)[1].regime == UNTRAINED:
-        teacher = None
     # Of scenes the simulator's labels teach; without labels what teaches recordings does.
-    by_model = settings.regime == "label-free" and teacher is not None
-    settings = replace(settings, teacher=str(teacher) if by_model else "")
-    lessons = Lessons(Runs(sources, settings.seed), teacher, recorded.mix)
+    settings = replace(settings, teacher=str(teacher) if settings.regime == "label-free" else "")
+    lessons = Lessons(Runs(sources, settings.seed), RunTeacher(teacher), recorded.mix)
     seconds = sum(len(source) * 0.033 for source in sources)
     tqdm.write(f"Learning from {len(sources)} recordings, {seconds:.1f} s of them.")
     checkpoint = train(out, settings, photos, cutouts, resume, init, lessons)

@@ -9,6 +9,7 @@ AISTATS 2011).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,24 @@ from evlayerseg_ros.training.samples import Sample, subsample, true_sample
 
 DURATION = 0.033  # s of a window, the node's
 FEWEST = 200  # events of a window that something can be learnt from
+
+
+def run_of(scene: Scene, events: Events, rng: np.random.Generator) -> Iterator[Window]:
+    """Windows of a clip that follow each other, most often as long as the node's.
+
+    Args:
+        scene: what was simulated.
+        events: all of it.
+        rng: source of everything random.
+    """
+    lasts = DURATION if rng.random() < 0.7 else float(np.exp(rng.uniform(-4.2, -2.5)))
+    ends = np.arange(lasts, scene.duration, lasts) + rng.uniform(0, 0.5) * lasts
+    for end in (ends * 1e9).astype(int).tolist():
+        begin = max(end - int(lasts * 1e9), 0)
+        first, last = np.searchsorted(events.t, (begin, end))
+        if last - first >= FEWEST:
+            part = subsample(events[first:last], EVENTS)
+            yield Window(part[np.arange(len(part))], begin, end, end)
 
 
 class Rehearsal:
@@ -54,16 +73,8 @@ class Rehearsal:
         if segmenter is None or not len(events):
             return []
         segmenter.forget()
-        lasts = DURATION if rng.random() < 0.7 else float(np.exp(rng.uniform(-4.2, -2.5)))
         cell, found = spec.cell(scene.sensor.width), []
-        ends = np.arange(lasts, scene.duration, lasts) + rng.uniform(0, 0.5) * lasts
-        for end in (ends * 1e9).astype(int).tolist():
-            begin = max(end - int(lasts * 1e9), 0)
-            first, last = np.searchsorted(events.t, (begin, end))
-            if last - first < FEWEST:
-                continue
-            part = subsample(events[first:last], EVENTS)
-            window = Window(part[np.arange(len(part))], begin, end, end)
+        for window in run_of(scene, events, rng):
             segmenter(window)
             if segmenter.told is not None:
                 sample = true_sample(scene, events, window, cell)

@@ -15,7 +15,6 @@ from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.simulation.simulator import Scene
 from evlayerseg_ros.simulation.world import MOST_LAYERS
 from evlayerseg_ros.training.priors import Told
-from evlayerseg_ros.training.teacher import Teacher
 
 FEWEST, MOST = 2_500, 100_000  # events of a window
 LONGEST = 0.12  # s of a window
@@ -116,12 +115,10 @@ def clip_samples(
     rng: np.random.Generator,
     spec: VoxelSpec,
     windows: int,
-    teacher: Teacher | None = None,
 ) -> list[Sample]:
     """Up to `windows` random windows of a scene's events; none if there are too few.
 
-    Half of them last 33 ms, as the node's do; the others hold any number of events. With a teacher,
-    its answers stand for the truth, and windows that it is not sure of are left out.
+    Half of them last 33 ms, as the node's do; the others hold any number of events.
     """
     if len(events) < FEWEST * 1.5:
         return []
@@ -138,12 +135,8 @@ def clip_samples(
         if size < FEWEST / 2:
             continue
         window = cut_window(subsample_span(events, int(start), int(size)), 0, MOST)
-        if not 0 < window.duration < LONGEST:
-            continue
-        if teacher is None:
+        if 0 < window.duration < LONGEST:
             samples.append(true_sample(scene, events, window, cell))
-        elif found := teacher(window, rng):
-            samples.append(taught_sample(events, window, found, cell))
     return samples
 
 

@@ -24,12 +24,12 @@ from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.motion.evidence import BLOCK, gather_evidence
 from evlayerseg_ros.motion.proposals import propose
+from evlayerseg_ros.segmentation.network_input import Prior
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.simulation.world import MOST_LAYERS
 from evlayerseg_ros.training.recordings import Runs
 from evlayerseg_ros.training.samples import Sample, past_of, taught_sample
-from evlayerseg_ros.training.teacher import Teacher
 
 WARM = 2  # first windows of a run whose answers have no vote: they rest on little
 NEAR, FAR = (
@@ -55,43 +55,17 @@ class Lessons:
 
     Attributes:
         runs: of windows.
-        model: the teacher's model file; None lets contrast maximisation alone teach.
+        teacher: what teaches them.
         mix: share of the clips that are simulated.
     """
 
     runs: Runs
-    model: Path | None
+    teacher: RunTeacher
     mix: float
 
     def is_recorded(self, seed: int, lane: int, clip: int) -> bool:
         """Whether a lane's clip comes from a recording, the same for the same seed."""
         return bool(np.random.default_rng([seed, lane, 3, clip]).random() >= self.mix)
-
-    def samples(
-        self, run: Sequence[Window], spec: VoxelSpec, rng: np.random.Generator
-    ) -> list[Sample]:
-        """What the windows of a run teach; those that nothing is sure of are left out."""
-        if not run:
-            return []
-        cell = spec.cell(run[0].events.width)
-        events = Events.concatenate([window.events for window in run])
-        if self._by_runs is None:
-            pasts = (past_of(events, window.end) for window in run)
-            answers = ((w, self._by_windows(w, rng, past)) for w, past in zip(run, pasts))
-            return [taught_sample(events, w, found, cell) for w, found in answers if found]
-        return [
-            taught_sample(events, taught.found.window, taught.found, cell, taught.sure)
-            for taught in self._by_runs(run)
-            if taught.teaches(rng)
-        ]
-
-    @cached_property
-    def _by_runs(self) -> RunTeacher | None:
-        return None if self.model is None else RunTeacher(self.model)
-
-    @cached_property
-    def _by_windows(self) -> Teacher:
-        return Teacher()
 
 
 class Layers(NamedTuple):
@@ -108,10 +82,12 @@ class Taught:
     Attributes:
         found: its layers, labels 0 to MOST_LAYERS - 1.
         sure: bool [H, W], where the labels are known.
+        prior: what the teacher's network was told of the window, without hindsight.
     """
 
     found: Segmentation
     sure: np.ndarray
+    prior: Prior | None
 
     def teaches(self, rng: np.random.Generator) -> bool:
         """Whether to learn from it: of windows in which nothing moves a few are enough."""
@@ -126,28 +102,53 @@ class RunTeacher:
 
     Args:
         model: its model file.
-
-    Raises:
-        InputError: the file is no model of this package.
     """
 
     def __init__(self, model: Path) -> None:
-        self._segmenter = Segmenter.load(model, "cpu", threads=1, track=True)
+        self.model = model
 
     def __call__(self, run: Sequence[Window]) -> list[Taught]:
-        """What is known of each window of a run of windows that follow each other."""
+        """What is known of each window of a run of windows that follow each other.
+
+        Raises:
+            InputError: the file is no model of this package.
+        """
         sides = {(w.events.width, w.events.height) for w in run}
         if len(sides) != 1:
             return []
         last = run[-1].end
-        forth = self._answers(run)
-        back = self._answers([_reversed(window, last) for window in reversed(run)])[::-1]
+        answers = self._answers(run)
+        forth, priors = [found for found, _ in answers], [prior for _, prior in answers]
+        reversed_run = [_reversed(window, last) for window in reversed(run)]
+        back = [found for found, _ in self._answers(reversed_run)][::-1]
         events = Events.concatenate([window.events for window in run])
-        return [self._window(run, k, forth, back, events) for k in range(len(run))]
+        return [
+            Taught(*self._window(run, k, forth, back, events), priors[k]) for k in range(len(run))
+        ]
 
-    def _answers(self, run: Sequence[Window]) -> list[Segmentation]:
+    def samples(
+        self, run: Sequence[Window], spec: VoxelSpec, rng: np.random.Generator
+    ) -> list[Sample]:
+        """What the windows of a run teach; those that nothing is sure of are left out."""
+        if not run:
+            return []
+        cell = spec.cell(run[0].events.width)
+        events = Events.concatenate([window.events for window in run])
+        taught = [one for one in self(run) if one.teaches(rng)]
+        return [
+            replace(
+                taught_sample(events, one.found.window, one.found, cell, one.sure), prior=one.prior
+            )
+            for one in taught
+        ]
+
+    @cached_property
+    def _segmenter(self) -> Segmenter:
+        return Segmenter.load(self.model, "cpu", threads=1, track=True)
+
+    def _answers(self, run: Sequence[Window]) -> list[tuple[Segmentation, Prior | None]]:
         self._segmenter.forget()
-        return [self._segmenter(window) for window in run]
+        return [(self._segmenter(window), self._segmenter.told) for window in run]
 
     def _window(
         self,
@@ -156,8 +157,8 @@ class RunTeacher:
         forth: list[Segmentation],
         back: list[Segmentation],
         events: Events,
-    ) -> Taught:
-        """What the answers around window number `k` say together.
+    ) -> tuple[Segmentation, np.ndarray]:
+        """What the answers around window number `k` say together, and where that is sure.
 
         Args:
             run, k: the windows, and which.
@@ -187,7 +188,7 @@ class RunTeacher:
         # Before a camera at rest the Segmenter takes all events that support each other as moving.
         doubts = np.zeros_like(halo) if forth[k].rests else _doubts(found, events)
         rests = ~(anywhere | doubts) | (halo & (share < OUTSIDE))
-        return Taught(found, (labels > 0) | rests)
+        return found, (labels > 0) | rests
 
 
 def _reversed(window: Window, last: int) -> Window:

@@ -21,10 +21,9 @@ from evlayerseg_ros.simulation.simulator import simulate
 from evlayerseg_ros.simulation.textures import TextureBank
 from evlayerseg_ros.simulation.world import random_world
 from evlayerseg_ros.training.priors import random_told, told_in_run
-from evlayerseg_ros.training.rehearsal import Rehearsal
+from evlayerseg_ros.training.rehearsal import Rehearsal, run_of
 from evlayerseg_ros.training.samples import Sample, clip_samples, to_tensors
-from evlayerseg_ros.training.self_training import Lessons
-from evlayerseg_ros.training.teacher import Teacher
+from evlayerseg_ros.training.self_training import Lessons, RunTeacher
 
 IN_RUN = 0.8  # of the windows of a run: told as in the run; the others as any window
 TRIES = 3  # runs of a recording that are looked at for a clip; then one is simulated
@@ -50,7 +49,7 @@ class SceneStream(IterableDataset):
         first: clips simulated before the first sample.
         pool: clips whose windows are kept.
         events: as to_tensors.
-        teacher: whose answers stand for the truth; None: the simulator's own.
+        teacher: whose answers to runs of windows stand for the truth; None: the simulator's own.
         worlds: share of the scenes that are worlds with depth (simulation/world.py); the others are
             planes after the paper's recipe.
         lessons: recordings that some of the clips come from; None: all are simulated.
@@ -70,7 +69,7 @@ class SceneStream(IterableDataset):
         first: int = 24,
         pool: int = 100,
         events: int = 0,
-        teacher: Teacher | None = None,
+        teacher: RunTeacher | None = None,
         worlds: float = 0.7,
         lessons: Lessons | None = None,
         rehearsal: Rehearsal | None = None,
@@ -109,7 +108,11 @@ class SceneStream(IterableDataset):
             make = random_world if rng.random() < self.worlds else random_scene
             scene = make(rng, self.bank)
             events = simulate(scene, rng)[0]
-            found = clip_samples(scene, events, rng, self.spec, self.per_clip, self.teacher)
+            if self.teacher is not None:
+                taught = self.teacher.samples(list(run_of(scene, events, rng)), self.spec, rng)
+                found = [taught[k] for k in rng.permutation(len(taught))[: self.per_clip]]
+                continue
+            found = clip_samples(scene, events, rng, self.spec, self.per_clip)
             if self.rehearsal is not None:
                 found += self.rehearsal(scene, events, rng, self.spec, self.per_clip)
         return found
@@ -125,7 +128,7 @@ class SceneStream(IterableDataset):
             self._runs = lessons.runs.drawn(lane, TRIES * before, tqdm.write)
         found: list[Sample] = []
         for run in islice(self._runs, TRIES):  # always as many, so that a lane can go on anywhere
-            found = found or lessons.samples(run, self.spec, rng)
+            found = found or lessons.teacher.samples(run, self.spec, rng)
         self._fruitless = 0 if found else self._fruitless + 1
         if self._fruitless == HOPELESS:
             raise InputError(

@@ -7,7 +7,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.network.base import Network
+from evlayerseg_ros.network.export import export
 from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.simulation.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
@@ -23,9 +24,8 @@ from evlayerseg_ros.surroundings import keep_freed_memory
 from evlayerseg_ros.training.learner import Batch, Learner, losses_of, make_network, schedule
 from evlayerseg_ros.training.parallel import Place, place
 from evlayerseg_ros.training.rehearsal import Rehearsal
-from evlayerseg_ros.training.self_training import Lessons
+from evlayerseg_ros.training.self_training import Lessons, RunTeacher
 from evlayerseg_ros.training.stream import SceneStream
-from evlayerseg_ros.training.teacher import Teacher
 from evlayerseg_ros.training.validation import validate, validation_set
 
 __all__ = ["PRESETS", "Settings", "losses_of", "make_network", "schedule", "train"]
@@ -36,10 +36,10 @@ class Settings:
     """How to train; `PRESETS` names some.
 
     Attributes:
-        regime: what teaches: "labels" (the simulator's) or, without them, "label-free" (a Teacher
-            that looks at the events alone) or "paper" (the paper's network with the paper's loss).
-        teacher: of regime label-free: weights whose answers, refined, teach; "" lets contrast
-            maximisation alone teach.
+        regime: what teaches: "labels" (the simulator's) or, without them, "label-free" (a
+            RunTeacher that looks at the events alone) or "paper" (the paper's network and loss).
+        teacher: of regime label-free: weights whose answers teach, with hindsight; "": those of a
+            network that says nothing, so that evidence alone does.
         width: cells across of LayerNet's voxel grid; fewer are faster and coarser.
         widths, depth: LayerNet's channels, and its residual blocks, at each scale.
         steps: optimiser steps.
@@ -97,6 +97,8 @@ PRESETS = {
         steps=400, rate=5e-5, average=0.98, reuse=4, first=6, validate=100, windows=16,
     ),
 }  # fmt: skip
+SILENT = "teacher.onnx"  # in the output folder: the network of label-free that says nothing
+UNTRAINED = "none"  # regime of weights that have learnt nothing
 RUNS_WITH = "rehearsal.onnx"  # in the output folder: the weights of the last validation
 REGIMES = ("labels", "label-free", "paper")
 
@@ -132,7 +134,7 @@ def train(
     if settings.teacher and settings.regime != "label-free":
         raise InputError(f"Regime {settings.regime} has no teacher: that is for label-free.")
     if settings.teacher:
-        find_model(settings.teacher)
+        settings = replace(settings, teacher=str(find_model(settings.teacher)))
     with place() as here:
         if settings.lanes % here.world or settings.batch % settings.lanes:
             raise InputError(
@@ -163,6 +165,10 @@ def _train(
         facts["recordings"] = len(lessons.runs.sources)
     began, running, scores = time.time(), math.nan, {}
     runs = out / RUNS_WITH
+    if settings.regime == "label-free" and not settings.teacher:
+        settings = replace(settings, teacher=str(out / SILENT))
+        if here.first:
+            export(make_network(settings), out / SILENT, "silent", UNTRAINED, {})
     rehearses = settings.rehearse and settings.regime == "labels"
     if here.first and rehearses:
         runs.unlink(missing_ok=True)
@@ -217,7 +223,7 @@ def _batches(
     lanes = range(here.rank, settings.lanes, here.world)
     each = settings.batch // settings.lanes
     events = settings.events if settings.regime == "paper" else 0
-    teacher = Teacher(settings.teacher) if settings.regime == "label-free" else None
+    teacher = RunTeacher(Path(settings.teacher)) if settings.regime == "label-free" else None
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
         settings.per_clip, settings.first, events=events, teacher=teacher, worlds=settings.worlds,
