@@ -172,7 +172,7 @@ class LayerNet(Network):
         self.lateral = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairs)
         self.up = nn.ModuleList(block(a, a) for a in widths[:-1])
         self.mask_head = nn.Conv2d(widths[0], layers, 1)
-        self.mask_head.weight = nn.Parameter(torch.zeros_like(self.mask_head.weight))
+        self.mask_head.weight = nn.Parameter(0.01 * self.mask_head.weight.detach())
         self.mask_head.bias = nn.Parameter(torch.tensor([0.0] + [SILENT] * (layers - 1)))
         self.motion_head = nn.Sequential(block(widths[1], widths[1]), nn.Conv2d(widths[1], 3, 1))
 

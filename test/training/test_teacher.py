@@ -78,7 +78,8 @@ def test_events_alone_find_a_box_and_both_motions(teacher, moves, camera) -> Non
     centre = [(left + right) / 2, (top + bottom) / 2, 1]
     label = np.bincount(taught.found.labels[labels]).argmax()
     motion = taught.found.affine[[0, label]] @ centre * LENGTH * 1e-9
-    np.testing.assert_allclose(motion, [camera, moves], atol=0.75)
+    np.testing.assert_allclose(motion[0], camera, atol=0.25)
+    np.testing.assert_allclose(motion[1], moves, atol=1.0)  # a large object may deform
 
 
 def test_a_camera_that_turns_before_a_scene_at_rest_moves_nothing(teacher) -> None:
