@@ -1,4 +1,4 @@
-"""make fuzz MINUTES=10: the properties of test/system/test_fuzz.py with ever new inputs, counted.
+"""make fuzz MINUTES=10: the properties of test_fuzz*.py with ever new inputs, counted.
 
 Rounds alternate: compiled code as it runs on a robot, and compiled with every index checked. As
 many run at once as there are cores.
@@ -41,7 +41,8 @@ def round_of(seed: int, scale: int, checked: bool) -> tuple[int, Counter[str]]:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", "-q", "-x", "-o", "timeout=0", "-p"),
-                *("no:cacheprovider", f"--hypothesis-seed={seed}", "test/system/test_fuzz.py"),
+                *("no:cacheprovider", f"--hypothesis-seed={seed}"),
+                *("test/system/test_fuzz.py", "test/system/test_fuzz_files.py"),
             ],
             cwd=ROOT,
             env=environment,

@@ -1,94 +1,42 @@
-"""Whatever a topic, a file or a model file brings: no crash, no event outside the sensor, no hang.
-
-Hypothesis picks kinds of faults and a seed; numpy makes the bytes. `make fuzz` runs the same
-properties for longer and counts the inputs.
-"""
+"""Whatever a topic brings: no crash, no event outside the sensor, no hang. See test/fuzzing.py."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-import warnings
-from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from faulty import FAULTS, PACKETS, SIZE, bases, some_events, tiny_model
-from hypothesis import HealthCheck, given, settings
+from faulty import FAULTS, PACKETS, SIZE, bases, some_events
+from fuzzing import (
+    STAMP,
+    TURNS,
+    S,
+    count_inputs,
+    examples,
+    faults,
+    inputs,
+    seeds,
+    sides,
+    sound,
+    told,
+)
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events import Events, Packet, Window
+from evlayerseg_ros.events import Events, Packet
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.outputs.outputs import OUTPUTS, Image
-from evlayerseg_ros.pipeline import windows_of
-from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-from evlayerseg_ros.segmentation.segmenter import Segmenter
-
-S = 1_000_000_000
-STAMP = 1_700_000_000 * S
-SPEC = VoxelSpec(bins=5, split=True, width=80, multiple=8)
-# Times the examples of `make test`; where there are more, each has its faults ten times in a row,
-# every time in other places, since most of the time goes into the choice of examples.
-SCALE = int(os.environ.get("EVLAYERSEG_FUZZ", "1"))
-TURNS = 10 if SCALE > 1 else 1
-inputs: Counter[str] = Counter()
-"""How many inputs each property has given, for `make fuzz`."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def counted():
-    """Tells `make fuzz` how many inputs there were."""
     yield
-    if path := os.environ.get("EVLAYERSEG_FUZZ_COUNTS"):
-        Path(path).write_text("".join(f"{name} {n}\n" for name, n in inputs.items()))
-
-
-def examples(n: int) -> settings:
-    """n examples, times as many as `make fuzz` asks for."""
-    return settings(
-        max_examples=n * SCALE,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )
-
-
-seeds = st.integers(0, 2**32 - 1)
-faults = st.lists(st.sampled_from(sorted(FAULTS)), min_size=1, max_size=24)
-sides = st.sampled_from([1, 2, 64, 240, 320, 1280, 4096])
-
-
-def sound(windows: list[Window]) -> None:
-    """Asserts what everything after the decoder relies on; a voxel grid is made of the first.
-
-    A pause is answered by hundreds of empty windows, of which some do.
-    """
-    for k, window in enumerate(windows[:20] + windows[20:][-20:]):
-        sound_window(window, k == 0)
-
-
-def sound_window(window: Window, with_grid: bool) -> None:
-    events = window.events
-    assert np.all(events.x < events.width) and np.all(events.y < events.height)
-    assert np.all(events.p <= 1) and np.all(events.t[1:] >= events.t[:-1])
-    assert window.start <= window.end
-    assert len(events) == 0 or window.start <= events.t[0] <= events.t[-1] == window.end
-    if with_grid and events.width * events.height <= 320 * 240:
-        grid = voxel_grid(window, SPEC)
-        assert np.isclose(np.abs(grid).sum(), len(events), rtol=1e-3, atol=1e-3)
-
-
-def told(error: InputError) -> None:
-    """Asserts that the error is one sentence."""
-    text = str(error)
-    assert text.endswith(".") and "\n" not in text and 20 < len(text) < 1000, text
+    count_inputs()
 
 
 def damaged(rng, encoding, kinds):
@@ -228,67 +176,6 @@ def test_event_array_messages(seed, kinds):
         sound(windows)
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    from faulty_files import sound_files
-
-    return Files(sound_files(tmp_path_factory.mktemp("sound")))
-
-
-class Files(dict):
-    """Bytes by suffix, which a report of a failure need not show."""
-
-    def __repr__(self):
-        return ", ".join(f"{suffix}: {len(data)} bytes" for suffix, data in self.items())
-
-
-@examples(120)
-@given(data=st.data(), seed=seeds, kinds=st.lists(st.sampled_from(sorted(FAULTS)), max_size=3))
-def test_recordings(files, tmp_path, data, seed, kinds):
-    rng = np.random.default_rng(seed)
-    suffix = data.draw(st.sampled_from(sorted(files)))
-    content = files[suffix]
-    for kind in kinds:
-        content = FAULTS[kind](rng, content)
-    path = tmp_path / f"some.{suffix}"
-    path.write_bytes(content)
-    inputs["files"] += 1
-    try:
-        with open_recording(path) as recording:
-            for window, _ in windows_of(recording, PacketStream(WindowConfig())):
-                sound([window])
-    except InputError as error:
-        told(error)
-        assert path.name in str(error) or "packet" in str(error)
-
-
-@examples(120)
-@given(data=st.data(), seed=seeds, kinds=st.lists(st.sampled_from(sorted(FAULTS)), max_size=1))
-def test_recordings_with_one_field_wrong(tmp_path, data, seed, kinds):
-    from wrong_fields import KINDS
-
-    rng = np.random.default_rng(seed)
-    suffix = data.draw(st.sampled_from(sorted(KINDS)))
-    for turn in range(min(TURNS, 3)):
-        folder = Path(tempfile.mkdtemp(dir=tmp_path))
-        path = folder / f"some.{suffix}"
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            KINDS[suffix](rng, path)
-        if kinds and turn == 2:
-            path.write_bytes(FAULTS[kinds[0]](rng, path.read_bytes()))
-        inputs["files with one field wrong"] += 1
-        size = SIZE if rng.random() < 0.3 else None
-        try:
-            with open_recording(path, size=size) as recording:
-                for window, _ in windows_of(recording, PacketStream(WindowConfig())):
-                    sound([window])
-        except InputError as error:
-            told(error)
-            assert path.name in str(error) or "packet" in str(error)
-        shutil.rmtree(folder)
-
-
 @examples(60)
 @given(seed=seeds)
 def test_event_arrays_with_one_field_wrong(seed):
@@ -304,48 +191,6 @@ def test_event_arrays_with_one_field_wrong(seed):
             sound(stream.push(packet))
         except InputError as error:
             told(error)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    pytest.importorskip("onnx", reason="onnx is not installed")
-    return tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx").read_bytes()
-
-
-@examples(60)
-@given(seed=seeds, kinds=st.lists(st.sampled_from(sorted(FAULTS)), max_size=2))
-def test_models(model, tmp_path, seed, kinds):
-    rng, path = np.random.default_rng(seed), tmp_path / "some.onnx"
-    content = model
-    for kind in kinds:
-        content = FAULTS[kind](rng, content)
-    path.write_bytes(content)
-    inputs["model files"] += 1
-    events = some_events()
-    window = Window(events, 0, int(events.t[-1]), STAMP)
-    try:
-        result = Segmenter.load(path, "cpu", threads=1)(window)
-    except InputError as error:
-        told(error)
-        return
-    assert result.labels.shape == SIZE[::-1] and result.labels.max() < len(result.affine)
-    for make in OUTPUTS.values():
-        make(window, result)
-
-
-@examples(60)
-@given(seed=seeds, scale=st.sampled_from([0.0, 1.0, 1e3, 1e9, 1e38, 1e300, np.inf, np.nan]))
-def test_outputs_of_wild_motions(seed, scale):
-    rng, events = np.random.default_rng(seed), some_events()
-    window = Window(events, 0, int(events.t[-1]), STAMP)
-    labels = rng.integers(0, 3, SIZE[::-1], np.uint8)
-    with np.errstate(all="ignore"):
-        result = Segmentation(window, labels, rng.normal(size=(3, 2, 3)) * scale)
-        inputs["motions"] += 1
-        for make in OUTPUTS.values():
-            output = make(window, result)
-            if isinstance(output, Image):
-                assert output.data.shape[:2] == SIZE[::-1]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
