@@ -66,7 +66,7 @@ def evaluate_sequence(
         progress()
     scores.skipped = 0 if truth is None else len(truth.t) - used
     scores.stream = pipeline.stats.counts()
-    scores.stream_faults = pipeline.stats.in_words()
+    scores.stream_faults = pipeline.faults()
     scores.warning = _warning(scores, truth, config, starts is not None)
     return scores
 

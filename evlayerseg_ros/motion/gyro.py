@@ -1,7 +1,7 @@
 """The camera's turn, as a gyro tells it, and the image motion that it makes.
 
-A turn moves everything in the image alike, however far away it is. Frames are those of a camera: x to
-the right, y down, z forward (REP 103, `_optical`), and rates are the camera's own in its frame, as
+A turn moves everything in the image alike, however far away it is. The frame is that of a camera: x
+to the right, y down, z forward (REP 103, `_optical`). Rates are the camera's own in its frame, as
 sensor_msgs/Imu gives them.
 """
 
@@ -16,15 +16,18 @@ from typing import Any
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.motion.evidence import SPAN
+from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.motion.evidence import SPAN, subsample
+from evlayerseg_ros.motion.landing import places_of
 
 MOST = 5_000  # samples that are kept: 5 s of a fast gyro
 GAP = 40_000_000  # ns without a sample after which the rate is not known
 BACK = 1_000_000_000  # ns: a sample so much before the last one is of a clock that was set back
 CLEAR = 0.01  # of the sensor's width in SPAN: a turn that moves the image so far is clear
-SURE = 1.0  # s of clear turns after which it is known whether the events bear them out
-LEAST = 0.3  # share of a clear turn that the background's motion shows at least, and correlation
+SOON, SURE = 0.2, 1.0  # s of clear turns after which a gyro may be believed, or contradicted
+SHARPER, HARDLY = 0.03, 0.01  # mean gain in sharpness that bears it out; that does not
+MOST_GAIN = 0.1
+LOOKED_AT, CELLS = 30_000, 320  # events, and cells across the sensor in which they meet
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Lens:
         cx, cy: where the optical axis meets the image, px.
 
     Raises:
-        InputError: not a camera's: a focal length that is zero, as where a camera is not calibrated.
+        InputError: a focal length is not above zero, as where a camera is not calibrated.
     """
 
     fx: float
@@ -49,8 +52,8 @@ class Lens:
         if not (np.isfinite(values).all() and self.fx > 0 and self.fy > 0):
             raise InputError(
                 "A camera matrix with fx, fy, cx, cy = "
-                f"{', '.join(f'{value:g}' for value in values)}: expected focal lengths above 0 px; "
-                "calibrate the camera."
+                f"{', '.join(f'{value:g}' for value in values)}: expected focal lengths above "
+                "0 px; calibrate the camera."
             )
 
     @classmethod
@@ -160,51 +163,66 @@ class Gyro:
 
 
 class Agreement:
-    """Whether the background's motion bears out what the gyro says.
+    """Whether the events bear out what the gyro says: warped by its turn they are sharper.
 
-    A wrong frame, unit or calibration, or the gyro of something else, shows within SURE of clear
-    turns: little of what it says is in the image, or what is there goes elsewhere.
+    A wrong frame, unit or calibration, or the gyro of something else, makes them less sharp than
+    they are unwarped. A turn leads the search for the background's motion, so it is believed only
+    once it was borne out.
+
+    Attributes:
+        believed: whether the events bore it out.
+        contradicted: whether they say otherwise than the gyro.
     """
 
     def __init__(self) -> None:
-        self._seconds = 0.0  # of clear turns
-        self._sums = np.zeros(3)  # turn x turn, turn x background, background x background
+        self.believed = self.contradicted = False
+        self._seconds = self._gain = 0.0  # of clear turns; mean gain in sharpness, lately
 
-    @property
-    def contradicted(self) -> bool:
-        """Whether the events say otherwise than the gyro."""
-        own, both, other = self._sums
-        least = LEAST * max(own, np.sqrt(own * other))
-        return bool(self._seconds >= SURE and both < least)
+    def says_that_it_moves(self, turn: np.ndarray | None, events: Events) -> bool:
+        """Whether a turn (float64 [2, 3], px/s) is of a camera that does not rest."""
+        if turn is None or self.contradicted:
+            return False
+        return is_clear(turn, events.width, events.height)
 
     def update(
-        self, turn: np.ndarray, background: np.ndarray, width: int, height: int, seconds: float
+        self, as_seen: Events, steadied: Events, end: int, turn: np.ndarray, seconds: float
     ) -> None:
-        """Compare one more window.
+        """Look at one more window.
 
         Args:
+            as_seen: events of the last SPAN ns before `end`.
+            steadied: the same, moved to where they would be had the camera turned evenly.
+            end: ns.
             turn: float64 [2, 3], px/s, the motion that the gyro says.
-            background: float64 [2, 3], px/s, the one that was fitted.
-            width, height: of the sensor, px.
-            seconds: since the window before.
+            seconds: that the window lasts.
         """
-        if not is_clear(turn, width, height):
+        if not is_clear(turn, as_seen.width, as_seen.height) or not len(as_seen):
             return
-        one, other = (_at_points(motion, width, height) for motion in (turn, background))
-        fade = np.exp(-seconds / SURE)
-        now = np.array(((one * one).sum(), (one * other).sum(), (other * other).sum()))
-        self._sums = fade * self._sums + (1 - fade) * now
+        gain = _sharpness(steadied, end, turn) - _sharpness(as_seen, end, np.zeros((2, 3)))
+        gain = float(np.clip(gain, -MOST_GAIN, MOST_GAIN))  # no window says all
         self._seconds += seconds
+        self._gain += (gain - self._gain) * min(1.0, seconds / min(self._seconds, SURE))
+        if self._seconds >= SOON and self._gain > SHARPER:
+            self.believed, self.contradicted = True, False
+        elif self._seconds >= SURE and self._gain < HARDLY:
+            self.believed, self.contradicted = False, True
+
+
+def _sharpness(events: Events, end: int, motion: np.ndarray) -> float:
+    """Mean logarithm of how many events land where each one does along a motion (px/s) until `end`
+    (ns); 0 for one that leaves the sensor."""
+    some = subsample(events, LOOKED_AT)
+    cell = some.width / CELLS
+    rows = int(some.height / cell) + 1
+    u, v, _ = places_of(some.x, some.y, some.t, end, motion, cell, 1.0)
+    inside = (u >= 0) & (v >= 0) & (u < CELLS) & (v < rows)
+    where = v[inside].astype(int) * CELLS + u[inside].astype(int)
+    return float(np.log(np.bincount(where)[where]).sum() / max(len(some), 1))
 
 
 def is_clear(turn: np.ndarray, width: int, height: int) -> bool:
     """Whether a turn (float64 [2, 3], px/s) moves the image so fast that it is no error."""
-    speed = np.linalg.norm(_at_points(turn, width, height), axis=0).mean()
+    # Halfway between the sensor's middle and its corners.
+    x, y = np.array(((1, 3, 1, 3), (1, 1, 3, 3))) * ((width,), (height,)) / 4
+    speed = np.linalg.norm(turn @ np.stack((x, y, np.ones(4))), axis=0).mean()
     return bool(speed * SPAN * 1e-9 > CLEAR * width)
-
-
-def _at_points(motion: np.ndarray, width: int, height: int) -> np.ndarray:
-    """float64 [2, 4]: an affine motion (px/s) halfway between the sensor's middle and its corners."""
-    x, y = np.array(((1, 3, 1, 3), (1, 1, 3, 3))) * np.array(((width,), (height,))) / 4
-    velocity: np.ndarray = motion @ np.stack((x, y, np.ones(4)))
-    return velocity

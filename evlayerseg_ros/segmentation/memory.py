@@ -64,13 +64,15 @@ class Memory:
             self._parts.popleft()
             self._turns.popleft()
 
-    def past(self, end: int) -> Events:
+    def past(self, end: int, steadied: bool = False) -> Events:
         """The events of the last SPAN ns before `end` that are kept.
 
-        Where the camera's turn is known, they are moved to where they would be had it always turned
-        as it does now: a camera that shakes has one motion then.
+        Args:
+            end: ns.
+            steadied: move them to where they would be had the camera always turned as it does now:
+                a camera that shakes has one motion then.
         """
-        events = Events.concatenate(self._steadied())
+        events = Events.concatenate(self._steadied() if steadied else list(self._parts))
         return events[int(np.searchsorted(events.t, end - SPAN)) :]
 
     def _steadied(self) -> list[Events]:

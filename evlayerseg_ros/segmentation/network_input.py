@@ -92,7 +92,8 @@ def network_input(
     voxel_grid(window, spec, out, motions, owners)
     if spec.extras:
         if spec.extras == EXTRAS:
-            _tell_ways(evidence.turned(-prior.turn), window.events.width, out[-EXTRAS:-WITHOUT_WAYS])
+            left = evidence.turned(-prior.turn)
+            _tell_ways(left, window.events.width, out[-EXTRAS:-WITHOUT_WAYS])
         gains, mask, rests = out[-WITHOUT_WAYS:-2], out[-2], out[-1]
         high, wide = (
             min(side * PLANE, most) for side, most in zip(evidence.planes.shape[1:], shape[1:])

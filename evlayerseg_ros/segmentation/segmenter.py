@@ -13,7 +13,6 @@ from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.motion.camera import CameraState
 from evlayerseg_ros.motion.evidence import gather_evidence, subsample
-from evlayerseg_ros.motion.gyro import Agreement, is_clear
 from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, PostprocessConfig, SegmenterConfig
 from evlayerseg_ros.segmentation.labels import (
     cells_to_px,
@@ -31,6 +30,7 @@ from evlayerseg_ros.segmentation.search import Found, Search, Seen
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.session import NAMES, Session, reason
 from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
+from evlayerseg_ros.segmentation.turn import Turn
 
 EVENTS = 50_000  # of a window that are looked at; more make masks no better
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
@@ -48,7 +48,7 @@ class Segmenter:
 
     Attributes:
         refine, track: as `load` takes them; may be changed at any time.
-        agreement: whether the events bear out the camera's turn, as a gyro says it.
+        turn: of the camera, as far as a gyro tells it.
         told: what the network was told of the last window; None: nothing.
         info: what the model file says of itself.
         requested: the provider asked for (auto, or one of NAMES).
@@ -71,7 +71,7 @@ class Segmenter:
         self.refine = refine
         self.track = track
         self._camera = CameraState(camera_motion)
-        self.agreement = Agreement()
+        self.turn = Turn()
         self.forget()
         self.info = info
         self.requested = requested
@@ -140,8 +140,8 @@ class Segmenter:
         Args:
             window: events of any sensor size.
             turn: float64 [2, 3], px/s, the image motion that the camera's turn makes in the window
-                (see motion/gyro.py); None: not known. It is not used while `agreement` says that
-                the events contradict it.
+                (see motion/gyro.py); None: not known. Used with camera_motion "imu", once the
+                events have borne it out.
 
         Returns:
             Labels at the window's end and the affine motion of each. A window without events or
@@ -150,7 +150,7 @@ class Segmenter:
         Raises:
             InferenceError: the network failed, or gave something else than masks and motions.
         """
-        events = window.events
+        events, turn = window.events, turn if self.camera_motion == "imu" else None
         if len(events) == 0 or window.end <= window.start:
             labels = np.zeros((events.height, events.width), np.uint8)
             return Segmentation(window, labels, np.zeros((1, 2, 3)))
@@ -160,15 +160,11 @@ class Segmenter:
             return most_events_first(result) if self.info.background == "most_events" else result
         if not (self.track and self._memory.followed_by(window)):
             self.forget()
-        size = events.width, events.height
-        known = None if self.agreement.contradicted else turn
-        rests = self._camera.update(events, window.end)
-        if known is not None and is_clear(known, *size):
-            rests = self.camera_motion == "still"
-        self._memory.add(some, known)
-        self._tracks.turn_by(self._memory.turn_changed)
-        self._turn = np.zeros((2, 3)) if known is None else known
-        past = self._memory.past(window.end)
+        moves = self.turn.agreement.says_that_it_moves(turn, events)
+        rests = self._camera.update(events, window.end) and not moves
+        self._memory.add(some, turn)
+        past = self.turn.follow(self._memory, window, turn)
+        self._tracks.turn_by(self.turn.changed)
         step = self.info.voxel.cell(events.width) * MASK_STEP
         if not self._search.looks:  # what the network says when it is told nothing
             background, self._memory.guess = self._single_look(some).affine[:2]
@@ -176,8 +172,8 @@ class Segmenter:
         first = self.track and not rests and self._memory.windows == 1
         for _ in range(FIRST_LOOKS if first else 1):
             objects, moved = self._tracks.labels_now(window.end, step)
-            seen = Seen(past, window.end, objects, moved, rests, self._turn)
-            self._search.update(seen, self._memory.turn_changed)
+            seen = Seen(past, window.end, objects, moved, rests, self.turn.now)
+            self._search.update(seen, self.turn.changed)
             motions = self._motions(window)
             told = self._moving_now(window.end, step, rests) if self.postprocess.memory else None
             result = self._look(some, past, motions, told, rests)
@@ -187,10 +183,8 @@ class Segmenter:
         if self.postprocess.parallax and self.told:
             few = result.thinned(self.postprocess.events)
             ids = {track.id for track in self._tracks.tracks}
-            self._depth.update(few, ids, self.told.evidence, self._turn)
+            self._depth.update(few, ids, self.told.evidence, self.turn.now)
             result = result.without(self._depth.at_rest(window.end))
-        if turn is not None:
-            self.agreement.update(turn, result.affine[0], *size, window.duration)
         return replace(result, window=window)
 
     def forget(self) -> None:
@@ -200,7 +194,6 @@ class Segmenter:
         self._depth = Depth()
         self._search = Search(self.postprocess.propose)
         self._tracks = Tracks(self.postprocess)
-        self._turn = np.zeros((2, 3))
 
     def _motions(self, window: Window) -> list[np.ndarray]:
         """float64 [2, 3] each, px/s: what things may move along; the background's motion first."""
@@ -231,7 +224,7 @@ class Segmenter:
         shape = spec.shape(events.width, events.height)
         if self._voxel.shape[1:] != shape:
             self._voxel = np.zeros((1, *shape), np.float32)
-        self.told = Prior(evidence, mask, rests, self._turn)
+        self.told = Prior(evidence, mask, rests, self.turn.now)
         network_input(window, spec, self.told, self._voxel[0])
         masks, affine = self._run()
         rows, columns = (int(np.ceil(side / step)) for side in (events.height, events.width))
