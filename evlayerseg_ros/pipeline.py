@@ -41,12 +41,17 @@ class PipelineConfig:
         window: when a window opens and closes.
         segmenter: the model, and how a window is segmented.
         width, height: of the sensor, px; 0 takes what the packets say.
+        imu: with camera_motion "imu", a file with a gyro's samples, or a topic of the bag; "": the
+            bag's own. The node hears ~/imu.
+        camera_matrix: fx, fy, cx, cy, px; None: from the bag's CameraInfo. The node hears its own.
     """
 
     window: WindowConfig = field(default_factory=WindowConfig)
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     width: int = 0
     height: int = 0
+    imu: str = ""
+    camera_matrix: tuple[float, float, float, float] | None = None
 
     def stream(self, starts: np.ndarray | None = None) -> PacketStream:
         """What makes windows of packets.
