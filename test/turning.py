@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -49,6 +50,7 @@ def gyro(rate: Rate, ticks: int, lens: Lens | None = LENS) -> Gyro:
     return Gyro(lens, t, np.array([rate(float(tick) * 1e-9) for tick in t]))
 
 
+@cache
 def windows(
     rate: Rate, count: int, mover: tuple[float, float] | None = None, points: int = 1500
 ) -> list[Window]:

@@ -136,8 +136,7 @@ class Gyro:
         way when it is segmented.
         """
         with self._lock:
-            first = max(bisect_right(self._t, start) - 1, 0)
-            last = bisect_left(self._t, end) + 1
+            first, last = bisect_left(self._t, start - GAP), bisect_right(self._t, end + GAP)
             t, rates = np.array(self._t[first:last], np.int64), np.array(self._rates[first:last])
         missing = not len(t) or t[0] - start > GAP or end - t[-1] > GAP or (np.diff(t) > GAP).any()
         if missing or end <= start:

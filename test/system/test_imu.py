@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 here")
 
+import time
 from itertools import count
 
 import numpy as np
@@ -19,6 +20,7 @@ from evlayerseg_ros.node.imu import lens_of
 from evlayerseg_ros.outputs.outputs import LAYER_DTYPE
 
 COUNT = 40  # windows of LENGTH
+PERIOD = 5 * MS  # of the gyro, ns
 DONE = COUNT * LENGTH // (33 * MS) - 1  # windows of the node
 
 
@@ -50,16 +52,20 @@ class Camera:
     def play(self, said=rate, after=0, samples=True):
         """The recording, begun `after` ns later; `said` is what the gyro says, in its time."""
         self._info.publish(self.info)
+        began = time.monotonic()
         for packet in packets(self._events, size=(W, H)):
             begin = packet.time_base
             if samples:
-                for t in range(begin, begin + 10 * MS, TICK):
+                for t in range(begin, begin + 10 * MS, PERIOD):
                     self.sample(t, after, said)
             packet.time_base += after
             packet.seq += after // (10 * MS)
             stamp = EPOCH + begin + after
             packet.header.stamp.sec, packet.header.stamp.nanosec = divmod(stamp, 10**9)
             self._packets.publish(packet)
+            # At its own pace: what is compared is when events and samples come.
+            while (left := began + (begin + 10 * MS) * 1e-9 - time.monotonic()) > 0:
+                self._client.executor.spin_once(timeout_sec=left)
 
     def sample(self, t, after=0, said=rate):
         """One sample of the gyro."""
@@ -70,6 +76,11 @@ class Camera:
         velocity = message.angular_velocity
         velocity.x, velocity.y, velocity.z = (float(value) for value in said(t * 1e-9))
         self._imu.publish(message)
+
+
+def caution(status) -> str:
+    """What is not as asked; the status' message may tell something worse."""
+    return values(status)["caution"]
 
 
 def backgrounds(messages) -> dict[int, np.ndarray]:
@@ -88,13 +99,13 @@ def test_the_turn_is_taken_from_the_gyro(client, log, events):
     with running(log, *ALL_WINDOWS, "camera.motion:=imu") as node:
         client.wait_active()
         client.connected("/evlayerseg/layers")
-        camera, times = Camera(client, events), count(COUNT * LENGTH, TICK)
+        camera, times = Camera(client, events), count(COUNT * LENGTH, PERIOD)
         camera.play()
         client.until(lambda: len(layers) >= DONE, f"{DONE} windows")
 
         def well(status):
             camera.sample(next(times))  # a gyro goes on when nothing moves
-            return values(status)["caution"] == "" and status.level == DiagnosticStatus.OK
+            return values(status)["caution"] == ""
 
         client.told(well, "diagnostics that all is well")
     sensed, off = gyro(rate, COUNT * LENGTH // TICK), []
@@ -117,8 +128,7 @@ def test_what_is_wrong_with_the_samples_is_said_and_it_goes_on(client, log, even
         camera = Camera(client, events)
         camera.play()
         client.until(lambda: len(masks) >= DONE, f"{DONE} masks")
-        status = client.told(lambda s: "No sample came" in s.message, "the samples' end")
-        assert " for " in status.message
+        client.told(lambda s: "No sample came" in caution(s) and " for " in caution(s), "the end")
         camera.play(after=2_000 * MS, samples=False)
         client.until(lambda: len(masks) >= 2 * DONE, "masks without samples")
         assert node.log.count("No sample came") == 2  # once for each time, not each second
@@ -160,7 +170,7 @@ def test_no_calibration_and_other_clocks_are_said(client, log, events, how, want
         client.until(lambda: len(masks) >= DONE, "masks all the same")
 
         def told():
-            return [s for m in client.diagnostics for s in m.status if wanted in s.message]
+            return [s for m in client.diagnostics for s in m.status if wanted in caution(s)]
 
         status = client.until(told, f"diagnostics to say: {wanted}")[0]
         assert status.level == DiagnosticStatus.WARN
