@@ -193,7 +193,7 @@ class Agreement:
             steadied: the same, moved to where they would be had the camera turned evenly.
             end: ns.
             turn: float64 [2, 3], px/s, the motion that the gyro says.
-            seconds: that the window lasts.
+            seconds: that are new in it.
         """
         if not is_clear(turn, as_seen.width, as_seen.height) or not len(as_seen):
             return

@@ -45,6 +45,7 @@ def turn_of(recording: Recording, config: PipelineConfig) -> TurnOf | None:
         return Gyro(lens, *read_samples(said)).turn
     topic = config.imu or _topic(recording, IMU, "imu")
     rows = _messages(path, topic, _sample)
+    rows = [(stamp, rate) for stamp, rate in rows if np.isfinite(rate).all()]
     if not rows:
         raise InputError(f"{path} has no samples on {topic} ({IMU}): {_REMEDIES[IMU]}.")
     t = np.array([stamp for stamp, _ in rows], np.int64)

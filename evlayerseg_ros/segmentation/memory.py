@@ -101,5 +101,5 @@ def _moved(events: Events, by: np.ndarray, motion: np.ndarray, end: int) -> Even
     )
     x, y = np.rint(x), np.rint(y)
     keep = np.flatnonzero((x >= 0) & (x < events.width) & (y >= 0) & (y < events.height))
-    moved = replace(events, x=x.astype(np.uint16), y=y.astype(np.uint16))
-    return moved[keep]
+    moved = x[keep].astype(np.uint16), y[keep].astype(np.uint16)
+    return replace(events[keep], x=moved[0], y=moved[1])

@@ -163,7 +163,7 @@ class Segmenter:
         moves = self.turn.agreement.says_that_it_moves(turn, events)
         rests = self._camera.update(events, window.end) and not moves
         self._memory.add(some, turn)
-        past = self.turn.follow(self._memory, window, turn)
+        past = self.turn.follow(self._memory, window, None if rests else turn)
         self._tracks.turn_by(self.turn.changed)
         step = self.info.voxel.cell(events.width) * MASK_STEP
         if not self._search.looks:  # what the network says when it is told nothing
