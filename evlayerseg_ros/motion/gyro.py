@@ -24,7 +24,9 @@ MOST = 5_000  # samples that are kept: 5 s of a fast gyro
 GAP = 40_000_000  # ns without a sample after which the rate is not known
 BACK = 1_000_000_000  # ns: a sample so much before the last one is of a clock that was set back
 CLEAR = 0.01  # of the sensor's width in SPAN: a turn that moves the image so far is clear
-SOON, SURE = 0.2, 1.0  # s of clear turns after which a gyro may be believed, or contradicted
+# s of clear turns after which a gyro that hardly makes events sharper may be believed, and after
+# which one may be contradicted.
+SOON, SURE = 0.2, 1.0
 SHARPER, HARDLY = 0.03, 0.01  # mean gain in sharpness that bears it out; that does not
 MOST_GAIN = 0.1
 LOOKED_AT, CELLS = 30_000, 320  # events, and cells across the sensor in which they meet
@@ -201,7 +203,8 @@ class Agreement:
         gain = float(np.clip(gain, -MOST_GAIN, MOST_GAIN))  # no window says all
         self._seconds += seconds
         self._gain += (gain - self._gain) * min(1.0, seconds / min(self._seconds, SURE))
-        if self._seconds >= SOON and self._gain > SHARPER:
+        much = min(self._seconds, SURE) * self._gain  # a sudden turn says enough in two windows
+        if self._gain > SHARPER and much > SOON * SHARPER:
             self.believed, self.contradicted = True, False
         elif self._seconds >= SURE and self._gain < HARDLY:
             self.believed, self.contradicted = False, True
