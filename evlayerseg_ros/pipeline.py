@@ -18,11 +18,19 @@ from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.segmentation.turn import Turn
 
+CONTRADICTED = (
+    "the events contradict the gyro, which is not used: its axes (x right, y down, z forward), "
+    "unit (rad/s), clock or the camera matrix are wrong, or it is not the camera's"
+)
 # How long a packet or a window may wait while newer ones do, before the node drops it.
 MAX_WAIT_MS = 40.0
 
-Segment = Callable[[Window], Segmentation]
+# Takes a window; where the camera's turn is known, that as well (see Segmenter).
+Segment = Callable[..., Segmentation]
+# The image motion that the camera's turn makes in a window, float64 [2, 3], px/s; None: not known.
+TurnOf = Callable[[Window], np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,17 @@ class PipelineConfig:
         window: when a window opens and closes.
         segmenter: the model, and how a window is segmented.
         width, height: of the sensor, px; 0 takes what the packets say.
+        imu: with camera_motion "imu", a file with a gyro's samples, or a topic of the bag; "": the
+            bag's own. The node hears ~/imu.
+        camera_matrix: fx, fy, cx, cy, px; None: from the bag's CameraInfo. The node hears its own.
     """
 
     window: WindowConfig = field(default_factory=WindowConfig)
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     width: int = 0
     height: int = 0
+    imu: str = ""
+    camera_matrix: tuple[float, float, float, float] | None = None
 
     def stream(self, starts: np.ndarray | None = None) -> PacketStream:
         """What makes windows of packets.
@@ -75,6 +88,7 @@ class Pipeline:
         config: what to do.
         segment: what segments a window; None loads the model that `config.segmenter` names.
         starts: int64 [M], sensor times in ns at which windows open; None: `config.window` says.
+        turn_of: what a gyro says; used with camera_motion "imu".
 
     Attributes:
         config: as given.
@@ -90,10 +104,15 @@ class Pipeline:
         config: PipelineConfig | None = None,
         segment: Segment | None = None,
         starts: np.ndarray | None = None,
+        turn_of: TurnOf | None = None,
     ) -> None:
         self.config = config or PipelineConfig()
         self.stream = self.config.stream(starts)
         self.segment: Segment = segment or Segmenter.from_config(self.config.segmenter)
+        self._turn_of = turn_of if self.config.segmenter.camera_motion == "imu" else None
+        self._windows, self._without_turn = 0, 0
+        if isinstance(self.segment, Segmenter):
+            self.segment.turn = Turn()
 
     @property
     def stats(self) -> StreamStats:
@@ -112,10 +131,36 @@ class Pipeline:
         self.forget()
         for window, frame_id in windows_of(packets, self.stream):
             begun = time.perf_counter()
-            segmentation = self.segment(window)
+            segmentation = self.answer(window)
             yield Segmented(segmentation, frame_id, time.perf_counter() - begun)
         if not self.stats.windows and self.stats.last_error:
             raise InputError(self.stats.last_error)
+
+    def answer(self, window: Window) -> Segmentation:
+        """Segments one window; raises as the Segmenter does."""
+        if self._turn_of is None:
+            return self.segment(window)
+        turn = self._turn_of(window)
+        self._windows += 1
+        self._without_turn += turn is None
+        return self.segment(window, turn)
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the events contradict the gyro, which is not used then."""
+        segment: object = self.segment
+        return isinstance(segment, Segmenter) and segment.turn.agreement.contradicted
+
+    def faults(self) -> str:
+        """What was wrong with the packets and the gyro, "" if nothing was."""
+        told = [self.stats.in_words()]
+        if self._without_turn:
+            told.append(
+                f"{self._without_turn} of {self._windows} windows had no gyro samples of their time"
+            )
+        if self.contradicted:
+            told.append(CONTRADICTED)
+        return "; ".join(filter(None, told))
 
     def forget(self) -> None:
         """The next window does not follow the last one: no motion of before is used."""

@@ -110,6 +110,7 @@ def segment(given: dict[str, str], home: str, topic: str, environment: dict[str,
         remappings=[
             ("~/events", topic),
             ("~/events_camera_info", f"{beside}/camera_info"),
+            ("~/imu", f"{beside}/imu"),
         ],
         ros_arguments=["--log-level", given["log_level"]],
         additional_env=environment,

@@ -193,14 +193,17 @@ def moving_box(duration: int = 200 * MS, rate: int = 200_000) -> Events:
     return Events.from_arrays(x.astype(int) % 128, y.astype(int), t, rng.integers(0, 2, n), 128, 96)
 
 
-def packets(events: Events, length: int = 10 * MS, encoding: str = "mono") -> list[EventPacket]:
+def packets(
+    events: Events, length: int = 10 * MS, encoding: str = "mono", size: tuple[int, int] = (128, 96)
+) -> list[EventPacket]:
     """The events as EventPackets of `length` ns each, stamped from EPOCH on."""
+    width, height = size
     out = []
     for seq, begin in enumerate(range(0, int(events.t[-1]) + 1, length)):
         first, last = np.searchsorted(events.t, [begin, begin + length])
         data = array("B", encode_mono(events[first:last], begin))
         packet = EventPacket(
-            height=96, width=128, seq=seq, time_base=begin, encoding=encoding, events=data
+            height=height, width=width, seq=seq, time_base=begin, encoding=encoding, events=data
         )
         stamp = EPOCH + begin
         packet.header.stamp.sec, packet.header.stamp.nanosec = divmod(stamp, 1_000_000_000)

@@ -71,7 +71,7 @@ def test_node_replay_evaluate_and_bench_have_one_set_of_defaults(monkeypatch, tm
     columns = {name: np.arange(2, dtype=np.int64) for name in "xytp"}
     np.savez(recording, **columns, size=[64, 48])
 
-    def pipeline(config, *rest):
+    def pipeline(config, *rest, **more):
         given["replay"] = config
         raise InputError("seen")
 

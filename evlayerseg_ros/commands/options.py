@@ -44,13 +44,16 @@ class Listed(click.ParamType):
 
     name = "list"
 
-    def __init__(self, each: click.ParamType) -> None:
-        self.each = each
+    def __init__(self, each: click.ParamType, count: int = 0) -> None:
+        self.each, self.count = each, count
 
     def convert(self, value: Any, param: Any, context: Any) -> tuple[Any, ...]:
         if isinstance(value, tuple):
             return value
-        return tuple(self.each.convert(word.strip(), param, context) for word in value.split(","))
+        words = value.split(",")
+        if self.count and len(words) != self.count:
+            self.fail(f"expected {self.count} values separated by commas.", param, context)
+        return tuple(self.each.convert(word.strip(), param, context) for word in words)
 
 
 size = click.option(
@@ -119,6 +122,18 @@ ANSWER = (
             _SEGMENTER.camera_motion,
         ),
     ),
+    click.option(
+        "--imu",
+        metavar="FILE|TOPIC",
+        help="With --camera-motion imu: a text file with a gyro's samples, lines `t x y z` in s "
+        "and rad/s, or an Imu topic of the bag; else the bag's own.",
+    ),
+    click.option(
+        "--camera-matrix",
+        type=Listed(click.FLOAT, 4),
+        metavar="FX,FY,CX,CY",
+        help="With --camera-motion imu: px; else from the bag's CameraInfo.",
+    ),
 )
 STRIDE = click.option(
     "--stride-ms",
@@ -172,7 +187,7 @@ all_of_pipeline = with_config(*MODEL, *ANSWER, *WINDOW)
 
 PIPELINE_OPTIONS = (
     "model", "provider", "threads", "refine", "track", "camera_motion",
-    "window_events", "window_ms", "stride_ms", "max_age_ms", "size",
+    "imu", "camera_matrix", "window_events", "window_ms", "stride_ms", "max_age_ms", "size",
 )  # fmt: skip
 
 
@@ -182,6 +197,8 @@ def pipeline_config(
     stride_ms: float | None = None,
     max_age_ms: float | None = None,
     size: tuple[int, int] | None = None,
+    imu: str | None = None,
+    camera_matrix: tuple[float, float, float, float] | None = None,
     **segmenter: Any,
 ) -> PipelineConfig:
     """The pipeline that options ask for; what is None stays as in the node.
@@ -189,10 +206,12 @@ def pipeline_config(
     Args:
         window_events, window_ms, stride_ms, max_age_ms: see WindowConfig.
         size: of the sensor, px.
+        imu, camera_matrix: see PipelineConfig.
         segmenter: fields of SegmenterConfig.
 
     Raises:
-        click.UsageError: a window of a number of events and of a time at once.
+        click.UsageError: a window of a number of events and of a time at once, or a gyro that is
+            not asked for.
         InputError: a window that makes no sense.
     """
     from evlayerseg_ros.events.window import WindowConfig
@@ -200,6 +219,8 @@ def pipeline_config(
 
     if window_events and window_ms:
         raise click.UsageError("Give --window-events or --window-ms, not both.")
+    if (imu or camera_matrix) and segmenter.get("camera_motion") != "imu":
+        raise click.UsageError("--imu and --camera-matrix are for --camera-motion imu.")
     window = {
         "mode": "count" if window_events else None,
         "events": window_events,
@@ -214,6 +235,8 @@ def pipeline_config(
         segmenter=replace(_SEGMENTER, **_said(segmenter)),
         width=width,
         height=height,
+        imu=imu or "",
+        camera_matrix=camera_matrix,
     )
 
 

@@ -59,6 +59,7 @@ def replay(
 
     from evlayerseg_ros.outputs.outputs import OUTPUTS
     from evlayerseg_ros.pipeline import Pipeline
+    from evlayerseg_ros.recordings.imu import turn_of
     from evlayerseg_ros.recordings.readers import open_recording
     from evlayerseg_ros.replay.replay import part_of
     from evlayerseg_ros.replay.replay import replay as run
@@ -68,6 +69,7 @@ def replay(
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
     with open_recording(recording, topic, options.size_of(config)) as opened:
         opened.tell()
+        said = turn_of(opened, config)
         segmenter = Segmenter.from_config(config.segmenter)
         whole = not start and duration is None
         total = opened.total if whole else None
@@ -75,7 +77,7 @@ def replay(
         with tqdm(unit="packet", desc=recording.name, total=total, disable=None) as bar:
             summary = run(
                 part_of(_counted(opened, bar), start, duration),
-                Pipeline(config, segmenter),
+                Pipeline(config, segmenter, turn_of=said),
                 bag=output,
                 video=video,
                 topics=names,

@@ -106,6 +106,7 @@ def _offline(
     from tqdm import tqdm
 
     from evlayerseg_ros.pipeline import Pipeline
+    from evlayerseg_ros.recordings.imu import turn_of
     from evlayerseg_ros.recordings.published import are_outputs
     from evlayerseg_ros.recordings.readers import Recording, open_recording
     from evlayerseg_ros.replay.replay import part_of
@@ -126,7 +127,7 @@ def _offline(
             raise found
         with found as opened:
             opened.tell()
-            pipeline = Pipeline(config)
+            pipeline = Pipeline(config, turn_of=turn_of(opened, config))
             open_()
             packets = part_of(opened, start, duration)
             return view_recording(packets, pipeline, scene, bar.update)

@@ -15,7 +15,7 @@ from evlayerseg_ros.evaluation.streaming import Streaming
 from evlayerseg_ros.evaluation.truth import Truth
 from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.paper import metric as paper
-from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, Segment, Segmented
+from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, Segment, Segmented, TurnOf
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 _NAN = float("nan")
@@ -30,6 +30,7 @@ def evaluate_sequence(
     layers: paper.Layers | None = None,
     progress: Callable[[], object] = lambda: None,
     streaming: Streaming | None = None,
+    turn_of: TurnOf | None = None,
 ) -> SequenceScores:
     """Scores one sequence.
 
@@ -49,6 +50,7 @@ def evaluate_sequence(
         layers: for the paper's protocol, how its network's layers are read; used for `segment`.
         progress: called after each window.
         streaming: joins what latency costs; not with `layers`.
+        turn_of: what a gyro says; not with `layers`.
 
     Raises:
         InputError: the recording is unsound, or masks do not fit the sensor.
@@ -58,7 +60,7 @@ def evaluate_sequence(
     if layers is not None and truth is not None:
         segment, starts = layers.segment, paper.starts(truth.t)
     config, packets = _on_sensor_of_masks(config, packets, truth)
-    pipeline = Pipeline(config, segment, starts)
+    pipeline = Pipeline(config, segment, starts, turn_of)
     used = 0
     for found, masks in _scored(pipeline, packets, truth, layers, streaming):
         scores.add(found)
@@ -66,7 +68,7 @@ def evaluate_sequence(
         progress()
     scores.skipped = 0 if truth is None else len(truth.t) - used
     scores.stream = pipeline.stats.counts()
-    scores.stream_faults = pipeline.stats.in_words()
+    scores.stream_faults = pipeline.faults()
     scores.warning = _warning(scores, truth, config, starts is not None)
     return scores
 

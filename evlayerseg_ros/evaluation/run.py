@@ -24,6 +24,7 @@ from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.paper.metric import Layers
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, windows_of
+from evlayerseg_ros.recordings.imu import turn_of
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.segmenter import Segmenter
@@ -143,8 +144,9 @@ def _score(job: Job, progress: Callable[[], object]) -> SequenceScores:
         streaming = Streaming(job.latency) if job.streaming else None
         if streaming is not None and job.latency is None:
             _warm_up(segmenter, opened, job.config)
+        said = None if job.paper else turn_of(opened, job.config)
         found = evaluate_sequence(
-            job.name, opened, truth, job.config, segmenter, layers, progress, streaming
+            job.name, opened, truth, job.config, segmenter, layers, progress, streaming, said
         )
     found.model, found.provider = segmenter.info.name, segmenter.provider
     return found

@@ -9,7 +9,7 @@ too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -44,6 +44,10 @@ class Evidence:
     planes: np.ndarray
     votes: np.ndarray
     cell: float
+
+    def turned(self, change: np.ndarray) -> Evidence:
+        """The same before a camera that turns otherwise (float64 [2, 3], px/s)."""
+        return replace(self, motions=self.motions + change)
 
     def owners(self, events: Events, end: int) -> np.ndarray:
         """uint8 [N]: the motion 1.. that each event is warped along; 1 where none was chosen."""

@@ -45,6 +45,11 @@ class Companions:
         """What the camera said last, None before."""
         return self._info
 
+    @property
+    def camera_topic(self) -> str:
+        """Where the camera says it."""
+        return str(self._heard.topic_name)
+
     def publish(self, stamp: int, frame_id: str) -> None:
         """Publishes the calibration, if one came, with an output's stamp (ROS time, ns)."""
         info = self._info

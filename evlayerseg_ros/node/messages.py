@@ -96,3 +96,15 @@ def to_bytes(data: np.ndarray | bytes) -> array:
     filled = array("B")
     filled.frombytes(data.reshape(-1).view(np.uint8).data if isinstance(data, np.ndarray) else data)
     return filled
+
+
+def event_array_type(name: str) -> type:
+    """The message type package/EventArray; InputError if it is not installed."""
+    package = name.split("/")[0]
+    try:
+        kind: type = importlib.import_module(f"{package}.msg").EventArray
+    except ImportError:
+        raise InputError(
+            f"event_type is {name}, but {package} is not installed: build it in this workspace."
+        ) from None
+    return kind

@@ -94,7 +94,8 @@ PARAMETERS: tuple[Spec, ...] = (
         "camera.motion",
         _SEGMENTER.camera_motion,
         "How the camera's own motion is known: auto reads it from the events, still says that it "
-        "rests, so that all that is not noise moves by itself.",
+        "rests, so that all that is not noise moves by itself, imu takes its turn from ~/imu and "
+        "~/events_camera_info and the rest from the events.",
         choices=CAMERA_MOTIONS,
         fixed=True,
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,19 +13,19 @@ from event_camera_msgs.msg import EventPacket
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_srvs.srv import Trigger
 
-from evlayerseg_ros.errors import InferenceError, InputError
+from evlayerseg_ros.errors import InferenceError
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.node import graph, parameters
+from evlayerseg_ros.node import graph, messages, parameters
 from evlayerseg_ros.node.carrier import Carrier
 from evlayerseg_ros.node.companions import Companions
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
+from evlayerseg_ros.node.imu import ImuInput
 from evlayerseg_ros.node.lifecycle import GuardedLifecycle
-from evlayerseg_ros.node.messages import TOPIC_TYPES, packet_of, packet_of_event_array, to_message
 from evlayerseg_ros.node.warm_up import told_if_slow, warm_up
 from evlayerseg_ros.node.worker import Worker
 from evlayerseg_ros.outputs.carried import CARRIED, carried
 from evlayerseg_ros.outputs.outputs import OUTPUTS
-from evlayerseg_ros.pipeline import Pipeline
+from evlayerseg_ros.pipeline import Pipeline, PipelineConfig
 from evlayerseg_ros.segmentation.segmenter import Segmentation, Segmenter
 
 # Seconds without a packet after which the node says why nothing comes in.
@@ -52,6 +51,7 @@ class SegmentNode(GuardedLifecycle):
         self._carrier: Carrier | None = None
         self._outputs: dict[str, Any] = {}
         self._companions: Companions | None = None
+        self._imu: ImuInput | None = None
         self._subscription: Any = None
         self._moving_seq = 0
         self._heard = 0.0  # when the last packet came, time.monotonic()
@@ -74,7 +74,7 @@ class SegmentNode(GuardedLifecycle):
         output_qos = parameters.qos(self, "output")
         for name in OUTPUTS:
             self._outputs[name] = self.create_lifecycle_publisher(
-                TOPIC_TYPES[name], f"~/{name}", output_qos
+                messages.TOPIC_TYPES[name], f"~/{name}", output_qos
             )
         self._companions = Companions(self, output_qos)
         self._state = "inactive"
@@ -86,15 +86,18 @@ class SegmentNode(GuardedLifecycle):
         assert self._segmenter is not None
         asked = parameters.value(self, "event_type")
         raw = asked.endswith("/EventArray")
-        kind = _event_array_type(asked) if raw else EventPacket
+        kind = messages.event_array_type(asked) if raw else EventPacket
         self._monitor.forget()
         config = parameters.pipeline_config(self)
         size = (config.width, config.height)
-        self._pipeline = Pipeline(config, self._segmenter)
+        if config.segmenter.camera_motion == "imu":
+            assert self._companions is not None
+            self._imu = ImuInput(self, self._companions)
+        self._pipeline = self._new_pipeline(config)
         self._pipeline.forget()
         self._worker = Worker(
             self._pipeline.stream,
-            read=partial(packet_of_event_array, size=size) if raw else packet_of,
+            read=partial(messages.packet_of_event_array, size=size) if raw else messages.packet_of,
             segment=self._segment,
             forget=self._forget,
             wanted=self._wanted,
@@ -122,6 +125,9 @@ class SegmentNode(GuardedLifecycle):
             f"{self._segmenter.provider}, windows by {self._pipeline.config.window.mode}."
         )
 
+    def _new_pipeline(self, config: PipelineConfig) -> Pipeline:
+        return Pipeline(config, self._segmenter, turn_of=self._imu.turn if self._imu else None)
+
     def _stop(self) -> None:
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
@@ -132,6 +138,9 @@ class SegmentNode(GuardedLifecycle):
         if self._carrier is not None:
             self._carrier.stop()
             self._carrier = None
+        if self._imu is not None:
+            self._imu.close()
+            self._imu = None
 
     def _release(self, state: str) -> None:
         self._stop()
@@ -159,7 +168,7 @@ class SegmentNode(GuardedLifecycle):
         self._segmenter.refine = parameters.value(self, "refine")
         self._segmenter.track = parameters.value(self, "track")
         try:
-            return self._pipeline.segment(window)
+            return self._pipeline.answer(window)
         except InferenceError as error:
             if parameters.value(self, "on_inference_error") == "error":
                 self._fatal = str(error)  # the next tick stops the node, on the executor's thread
@@ -193,6 +202,8 @@ class SegmentNode(GuardedLifecycle):
     ) -> None:
         """On a thread of the worker: a window's outputs, but for those that are carried to now."""
         self._frame_id = frame_id
+        if self._imu is not None:
+            self._imu.saw(window.stamp, arrived, frame_id)
         names = list(OUTPUTS)
         if self._carrier is not None and self._carrier.rate:
             self._carrier.offer(segmentation, frame_id, arrived)
@@ -212,7 +223,7 @@ class SegmentNode(GuardedLifecycle):
         for name in names:
             if self._listened_to(name):
                 output = OUTPUTS[name](segmentation.window, segmentation)
-                message = to_message(output, stamp, frame_id, self._moving_seq)
+                message = messages.to_message(output, stamp, frame_id, self._moving_seq)
                 self._moving_seq += name == "moving_events"
                 self._outputs[name].publish(message)
         if self._companions is not None:
@@ -234,9 +245,11 @@ class SegmentNode(GuardedLifecycle):
         self.get_logger().error(sentence, throttle_duration_sec=5.0)
 
     def _caution(self) -> str:
-        """A sentence if the provider is not the one asked for."""
+        """A sentence if the provider is not the one asked for, or the gyro is not used."""
         if self._fell_back:
             return self._fell_back
+        if self._imu is not None and self._imu.fault:
+            return self._imu.fault
         asked = parameters.value(self, "provider")
         if self._segmenter is None or asked in ("auto", self._segmenter.provider):
             return ""
@@ -249,6 +262,8 @@ class SegmentNode(GuardedLifecycle):
         if self._worker is not None:
             self._follow_parameters(self._worker)
             self._notice_silence()
+            if self._imu is not None and self._pipeline is not None:
+                self._imu.check(self._pipeline.contradicted)
         info = {"model": str(parameters.value(self, "model")), "frame_id": self._frame_id}
         if self._segmenter is not None:
             info |= {"model": self._segmenter.info.name, "provider": self._segmenter.provider}
@@ -271,7 +286,7 @@ class SegmentNode(GuardedLifecycle):
         window = parameters.window_config(self)
         if self._pipeline is not None and window != self._pipeline.config.window:
             config = replace(self._pipeline.config, window=window)
-            self._pipeline = Pipeline(config, self._segmenter)
+            self._pipeline = self._new_pipeline(config)
             worker.reset(self._pipeline.stream)
             self._monitor.forget()
 
@@ -280,15 +295,3 @@ class SegmentNode(GuardedLifecycle):
         self._input_fault = graph.why_silent(self, self._subscription, silent)
         if self._input_fault:
             self.get_logger().warning(self._input_fault, throttle_duration_sec=60.0)
-
-
-def _event_array_type(name: str) -> type:
-    """The message type package/EventArray."""
-    package = name.split("/")[0]
-    try:
-        kind: type = importlib.import_module(f"{package}.msg").EventArray
-    except ImportError:
-        raise InputError(
-            f"event_type is {name}, but {package} is not installed: build it in this workspace."
-        ) from None
-    return kind

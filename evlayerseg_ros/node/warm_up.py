@@ -14,6 +14,7 @@ from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.outputs.carried import carried
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.segmentation.turn import Turn
 
 WINDOWS = 3  # of a scene: the second begins with the motions of the first
 LENGTH = 33_000_000  # ns, of a window
@@ -47,15 +48,17 @@ def warm_up(segmenter: Segmenter, width: int, height: int) -> None:
     before = segmenter.refine, segmenter.track
     segmenter.refine, segmenter.track = True, True
     for speed in (0.0, 0.3):  # a camera at rest, and one that pans
+        turn = np.array(((0, 0, speed * width), (0, 0, 0)))
         for segment in (segmenter, finding_the_box(segmenter)):
             segment.forget()
             for window in _scene(width, height, speed):
-                found = segment(window)
+                found = segment(window, turn)
             for make in OUTPUTS.values():
                 make(window, found)
             carried(found, window.stamp)
     segmenter.refine, segmenter.track = before
     segmenter.forget()
+    segmenter.turn = Turn()
 
 
 def finding_the_box(segmenter: Segmenter) -> Segmenter:

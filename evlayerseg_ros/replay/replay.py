@@ -125,7 +125,7 @@ def replay(
             summary.seconds = time.perf_counter() - begun
             progress(summary.events, summary.seconds)
     summary.seconds = time.perf_counter() - begun
-    summary.faults = pipeline.stats.in_words()
+    summary.faults = pipeline.faults()
     return summary
 
 

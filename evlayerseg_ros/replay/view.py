@@ -43,10 +43,10 @@ def view_recording(
         if count:  # the first one compiles and warms up
             figures["compute ms"] = seconds * 1e3
         scene.log(window.stamp, shown, figures)
-        scene.say(window.stamp, pipeline.stats.in_words() or "The recording is sound so far.")
+        scene.say(window.stamp, pipeline.faults() or "The recording is sound so far.")
         count += 1
         progress()
-    if faults := pipeline.stats.in_words():
+    if faults := pipeline.faults():
         print(f"evlayerseg: {faults}", file=sys.stderr)
     return count
 

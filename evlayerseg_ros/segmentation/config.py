@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-CAMERA_MOTIONS = ("auto", "still")
+CAMERA_MOTIONS = ("auto", "still", "imu")
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ class SegmenterConfig:
         threads: of ONNX Runtime on a CPU; 0 lets the package choose.
         refine: run the network a second time on events deblurred by its first answer.
         track: begin with the motions found in the window before.
-        camera_motion: how the camera's own motion is known: "auto" (from the events) or "still" (it
-            rests: all that is not noise moves by itself).
+        camera_motion: how the camera's own motion is known: "auto" (from the events), "still" (it
+            rests: all that is not noise moves by itself) or "imu" (its turn is told with each
+            window, the rest is from the events).
         postprocess: what follows the network.
     """
 

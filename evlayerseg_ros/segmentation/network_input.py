@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -29,11 +29,13 @@ class Prior:
         mask: float32 [h, w], at any resolution, 1 where something moved by itself in the window
             before, warped to this one's end; None: nothing is known.
         rests: whether the camera is known to rest.
+        turn: float64 [2, 3], px/s, the motion that the camera's turn makes, if it is known.
     """
 
     evidence: Evidence
     mask: np.ndarray | None = None
     rests: bool = False
+    turn: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
 
 
 def evidence_score(planes: np.ndarray) -> np.ndarray:
@@ -90,7 +92,8 @@ def network_input(
     voxel_grid(window, spec, out, motions, owners)
     if spec.extras:
         if spec.extras == EXTRAS:
-            _tell_ways(evidence, window.events.width, out[-EXTRAS:-WITHOUT_WAYS])
+            left = evidence.turned(-prior.turn)
+            _tell_ways(left, window.events.width, out[-EXTRAS:-WITHOUT_WAYS])
         gains, mask, rests = out[-WITHOUT_WAYS:-2], out[-2], out[-1]
         high, wide = (
             min(side * PLANE, most) for side, most in zip(evidence.planes.shape[1:], shape[1:])

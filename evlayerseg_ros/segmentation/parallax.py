@@ -26,6 +26,7 @@ AGAINST = -0.75  # or this where it goes elsewhere
 UNLIKE = 1.5  # ratio of two ways past the background from which on they are of two depths
 CLEAR = 20.0  # votes for a motion in each of its blocks from which on it shows depth by itself
 FEWEST_BLOCKS = 6  # of these
+STILL = np.zeros((2, 3))
 
 
 class Depth:
@@ -40,13 +41,16 @@ class Depth:
         self._beliefs: dict[int, float] = {}  # by id, from -SURE to SURE
         self._camera_rests = False
 
-    def update(self, found: Segmentation, followed: set[int], evidence: Evidence) -> None:
+    def update(
+        self, found: Segmentation, followed: set[int], evidence: Evidence, turn: np.ndarray = STILL
+    ) -> None:
         """Look at the objects of one more window.
 
         Args:
             found: the objects, each label the id of its track.
             followed: ids of all tracks.
             evidence: of the motions in the window, of objects or not.
+            turn: float64 [2, 3], px/s, the motion that the camera's turn makes, if it is known.
         """
         self._beliefs = {k: belief for k, belief in self._beliefs.items() if k in followed}
         self._camera_rests = found.rests
@@ -54,15 +58,15 @@ class Depth:
             return
         size, ways = np.array(found.labels.shape[::-1]), []
         for label in 1 + np.flatnonzero(found.layer_events[1:]):
-            motion, at = found.affine[label], found.centroids[label]
-            way = way_past(motion, found.affine[0], at, size)
+            motion, at = found.affine[label] - turn, found.centroids[label]
+            way = way_past(motion, found.affine[0] - turn, at, size)
             if way is None:
                 continue
             belief = self._beliefs.get(int(label), 0.0) + (1.0 if way else AGAINST)
             self._beliefs[int(label)] = float(np.clip(belief, -SURE, SURE))
             if way and belief > 0:
                 ways.append(way)
-        if differ(ways) or differ(_clear_ways(evidence, size)):
+        if differ(ways) or differ(_clear_ways(evidence.turned(-turn), size)):
             self._until = found.window.end + MEMORY
 
     def at_rest(self, end: int) -> set[int]:

@@ -49,6 +49,13 @@ class Found:
         both = zip_longest(self.anywhere, self.slow)
         return [motion for pair in both for motion in pair if motion is not None]
 
+    def turned(self, change: np.ndarray) -> Found:
+        """The same after a change of the camera's turn (float64 [2, 3], px/s)."""
+        anywhere, slow = (
+            tuple(motion + change for motion in some) for some in (self.anywhere, self.slow)
+        )
+        return Found(self.background + change, anywhere, slow)
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:
@@ -60,6 +67,8 @@ class Seen:
         objects: uint8 [h, w], where objects are at `end`, see `outside`; None: nowhere.
         motions: float64 [L, 2, 3], px/s, theirs; label 0 at rest.
         rests: whether the camera rests.
+        turn: float64 [2, 3], px/s, the motion that the camera's turn makes, as a gyro says; zero
+            where none does.
     """
 
     past: Events
@@ -67,6 +76,7 @@ class Seen:
     objects: np.ndarray | None
     motions: np.ndarray
     rests: bool
+    turn: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
 
 
 @dataclass
@@ -85,11 +95,19 @@ class Search:
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _running: Future[Found] | None = None
 
-    def update(self, seen: Seen) -> None:
-        """Look at one more window: now, or once settled beside what the caller does next."""
+    def update(self, seen: Seen, turn_changed: np.ndarray | None = None) -> None:
+        """Look at one more window: now, or once settled beside what the caller does next.
+
+        Args:
+            seen: the window.
+            turn_changed: float64 [2, 3], px/s, by how much the camera's turn is another than in the
+                last window; what was found before is turned as much.
+        """
         running, self._running = self._running, None  # a search that failed is told once
         if running is not None:
             self.found = running.result()
+        if turn_changed is not None and turn_changed.any():
+            self.found = self.found.turned(turn_changed)
         self.looks += 1
         if seen.rests:
             self.found = replace(self.found, background=np.zeros((2, 3)), slow=())
@@ -113,7 +131,8 @@ class Search:
             # Masks that are too large hide what shows that they are.
             others.append((background_motion(past, end, known, True), smooth))
         if self.looks <= EARLY or share < FEW_AGREE:
-            others.append((background_motion(away, end, np.zeros((2, 3)), False), False))
+            starts = [np.zeros((2, 3)), seen.turn] if seen.turn.any() else [np.zeros((2, 3))]
+            others += [(background_motion(away, end, start, False), False) for start in starts]
         for other, near in others:
             more = agreement(past, end, other)
             if more > share:

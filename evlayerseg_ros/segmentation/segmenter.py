@@ -30,6 +30,7 @@ from evlayerseg_ros.segmentation.search import Found, Search, Seen
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.session import NAMES, Session, reason
 from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
+from evlayerseg_ros.segmentation.turn import Turn
 
 EVENTS = 50_000  # of a window that are looked at; more make masks no better
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
@@ -47,6 +48,7 @@ class Segmenter:
 
     Attributes:
         refine, track: as `load` takes them; may be changed at any time.
+        turn: of the camera, as far as a gyro tells it.
         told: what the network was told of the last window; None: nothing.
         info: what the model file says of itself.
         requested: the provider asked for (auto, or one of NAMES).
@@ -69,6 +71,7 @@ class Segmenter:
         self.refine = refine
         self.track = track
         self._camera = CameraState(camera_motion)
+        self.turn = Turn()
         self.forget()
         self.info = info
         self.requested = requested
@@ -131,11 +134,14 @@ class Segmenter:
         """The Segmenter that a configuration describes; raises as `load` does."""
         return cls.load(**{f.name: getattr(config, f.name) for f in fields(config)})
 
-    def __call__(self, window: Window) -> Segmentation:
+    def __call__(self, window: Window, turn: np.ndarray | None = None) -> Segmentation:
         """Segment a window.
 
         Args:
             window: events of any sensor size.
+            turn: float64 [2, 3], px/s, the image motion that the camera's turn makes in the window
+                (see motion/gyro.py); None: not known. Used with camera_motion "imu", once the
+                events have borne it out.
 
         Returns:
             Labels at the window's end and the affine motion of each. A window without events or
@@ -144,7 +150,7 @@ class Segmenter:
         Raises:
             InferenceError: the network failed, or gave something else than masks and motions.
         """
-        events = window.events
+        events, turn = window.events, turn if self.camera_motion == "imu" else None
         if len(events) == 0 or window.end <= window.start:
             labels = np.zeros((events.height, events.width), np.uint8)
             return Segmentation(window, labels, np.zeros((1, 2, 3)))
@@ -154,9 +160,11 @@ class Segmenter:
             return most_events_first(result) if self.info.background == "most_events" else result
         if not (self.track and self._memory.followed_by(window)):
             self.forget()
-        rests = self._camera.update(events, window.end)
-        self._memory.add(some)
-        past = self._memory.past(window.end)
+        moves = self.turn.agreement.says_that_it_moves(turn, events)
+        rests = self._camera.update(events, window.end) and not moves
+        self._memory.add(some, turn)
+        past = self.turn.follow(self._memory, window, None if rests else turn)
+        self._tracks.turn_by(self.turn.changed)
         step = self.info.voxel.cell(events.width) * MASK_STEP
         if not self._search.looks:  # what the network says when it is told nothing
             background, self._memory.guess = self._single_look(some).affine[:2]
@@ -164,7 +172,8 @@ class Segmenter:
         first = self.track and not rests and self._memory.windows == 1
         for _ in range(FIRST_LOOKS if first else 1):
             objects, moved = self._tracks.labels_now(window.end, step)
-            self._search.update(Seen(past, window.end, objects, moved, rests))
+            seen = Seen(past, window.end, objects, moved, rests, self.turn.now)
+            self._search.update(seen, self.turn.changed)
             motions = self._motions(window)
             told = self._moving_now(window.end, step, rests) if self.postprocess.memory else None
             result = self._look(some, past, motions, told, rests)
@@ -173,7 +182,8 @@ class Segmenter:
             result = self._look(some, past, known, told, rests)
         if self.postprocess.parallax and self.told:
             few = result.thinned(self.postprocess.events)
-            self._depth.update(few, {track.id for track in self._tracks.tracks}, self.told.evidence)
+            ids = {track.id for track in self._tracks.tracks}
+            self._depth.update(few, ids, self.told.evidence, self.turn.now)
             result = result.without(self._depth.at_rest(window.end))
         return replace(result, window=window)
 
@@ -214,7 +224,7 @@ class Segmenter:
         shape = spec.shape(events.width, events.height)
         if self._voxel.shape[1:] != shape:
             self._voxel = np.zeros((1, *shape), np.float32)
-        self.told = Prior(evidence, mask, rests)
+        self.told = Prior(evidence, mask, rests, self.turn.now)
         network_input(window, spec, self.told, self._voxel[0])
         masks, affine = self._run()
         rows, columns = (int(np.ceil(side / step)) for side in (events.height, events.width))

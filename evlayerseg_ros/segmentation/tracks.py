@@ -47,6 +47,11 @@ class Tracks:
     config: PostprocessConfig
     tracks: list[Track] = field(default_factory=list)
 
+    def turn_by(self, change: np.ndarray) -> None:
+        """Take a change of the camera's turn (float64 [2, 3], px/s), which moves everything."""
+        if change.any():
+            self.tracks = [replace(track, motion=track.motion + change) for track in self.tracks]
+
     def now(self, end: int, cell: float) -> list[np.ndarray]:
         """uint8 [h, w] each: where the tracks' masks are at `end`, moved along their motions."""
         return [_warped(track, end, cell) for track in self.tracks]

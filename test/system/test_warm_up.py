@@ -20,11 +20,13 @@ from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.node.warm_up import finding_the_box, warm_up
 
+TURN = np.array(((0.0, 0, 500), (0, 0, 500)))
+
 def compiled():
     found = [o for o in gc.get_objects() if isinstance(o, Dispatcher)]
     return {f"{d.py_func.__qualname__}{s}" for d in found for s in d.signatures}
 
-segmenter = Segmenter.load("default", "cpu", threads=1, track=True)
+segmenter = Segmenter.load("default", "cpu", threads=1, track=True, camera_motion="imu")
 warm_up(segmenter, 0, 0)
 before = compiled()
 moving = 0
@@ -38,7 +40,7 @@ for encoding, packets in PACKETS.items():
         segment.forget()
         for k, window in enumerate(windows):
             segment.refine = k == len(windows) - 1
-            found = segment(window)
+            found = segment(window, TURN if segment is segmenter else None)
             moving += bool(found.labels.any())
             for make in OUTPUTS.values():
                 make(window, found)

@@ -1,0 +1,136 @@
+"""A gyro's samples and the camera's matrix of a recording: of the bag, or said beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.motion.gyro import Gyro, Lens
+from evlayerseg_ros.pipeline import PipelineConfig, TurnOf
+from evlayerseg_ros.recordings.beginnings import bag_kind
+from evlayerseg_ros.recordings.readers import Recording
+from evlayerseg_ros.recordings.storage import StorageFile, files_of, messages_in
+
+IMU, INFO = "sensor_msgs/msg/Imu", "sensor_msgs/msg/CameraInfo"
+_LINES = "lines `t x y z`, t in s as the events have it, turn rates in rad/s"
+_REMEDIES = {
+    IMU: f"--imu FILE gives a gyro's samples, {_LINES}",
+    INFO: "--camera-matrix FX,FY,CX,CY gives the camera's, px",
+}
+
+
+def turn_of(recording: Recording, config: PipelineConfig) -> TurnOf | None:
+    """What the gyro of a recording says of its windows; None where it is not asked for.
+
+    Args:
+        recording: a bag may hold Imu and CameraInfo itself, beside the events' topic.
+        config: says where else samples and matrix are.
+
+    Raises:
+        InputError: there are no samples or no matrix, several, or what is there cannot be read.
+    """
+    if config.segmenter.camera_motion != "imu":
+        return None
+    path = recording.path
+    lens = Lens(*config.camera_matrix) if config.camera_matrix else _lens(recording)
+    said = Path(config.imu)
+    if config.imu and (said.is_file() or not _is_bag(path)):
+        return Gyro(lens, *read_samples(said)).turn
+    topic = config.imu or _topic(recording, IMU, "imu")
+    rows = _messages(path, topic, _sample)
+    rows = [(stamp, rate) for stamp, rate in rows if np.isfinite(rate).all()]
+    if not rows:
+        raise InputError(f"{path} has no samples on {topic} ({IMU}): {_REMEDIES[IMU]}.")
+    t = np.array([stamp for stamp, _ in rows], np.int64)
+    return Gyro(lens, *_sorted(t, np.array([rate for _, rate in rows]))).turn
+
+
+def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Samples of a text file: times int64 [N], ns, and turn rates float64 [N, 3], rad/s.
+
+    Lines are `t x y z`, t in s, rates in rad/s, or in deg/s where a comment (`#`) says `deg/s`; or
+    `t ax ay az x y z` with accelerations, which are not used. Commas do, too.
+
+    Raises:
+        InputError: no such file, or it holds something else.
+    """
+    try:
+        text = path.read_text(errors="replace").replace(",", " ")
+        with warnings.catch_warnings():  # of no lines
+            warnings.simplefilter("ignore")
+            rows = np.loadtxt(io.StringIO(text), comments=["#", "%"], ndmin=2)
+    except OSError as error:
+        raise InputError(f"Cannot read a gyro's samples from {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise InputError(f"{path} holds something else than numbers: expected {_LINES}.") from error
+    if not rows.size or rows.shape[1] not in (4, 7) or not np.isfinite(rows).all():
+        raise InputError(f"{path} has {rows.shape[1]} columns of {len(rows)}: expected {_LINES}.")
+    comments = [line for line in text.splitlines() if line.startswith(("#", "%"))]
+    rates = rows[:, -3:]
+    if any("deg/s" in line for line in comments):
+        rates = np.deg2rad(rates)
+    return _sorted(np.rint(rows[:, 0] * 1e9).astype(np.int64), rates)
+
+
+def _sorted(t: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same by rising times, none twice."""
+    times, first = np.unique(t, return_index=True)
+    return times, rates[first]
+
+
+def _is_bag(path: Path) -> bool:
+    return bag_kind(path) != "" or (path / "metadata.yaml").exists() or path.is_dir()
+
+
+def _lens(recording: Recording) -> Lens:
+    path, topic = recording.path, _topic(recording, INFO, "camera_info")
+    found = _messages(path, topic, lambda message: message)
+    if not found:
+        raise InputError(f"{path} has no message on {topic} ({INFO}): {_REMEDIES[INFO]}.")
+    info = found[0]
+    k = info.k if hasattr(info, "k") else info.K  # in ROS 1
+    size, sensor = (info.width, info.height), (recording.width, recording.height)
+    if size not in (sensor, (0, 0)):
+        raise InputError(
+            f"{path}, {topic}: the matrix is of {size[0]}x{size[1]} px, the events are of "
+            f"{sensor[0]}x{sensor[1]}: {_REMEDIES[INFO]}."
+        )
+    try:
+        return Lens.of_matrix(k)
+    except InputError as error:
+        raise InputError(f"{path}, {topic}: {error}") from error
+
+
+def _topic(recording: Recording, kind: str, name: str) -> str:
+    """The topic of that type beside the events, or the only one."""
+    path, found = recording.path, dict[str, None]()
+    for file in files_of(path)[0] if _is_bag(path) else []:
+        with contextlib.closing(StorageFile(file)) as storage:
+            found |= {topic: None for topic, msgtype in sorted(storage.counts) if msgtype == kind}
+    beside = f"{recording.topic.rsplit('/', 1)[0]}/{name}"
+    if beside in found:
+        return beside
+    if len(found) == 1:
+        return next(iter(found))
+    if found and kind == IMU:
+        raise InputError(f"{path} has several {kind}, --imu says which: {', '.join(found)}.")
+    why = f"has several topics with {kind} ({', '.join(found)})" if found else f"has no {kind}"
+    raise InputError(f"{path} {why}: {_REMEDIES[kind]}.")
+
+
+def _messages(path: Path, topic: str, make: Callable[[Any], Any]) -> list[Any]:
+    topics = (topic, f"/{topic}")
+    made = messages_in(path, lambda name, kind: name in topics, lambda message, _: make(message))
+    return [message for _, message in made]
+
+
+def _sample(message: Any) -> tuple[int, tuple[float, float, float]]:
+    stamp, rate = message.header.stamp, message.angular_velocity
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec), (rate.x, rate.y, rate.z)
