@@ -111,8 +111,6 @@ class Pipeline:
         self.segment: Segment = segment or Segmenter.from_config(self.config.segmenter)
         self._turn_of = turn_of if self.config.segmenter.camera_motion == "imu" else None
         self._windows, self._without_turn = 0, 0
-        if isinstance(self.segment, Segmenter):
-            self.segment.turn = Turn()
 
     @property
     def stats(self) -> StreamStats:
@@ -128,7 +126,7 @@ class Pipeline:
         Raises:
             InputError: the network failed, or no window came since packets could not be decoded.
         """
-        self.forget()
+        self.begin()
         for window, frame_id in windows_of(packets, self.stream):
             begun = time.perf_counter()
             segmentation = self.answer(window)
@@ -161,6 +159,12 @@ class Pipeline:
         if self.contradicted:
             told.append(CONTRADICTED)
         return "; ".join(filter(None, told))
+
+    def begin(self) -> None:
+        """Nothing of before is known, and nothing of the gyro."""
+        self.forget()
+        if isinstance(self.segment, Segmenter):
+            self.segment.turn = Turn()
 
     def forget(self) -> None:
         """The next window does not follow the last one: no motion of before is used."""

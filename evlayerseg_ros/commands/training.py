@@ -69,7 +69,8 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
 @click.option(
     "--teacher",
     metavar="MODEL",
-    help="Of label-free: weights whose answers, refined, teach. Without it contrast maximisation.",
+    help="Of label-free: weights whose answers teach, with hindsight. Without it those of a "
+    "network that has learnt nothing yet.",
 )
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option(

@@ -94,7 +94,7 @@ class Gyro:
 
     Args:
         lens: the camera's; may be set later, and changed.
-        t: int64 [N], ns, rising, of samples that are known already.
+        t: int64 [N], ns, rising, of samples that are known already; then none can be added.
         rates: float64 [N, 3], rad/s.
     """
 
@@ -168,7 +168,8 @@ class Agreement:
 
     A wrong frame, unit or calibration, or the gyro of something else, makes them less sharp than
     they are unwarped. A turn leads the search for the background's motion, so it is believed only
-    once it was borne out.
+    once it was borne out. That a camera which turns does not rest is believed until the gyro is
+    contradicted.
 
     Attributes:
         believed: whether the events bore it out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 
@@ -47,6 +48,7 @@ class ImuInput:
         self._window_lags: deque[int] = deque(maxlen=100)
         self._missed: deque[bool] = deque(maxlen=100)  # whether windows had no samples
         self._no_lens = ""
+        self._lock = threading.Lock()  # of the lags
         self._subscription = node.create_subscription(Imu, "~/imu", self._hear, _LOOSE)
 
     def close(self) -> None:
@@ -54,10 +56,10 @@ class ImuInput:
         self._node.destroy_subscription(self._subscription)
 
     def _hear(self, message: Imu) -> None:
-        self._heard, rate = time.monotonic(), message.angular_velocity
-        stamp = from_time(message.header.stamp)
+        rate, stamp = message.angular_velocity, from_time(message.header.stamp)
         values = (rate.x, rate.y, rate.z)
         if np.isfinite(values).all():
+            self._heard = time.monotonic()
             self._frame = message.header.frame_id
             self._gyro.add(stamp, values)
             self._note(self._sample_lags, time.monotonic_ns() - stamp)
@@ -68,10 +70,11 @@ class ImuInput:
         self._note(self._window_lags, round(arrived * 1e9) - stamp)
 
     def _note(self, lags: deque[int], lag: int) -> None:
-        if lags and abs(lag - lags[-1]) > JUMP:
-            self._sample_lags.clear()
-            self._window_lags.clear()
-        lags.append(lag)
+        with self._lock:
+            if lags and abs(lag - lags[-1]) > JUMP:
+                self._sample_lags.clear()
+                self._window_lags.clear()
+            lags.append(lag)
 
     def turn(self, window: Window) -> np.ndarray | None:
         """float64 [2, 3], px/s, what the camera's turn does in a window; None: not known."""
@@ -94,7 +97,8 @@ class ImuInput:
         if kind and kind != self._kind:
             self._node.get_logger().warning(self.fault)
         elif self._kind and not kind:
-            self._node.get_logger().info("The gyro on ~/imu is used again.")
+            topic = self._subscription.topic_name
+            self._node.get_logger().info(f"Nothing is wrong with {topic} any more.")
         self._kind = kind
 
     def _why(self, contradicted: bool) -> tuple[str, str]:
@@ -145,9 +149,10 @@ class ImuInput:
 
         Whatever is late is so by its delay: of many, the least says what the clocks do.
         """
-        if min(len(self._sample_lags), len(self._window_lags)) < SOME:
-            return 0
-        off = min(list(self._sample_lags)) - min(list(self._window_lags))
+        with self._lock:
+            if min(len(self._sample_lags), len(self._window_lags)) < SOME:
+                return 0
+            off = min(self._sample_lags) - min(self._window_lags)
         return off if abs(off) > OFFSET else 0
 
 

@@ -94,7 +94,7 @@ class SegmentNode(GuardedLifecycle):
             assert self._companions is not None
             self._imu = ImuInput(self, self._companions)
         self._pipeline = self._new_pipeline(config)
-        self._pipeline.forget()
+        self._pipeline.begin()
         self._worker = Worker(
             self._pipeline.stream,
             read=partial(messages.packet_of_event_array, size=size) if raw else messages.packet_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def turn_of(recording: Recording, config: PipelineConfig) -> TurnOf | None:
     if config.imu and (said.is_file() or not _is_bag(path)):
         return Gyro(lens, *read_samples(said)).turn
     topic = config.imu or _topic(recording, IMU, "imu")
-    rows = _messages(path, topic, _sample)
+    rows = list(_messages(path, topic, IMU, _sample))
     rows = [(stamp, rate) for stamp, rate in rows if np.isfinite(rate).all()]
     if not rows:
         raise InputError(f"{path} has no samples on {topic} ({IMU}): {_REMEDIES[IMU]}.")
@@ -70,8 +70,12 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"Cannot read a gyro's samples from {path}: {error.strerror}.") from error
     except ValueError as error:
         raise InputError(f"{path} holds something else than numbers: expected {_LINES}.") from error
-    if not rows.size or rows.shape[1] not in (4, 7) or not np.isfinite(rows).all():
-        raise InputError(f"{path} has {rows.shape[1]} columns of {len(rows)}: expected {_LINES}.")
+    if not rows.size:
+        raise InputError(f"{path} holds no samples: expected {_LINES}.")
+    if rows.shape[1] not in (4, 7):
+        raise InputError(f"{path} has {rows.shape[1]} columns: expected {_LINES}.")
+    if not np.isfinite(rows).all():
+        raise InputError(f"{path} holds values that are not finite: expected {_LINES}.")
     comments = [line for line in text.splitlines() if line.startswith(("#", "%"))]
     rates = rows[:, -3:]
     if any("deg/s" in line for line in comments):
@@ -86,15 +90,14 @@ def _sorted(t: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _is_bag(path: Path) -> bool:
-    return bag_kind(path) != "" or (path / "metadata.yaml").exists() or path.is_dir()
+    return bag_kind(path) != "" or path.is_dir()
 
 
 def _lens(recording: Recording) -> Lens:
     path, topic = recording.path, _topic(recording, INFO, "camera_info")
-    found = _messages(path, topic, lambda message: message)
-    if not found:
+    info = next(_messages(path, topic, INFO, lambda message: message), None)
+    if info is None:
         raise InputError(f"{path} has no message on {topic} ({INFO}): {_REMEDIES[INFO]}.")
-    info = found[0]
     k = info.k if hasattr(info, "k") else info.K  # in ROS 1
     size, sensor = (info.width, info.height), (recording.width, recording.height)
     if size not in (sensor, (0, 0)):
@@ -125,10 +128,13 @@ def _topic(recording: Recording, kind: str, name: str) -> str:
     raise InputError(f"{path} {why}: {_REMEDIES[kind]}.")
 
 
-def _messages(path: Path, topic: str, make: Callable[[Any], Any]) -> list[Any]:
-    topics = (topic, f"/{topic}")
-    made = messages_in(path, lambda name, kind: name in topics, lambda message, _: make(message))
-    return [message for _, message in made]
+def _messages(path: Path, topic: str, kind: str, make: Callable[[Any], Any]) -> Iterator[Any]:
+    """What is made of each message of a type on a topic."""
+
+    def wanted(name: str, its_kind: str) -> bool:
+        return name in (topic, f"/{topic}") and its_kind == kind
+
+    return (made for _, made in messages_in(path, wanted, lambda message, _: make(message)))
 
 
 def _sample(message: Any) -> tuple[int, tuple[float, float, float]]:

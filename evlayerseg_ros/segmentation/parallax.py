@@ -93,11 +93,13 @@ def way_past(
     scale = SPAN * 1e-9 * 640 / size[0]
     here, middle = (np.array((*place, 1.0)) * scale for place in (at, size / 2))
     own, ground = motion @ here, background @ here
-    way = float(np.hypot(*(own - ground)))
-    for line, share in ((ground, ASIDE_SHARE), (background @ middle, MIDDLE_SHARE)):
-        length = float(np.hypot(*line))
-        if min(way, length) < FEWEST:
-            return None
+    lines = (ground, ASIDE_SHARE), (background @ middle, MIDDLE_SHARE)
+    way, lengths = float(np.hypot(*(own - ground))), [float(np.hypot(*line)) for line, _ in lines]
+    if way < FEWEST or max(lengths) < FEWEST:
+        return None
+    for (line, share), length in zip(lines, lengths):
+        if length < FEWEST:
+            continue
         along = own @ line / length - length
         aside = abs(own[0] * line[1] - own[1] * line[0]) / length
         on_line = aside < min(ASIDE + share * way, MOST_ASIDE * way)

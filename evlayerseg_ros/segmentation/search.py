@@ -115,9 +115,9 @@ class Search:
             for look in (self._look_for_background, self._propose, self._propose_locally):
                 self.found = look(seen)
         else:
-            turn = TURNS[self.looks % len(TURNS)]
-            if turn:
-                self._running = self._pool.submit(getattr(self, turn), seen)
+            name = TURNS[self.looks % len(TURNS)]
+            if name:
+                self._running = self._pool.submit(getattr(self, name), seen)
 
     def _look_for_background(self, seen: Seen) -> Found:
         if seen.rests:

@@ -151,6 +151,7 @@ class Segmenter:
             InferenceError: the network failed, or gave something else than masks and motions.
         """
         events, turn = window.events, turn if self.camera_motion == "imu" else None
+        self.told = None
         if len(events) == 0 or window.end <= window.start:
             labels = np.zeros((events.height, events.width), np.uint8)
             return Segmentation(window, labels, np.zeros((1, 2, 3)))
@@ -165,6 +166,8 @@ class Segmenter:
         self._memory.add(some, turn)
         past = self.turn.follow(self._memory, window, None if rests else turn)
         self._tracks.turn_by(self.turn.changed)
+        if self._memory.guess is not None:
+            self._memory.guess = self._memory.guess + self.turn.changed
         step = self.info.voxel.cell(events.width) * MASK_STEP
         if not self._search.looks:  # what the network says when it is told nothing
             background, self._memory.guess = self._single_look(some).affine[:2]

@@ -105,7 +105,7 @@ class Tracks:
         self.tracks = [
             t
             for k, t in enumerate(self.tracks)
-            if t.seen == end or (k not in lost and end - t.seen <= self._memory(t))
+            if t.id in ids or (k not in lost and t.first < end and end - t.seen <= self._memory(t))
         ]
         return ids
 

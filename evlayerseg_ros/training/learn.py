@@ -50,7 +50,8 @@ def learn(
 
     Args:
         out: folder for checkpoint.pt, curves.csv, before.onnx, model.onnx and report.html.
-        settings, photos, cutouts, resume, init: as `train` takes them. The weights of `init` teach.
+        settings, photos, cutouts, resume, init: as `train` takes them. The weights that it begins
+            with teach, or those of `settings.teacher`.
         recorded: what is learnt from.
 
     Returns:

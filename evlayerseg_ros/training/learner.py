@@ -121,9 +121,7 @@ class Learner:
 
     def export(self, path: Path) -> None:
         """Writes the averaged weights as ONNX, for runs of the Segmenter while training goes on."""
-        temporary = path.with_suffix(".new.onnx")
-        export(copy.deepcopy(self.average).cpu(), temporary, "rehearsal", "labels", {})
-        temporary.replace(path)
+        write_model(copy.deepcopy(self.average).cpu(), path, "rehearsal", "labels")
 
     def save(self, path: Path, data: dict[str, int], scores: dict[str, float]) -> None:
         """Writes a checkpoint whole or not at all.
@@ -155,6 +153,13 @@ class Learner:
                 f"{path} cannot be written at step {self.step} ({reason}); the one before it is "
                 "untouched, and --resume goes on from there."
             ) from error
+
+
+def write_model(network: Network, path: Path, name: str, regime: str) -> None:
+    """Writes a network as ONNX, whole or not at all: others may read it at any time."""
+    temporary = path.with_suffix(".new.onnx")
+    export(network, temporary, name, regime, {})
+    temporary.replace(path)
 
 
 def schedule(step: int, steps: int) -> float:

@@ -35,6 +35,11 @@ class Place:
         """The network with gradients averaged over all processes."""
         return DistributedDataParallel(network) if self.world > 1 else network
 
+    def wait(self) -> None:
+        """Waits until all processes are here."""
+        if self.world > 1:
+            distributed.barrier()
+
     def mean(self, value: torch.Tensor) -> float:
         """The mean of a scalar over all processes."""
         if self.world > 1:

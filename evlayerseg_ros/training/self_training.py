@@ -75,8 +75,7 @@ class Layers(NamedTuple):
     affine: np.ndarray
 
 
-@dataclass(frozen=True)
-class Taught:
+class Taught(NamedTuple):
     """What is known of a window with hindsight.
 
     Attributes:
@@ -134,13 +133,12 @@ class RunTeacher:
             return []
         cell = spec.cell(run[0].events.width)
         events = Events.concatenate([window.events for window in run])
-        taught = [one for one in self(run) if one.teaches(rng)]
-        return [
-            replace(
-                taught_sample(events, one.found.window, one.found, cell, one.sure), prior=one.prior
-            )
-            for one in taught
-        ]
+        samples = []
+        for found, sure, prior in (one for one in self(run) if one.teaches(rng)):
+            sample = taught_sample(events, found.window, found, cell, sure)
+            same_cells = prior is not None and prior.evidence.cell == cell
+            samples.append(replace(sample, prior=prior if same_cells else None))
+        return samples
 
     @cached_property
     def _segmenter(self) -> Segmenter:

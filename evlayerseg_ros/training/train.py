@@ -16,12 +16,18 @@ from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.network.base import Network
-from evlayerseg_ros.network.export import export
 from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.simulation.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
 from evlayerseg_ros.surroundings import keep_freed_memory
-from evlayerseg_ros.training.learner import Batch, Learner, losses_of, make_network, schedule
+from evlayerseg_ros.training.learner import (
+    Batch,
+    Learner,
+    losses_of,
+    make_network,
+    schedule,
+    write_model,
+)
 from evlayerseg_ros.training.parallel import Place, place
 from evlayerseg_ros.training.rehearsal import Rehearsal
 from evlayerseg_ros.training.self_training import Lessons, RunTeacher
@@ -97,7 +103,7 @@ PRESETS = {
         steps=400, rate=5e-5, average=0.98, reuse=4, first=6, validate=100, windows=16,
     ),
 }  # fmt: skip
-SILENT = "teacher.onnx"  # in the output folder: the network of label-free that says nothing
+SILENT_TEACHER = "teacher.onnx"  # in the output folder: the network of label-free that says nothing
 UNTRAINED = "none"  # regime of weights that have learnt nothing
 RUNS_WITH = "rehearsal.onnx"  # in the output folder: the weights of the last validation
 REGIMES = ("labels", "label-free", "paper")
@@ -134,7 +140,7 @@ def train(
     if settings.teacher and settings.regime != "label-free":
         raise InputError(f"Regime {settings.regime} has no teacher: that is for label-free.")
     if settings.teacher:
-        settings = replace(settings, teacher=str(find_model(settings.teacher)))
+        find_model(settings.teacher)
     with place() as here:
         if settings.lanes % here.world or settings.batch % settings.lanes:
             raise InputError(
@@ -155,20 +161,21 @@ def _train(
         run.start_from(init)
     if resume:
         run.load(checkpoint)
+    out.mkdir(parents=True, exist_ok=True)
+    if settings.regime == "label-free" and not settings.teacher:
+        settings = replace(settings, teacher=str(out / SILENT_TEACHER))
+        if here.first:
+            write_model(make_network(settings), out / SILENT_TEACHER, "silent", UNTRAINED)
+        here.wait()
     bank = TextureBank(photographs(TRAINING_PHOTOS) + image_files(photos), image_files(cutouts))
     held_out = TextureBank(photographs(EVALUATION_PHOTOS))
     windows = settings.windows if here.first else 0
     data = validation_set(held_out, run.network, windows, settings.seed)
-    out.mkdir(parents=True, exist_ok=True)
     facts = {"photos": len(bank.photos), "cutouts": len(bank.cutouts)}
     if lessons is not None:
         facts["recordings"] = len(lessons.runs.sources)
     began, running, scores = time.time(), math.nan, {}
     runs = out / RUNS_WITH
-    if settings.regime == "label-free" and not settings.teacher:
-        settings = replace(settings, teacher=str(out / SILENT))
-        if here.first:
-            export(make_network(settings), out / SILENT, "silent", UNTRAINED, {})
     rehearses = settings.rehearse and settings.regime == "labels"
     if here.first and rehearses:
         runs.unlink(missing_ok=True)
@@ -223,7 +230,7 @@ def _batches(
     lanes = range(here.rank, settings.lanes, here.world)
     each = settings.batch // settings.lanes
     events = settings.events if settings.regime == "paper" else 0
-    teacher = RunTeacher(Path(settings.teacher)) if settings.regime == "label-free" else None
+    teacher = RunTeacher(find_model(settings.teacher)) if settings.regime == "label-free" else None
     stream = SceneStream(
         bank, network.voxel, settings.seed, lanes, step * each, settings.reuse,
         settings.per_clip, settings.first, events=events, teacher=teacher, worlds=settings.worlds,

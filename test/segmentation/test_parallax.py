@@ -98,6 +98,20 @@ def test_a_zoom_of_the_camera_does_not_hide_the_line() -> None:
     assert way_past(PERSON, WALL + zoom, away, SIZE) == 0
 
 
+def test_where_one_of_the_lines_is_none_the_other_tells() -> None:
+    # The image shrinks by its size a second beside the slide: 100 px to the left of its middle the
+    # wall stands still, and a thing there that the slide alone carries passes along the middle's
+    # line.
+    zoom = np.array([[-1.0, 0.0, W / 2], [0.0, -1.0, H / 2]])
+    still = np.array([220.0, 240.0])
+    np.testing.assert_allclose((WALL + zoom) @ (*still, 1), 0)
+    assert way_past(TABLE, WALL + zoom, still, SIZE) == pytest.approx(300 * 0.133)
+    # A camera that drives ahead: nothing moves at the image's middle, and who walks aside goes
+    # elsewhere than the background does at his place.
+    assert way_past(zoom + shift(0, 150), zoom, np.array([520.0, 240.0]), SIZE) == 0
+    assert way_past(zoom + shift(0, 150), zoom, AT, SIZE) is None  # there is no line at all
+
+
 @pytest.mark.parametrize(("votes", "at_rest"), [(30, {1}), (10, set())])
 def test_motions_of_no_object_show_depth_if_much_speaks_for_them(votes, at_rest) -> None:
     depth = Depth()
