@@ -162,11 +162,7 @@ def _train(
     if resume:
         run.load(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
-    if settings.regime == "label-free" and not settings.teacher:
-        settings = replace(settings, teacher=str(out / SILENT_TEACHER))
-        if here.first:
-            write_model(make_network(settings), out / SILENT_TEACHER, "silent", UNTRAINED)
-        here.wait()
+    settings = _with_teacher(out, settings, here)
     bank = TextureBank(photographs(TRAINING_PHOTOS) + image_files(photos), image_files(cutouts))
     held_out = TextureBank(photographs(EVALUATION_PHOTOS))
     windows = settings.windows if here.first else 0
@@ -207,6 +203,17 @@ def _train(
     finally:
         bar.close()
     return checkpoint
+
+
+def _with_teacher(out: Path, settings: Settings, here: Place) -> Settings:
+    """The settings with what teaches without labels: where none is said, a new network in `out`."""
+    if settings.regime != "label-free" or settings.teacher:
+        return settings
+    path = out / SILENT_TEACHER
+    if here.first:
+        write_model(make_network(settings), path, "silent", UNTRAINED)
+    here.wait()
+    return replace(settings, teacher=str(path))
 
 
 def _record(out: Path, step: int, seconds: float, loss: float, scores: dict[str, float]) -> None:
