@@ -188,3 +188,12 @@ def test_whole_numbers_do_for_durations(launched, client, tmp_path):
     request = GetParameters.Request(names=["window.duration_ms"])
     answer = client.call(GetParameters, "/event_camera/evlayerseg/get_parameters", request)
     assert answer.values[0].double_value == 20.0
+
+
+def test_a_gyro_is_heard_beside_the_events(launched, client, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("/**:\n  ros__parameters:\n    camera: {motion: imu}\n    threads: 1\n")
+    launched(of_segment("camera:=robot/davis", f"params_file:={path}"))
+    node = client.until(lambda: heard_by(client, "/robot/davis/imu"), "the gyro to be heard")
+    assert node == ["/robot/davis/evlayerseg"]
+    assert heard_by(client, "/robot/davis/camera_info") == node
