@@ -12,7 +12,6 @@ from fuzzing import (
     STAMP,
     TURNS,
     S,
-    count_inputs,
     examples,
     faults,
     inputs,
@@ -31,12 +30,6 @@ from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-
-
-@pytest.fixture(scope="module", autouse=True)
-def counted():
-    yield
-    count_inputs()
 
 
 def damaged(rng, encoding, kinds):

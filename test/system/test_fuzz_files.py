@@ -13,7 +13,6 @@ from faulty import FAULTS, SIZE, some_events, tiny_model
 from fuzzing import (
     STAMP,
     TURNS,
-    count_inputs,
     examples,
     inputs,
     seeds,
@@ -32,12 +31,6 @@ from evlayerseg_ros.pipeline import windows_of
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
-
-
-@pytest.fixture(scope="module", autouse=True)
-def counted():
-    yield
-    count_inputs()
 
 
 @pytest.fixture(scope="module")
