@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv$(if $(ROS),-$(ROS))
 export ROS
 BIN := $(VENV)/bin
+# Files side by side, the tests of one after each other: many wait for a node or for DDS.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 SETUP := tools/setup_venv.sh setup.py constraints.txt constraints-kilted.txt launch config rviz $(wildcard interfaces/*/*.txt interfaces/*/msg/*)
 
 # A home that cannot be written must not matter.
@@ -29,11 +31,11 @@ demo: $(VENV)/.made-run
 	@$(BIN)/evlayerseg demo $(if $(RECORDING),--recording $(RECORDING))
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # What one runs after each change: below a minute.
 test-fast: $(VENV)/.made-dev
-	$(BIN)/python -m pytest -q -m "not slow and not ros"
+	$(PYTEST) -q -m "not slow and not ros"
 
 # What topics, files and models may bring, for longer than the tests do.
 fuzz: $(VENV)/.made-dev

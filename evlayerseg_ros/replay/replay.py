@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.decoded import LATE_TIME
 from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.outputs import annotate, outputs, pictures
 from evlayerseg_ros.pipeline import Pipeline
@@ -63,23 +64,28 @@ def part_of(
 ) -> Iterator[Packet]:
     """The packets from `start` s after the first on, for `duration` s (None: to the end).
 
-    Files are cut to the event, bags to the packet.
+    Files are cut to the event, bags to the packet. A clock that was set back in between takes no
+    time, and nothing is lost by it.
     """
-    begin = end = -1
+    begin = round(start * 1e9)
+    end = sys.maxsize if duration is None else begin + round(duration * 1e9)
+    origin = last = None  # ns, of the first packet, by the clock of the last one
     for packet in packets:
         if packet.fault:  # nobody knows when it was
             yield packet
             continue
-        if begin < 0:
-            begin = packet.stamp + round(start * 1e9)
-            end = begin + round(duration * 1e9) if duration is not None else sys.maxsize
-        if packet.stamp >= end:
+        if origin is None or last is None:
+            origin = packet.stamp
+        elif last - packet.stamp > LATE_TIME:
+            origin -= last - packet.stamp
+        last = packet.stamp
+        if last - origin >= end:
             return
-        if packet.events is not None and not packet.topic:
-            first, last = np.searchsorted(packet.events.t, (begin, end))
-            if first < last or packet.outside or packet.strays:
-                yield replace(packet, events=packet.events[first:last])
-        elif packet.stamp >= begin:
+        if packet.events is not None and not packet.topic and (begin or duration is not None):
+            keep = slice(*np.searchsorted(packet.events.t - origin, (begin, end)))
+            if keep.start < keep.stop or packet.outside or packet.strays:
+                yield replace(packet, events=packet.events[keep])
+        elif last - origin >= begin:
             yield packet
 
 

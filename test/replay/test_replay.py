@@ -173,6 +173,24 @@ def test_start_and_duration_take_a_part(recordings) -> None:
     assert 0 < len(part) < len(stamps)
 
 
+@pytest.mark.parametrize("as_file", [True, False])
+def test_no_part_is_lost_where_a_clock_was_set_back(as_file) -> None:
+    """The first stamp is an hour ahead, and the clock is set back by 5 s after 0.5 s."""
+    second, n = 10**9, 100
+    stamps = [3600 * second] + [k * second // n for k in range(1, n)]
+    stamps[n // 2 :] = [stamp - 5 * second for stamp in stamps[n // 2 :]]
+    columns = np.arange(10), np.arange(10), np.arange(10) % 2
+    packets = []
+    for stamp in stamps:
+        x, y, p = columns
+        events = Events.from_arrays(x, y, stamp + x * 1000, p, 64, 48) if as_file else None
+        where = (stamp, 0, False, "camera", "" if as_file else "/events")
+        packets.append(Packet("mono", 64, 48, 0, np.zeros(0, np.uint8), *where, events=events))
+    assert [packet.stamp for packet in part_of(packets)] == stamps
+    # Two steps of 10 ms are unknown: those where the clock was set.
+    assert [packet.stamp for packet in part_of(packets, 0.2, 0.6)] == stamps[21:82]
+
+
 def test_a_camera_that_changes_inside_a_bag(segmenter) -> None:
     def packet(seq: int, width: int, height: int, big_endian: bool = False) -> Packet:
         n, base = 100, seq * 50_000_000
