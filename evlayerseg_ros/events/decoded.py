@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,10 +17,15 @@ from evlayerseg_ros.events.types import Events, Window
 LATE_TIME = 1_000_000_000
 # So many packets in a row that come again, with none newer between: the publisher began anew.
 AGAIN = 5
-# So few events at the end of a message, so long (ns) after all others, may be strays.
-_FEW, _STEP = 3, 10_000_000
+# So few events, or so small a share, at the end of a message, so long (ns) after all others, may be
+# strays.
+_FEW, _SHARE, _STEP = 3, 0.1, 10_000_000
 # And are, if nothing comes after them and they are this late (ns).
 _FAR = 60 * 10**9
+# A time (ns) that no sensor's clock reaches, but ROS time does: the year 2001.
+EPOCH = 10**18
+# So many messages are remembered, to know one that comes again.
+MEMORY = 100
 
 
 class _Message(NamedTuple):
@@ -30,9 +36,10 @@ class _Message(NamedTuple):
 class DecodedEvents:
     """Pushes messages of decoded events on, those that lie far before the last ones apart.
 
-    A few events of a message that do are strays and dropped. A whole message waits until it is
-    known: AGAIN in a row, or one far enough back, are a clock that was set back; less came late.
-    A few events far after the others wait for the next message, and are strays if it lies before.
+    A few events of a message that do are strays and dropped. A message that comes again is left out.
+    A whole message far before the last one waits until it is known: AGAIN in a row, or one far
+    enough back, are a clock that was set back; less came late. A few events far after the others
+    wait for the next message, and are strays if it lies before.
 
     Args:
         timeline: takes the events.
@@ -43,6 +50,7 @@ class DecodedEvents:
         self._timeline, self._stats = timeline, stats
         self._back: list[_Message] = []
         self._ahead: _Message | None = None
+        self._used: deque[tuple[int, ...]] = deque(maxlen=MEMORY)
         self._in_ros_time = False
 
     def push(self, events: Events, stamp: int) -> list[Window]:
@@ -54,6 +62,8 @@ class DecodedEvents:
         """
         windows = self._judge_ahead(events)
         now = self._timeline.now
+        if len(events) and self._came_again(events, now):
+            return windows
         if len(events) and now is not None and events.t[0] < now:
             early = int(np.searchsorted(events.t, now - OVERLAP))
             if early > len(events) // 2:
@@ -65,6 +75,18 @@ class DecodedEvents:
             self.leave_out()
         self._stats.packets += 1
         return windows + self._use(self._without_ahead(_Message(events, stamp)))
+
+    def _came_again(self, events: Events, now: int | None) -> bool:
+        """Whether a message of a moment ago comes once more, which is counted."""
+        last = int(events.t[-1])
+        mark = len(events), int(events.t[0]), last, int(events.x.sum()), int(events.y.sum())
+        again = len(events) >= AGAIN and mark in self._used  # fewer may be alike by chance
+        again = again and now is not None and 0 <= now - last <= OVERLAP
+        if again:
+            self._stats.doubled_packets += 1
+            self._stats.last_fault = "A message of events came again."
+        self._used.append(mark)
+        return again
 
     def finish(self) -> list[Window]:
         """The windows that the last events close, those that waited among them."""
@@ -91,7 +113,7 @@ class DecodedEvents:
     def _without_ahead(self, message: _Message) -> _Message:
         """The message without the few events at its end that have to wait."""
         events, now = message.events, self._timeline.now
-        last = events.t[-_FEW - 1 :]
+        last = events.t[-max(_FEW, int(_SHARE * len(events))) - 1 :]
         if now is not None and len(events) <= _FEW:
             last = np.concatenate([[now], last])
         steps = np.flatnonzero(np.diff(last) > _STEP)
@@ -114,6 +136,7 @@ class DecodedEvents:
         """Forget the messages that wait, and which clock the last ones had."""
         self._back.clear()
         self._ahead = None
+        self._used.clear()
         self._in_ros_time = False
 
     def _use(self, message: _Message) -> list[Window]:
@@ -123,7 +146,8 @@ class DecodedEvents:
             goes_on = now is not None and abs(int(events.t[0]) - now) <= LATE_TIME
             # A stamp may be that of a stray: then events that just go on say what they are.
             keeps = goes_on and self._in_ros_time
-            self._in_ros_time = keeps or abs(middle - stamp) <= LATE_TIME
+            unset = stamp == 0 and middle > EPOCH
+            self._in_ros_time = keeps or unset or abs(middle - stamp) <= LATE_TIME
         exact = 0 if self._in_ros_time else None
         return self._timeline.push(events, None, stamp, exact, sure=True)
 

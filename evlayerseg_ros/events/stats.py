@@ -25,8 +25,8 @@ class StreamStats:
         out_of_range: events outside the sensor; not used.
         unsynced: events without time or address, at the start and after a loss; not used.
         unknown_words: words of no known type; skipped.
-        time_errors: time words that did not fit, and events whose time went back.
-        stray_events: decoded events whose times fit none of their neighbours'; not used.
+        time_errors: time words that did not fit, and events whose time went back a little.
+        stray_events: events whose times fit none of their neighbours'; not used.
         last_fault: a sentence on the last of these, "" if there was none.
         last_error: the text of the last InputError, "" if there was none.
     """
@@ -54,13 +54,14 @@ class StreamStats:
 
         Args:
             new: what the decoder counted in it: events outside the sensor and without time or
-                address, unknown words, wrong times.
+                address, unknown words, wrong times, events of stray times.
         """
         self.packets += 1
         self.out_of_range += new[0]
         self.unsynced += new[1]
         self.unknown_words += new[2]
         self.time_errors += new[3]
+        self.stray_events += new[4]
 
     def counts(self) -> dict[str, int]:
         """The counters by name."""

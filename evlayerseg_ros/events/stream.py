@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class _Last:
     seq: int | None = None
     stamp: int | None = None
     print: int = 0  # of its bytes and time base
-    counted: tuple[int, int, int, int] = field(default=(0, 0, 0, 0))  # decoder counters
+    counted: tuple[int, ...] = (0, 0, 0, 0, 0)  # decoder counters
 
 
 class PacketStream:
@@ -225,9 +225,9 @@ class PacketStream:
         last = self._last
         if last.seq is None or last.stamp is None or seq > last.seq:
             return False
-        if seq == last.seq:
-            return packet.stamp == last.stamp and packet.fingerprint() == last.print
         late = last.stamp - packet.stamp
+        if seq == last.seq:  # a relay may have set another stamp
+            return abs(late) < LATE_TIME and packet.fingerprint() == last.print
         return last.seq - seq < LATE_PACKETS and 0 < late < LATE_TIME
 
     def _hold(self, seq: int, packet: Packet) -> list[Window]:

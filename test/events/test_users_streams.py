@@ -247,3 +247,50 @@ def test_a_message_that_lies_about_its_size():
     packet = parse_event_array(head + struct.pack("<III", 48, 64, 0))
     assert packet.events is not None and len(packet.events) == 0
     assert (packet.stamp, packet.frame_id) == (1_000_000_002, "cam")
+
+
+def test_a_message_of_events_that_comes_again_is_left_out():
+    twice = [packet for packet in arrays(n=100) for _ in range(2)]
+    _, stats = run(twice)
+    assert (stats.packets, stats.doubled_packets, stats.events) == (100, 100, 5000)
+    assert stats.last_fault == "A message of events came again."
+    assert "50 % of the packets were left out." in stats.in_words()
+
+
+def test_a_packet_that_a_relay_stamped_anew_is_doubled():
+    packets = list(camera("evt3", lambda k: k, lambda k, base: STAMP + base))
+    twice = [p for one in packets for p in (one, replace(one, stamp=one.stamp + MS))]
+    _, stats = run(twice)
+    assert (stats.packets, stats.doubled_packets) == (500, 500)
+
+
+def test_several_events_at_a_message_s_end_that_are_too_late_are_strays():
+    def late(k, t):
+        t[-5:] += 1000 * MS * (k % 10 == 5)
+        return t
+
+    _, stats = run(arrays(late, n=100))
+    assert (stats.events, stats.stray_events, stats.time_jumps) == (4950, 50, 0)
+
+
+def test_events_in_ros_time_whose_message_has_no_stamp():
+    windows, _ = run(replace(packet, stamp=0) for packet in arrays(n=100))
+    assert all(window.stamp == window.end for window in windows)
+
+
+@pytest.mark.parametrize("encoding", ["libcaer", "mono"])
+@pytest.mark.parametrize("late", [67 * MS, 500 * MS, 3600_000 * MS])
+def test_a_stray_time_inside_a_packet(encoding, late):
+    """One event of 20 in every 15th of 150 packets."""
+    late = min(late, 4_000 * MS) if encoding == "mono" else late  # 32 bits of ns
+    packets = []
+    for k in range(150):
+        base = (1 + k) * 10 * MS
+        sound = events_at(base + np.arange(20) * MS // 2)
+        sound.t[10] += late * (k % 15 == 7)
+        data = encode(encoding, sound, base)
+        packets.append(Packet(encoding, 64, 48, base, data, STAMP + base, k))
+    windows, stats = run(packets)
+    assert (stats.events, stats.stray_events, stats.time_jumps) == (2990, 10, 0)
+    assert len(windows) == 46
+    assert "10 events of stray times" in stats.in_words()

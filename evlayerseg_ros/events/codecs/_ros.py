@@ -1,6 +1,7 @@
 """Compiled loops for libcaer, libcaer_cmp and mono, whose packets carry a time base in ns.
 
-Same calling convention as the loops for Prophesee's formats.
+Same calling convention as the loops for Prophesee's formats. Times are given as they are: those
+that go back are counted, and Decoder puts them right.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from numba import njit, uint32
 
 from evlayerseg_ros.events.codecs._state import (
     BASE,
+    CANDIDATE,
     FLOOR,
-    FRESH,
     GLITCHES,
     HIGH,
     JIT,
@@ -28,44 +29,34 @@ from evlayerseg_ros.events.codecs._state import (
     lowest_bit,
 )
 
-# A packet that begins further back than this (ns) is a clock set back, not disorder.
-NEAR = 65_000_000
-
-
-@njit(**JIT)
-def _late(time: int, floor: int, fresh: bool, state: Any) -> int:
-    """The clock after an event's `time` below the clock `floor`: in a packet it never goes back."""
-    state[GLITCHES] += 1
-    return time if fresh and floor - time > NEAR else floor
-
 
 @njit(**JIT)
 def libcaer(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
     """libcaer's events: address and 31 bits of time in us, which rolls over after 36 min."""
     n = np.uint64(0)
-    floor, base, high, last = state[FLOOR], state[BASE], state[HIGH], state[LOW]
-    fresh = state[FRESH] != 0
+    floor, base, high = state[FLOOR], state[BASE], state[HIGH]
+    last, before = state[LOW], state[CANDIDATE]
     for k in range(np.uint64(0), np.uint64(len(words)), np.uint64(2)):
         address = np.int64(words[k])
         low = np.int64(words[k + np.uint64(1)] & 0x7FFFFFFF)
-        # A packet lasts milliseconds: it sees at most one roll-over, a step back by nearly all.
-        if high == 0 and last - low > 1 << 30:
+        # A packet lasts milliseconds: it sees at most one roll-over, a step back by nearly all, and
+        # not from one time alone, which may be wrong.
+        if high == 0 and min(last, before) - low > 1 << 30:
             high = 1 << 31
-        last = low
+        before, last = (last if before >= 0 else low), low
         time = base + (high + low) * 1000
-        floor = time if time >= floor else _late(time, floor, fresh, state)
-        fresh = False
+        state[GLITCHES] += time < floor
+        floor = max(floor, time)
         column, row = address >> 17, (address >> 2) & 0x7FFF
         x[n] = column
         y[n] = row
-        t[n] = floor
+        t[n] = time
         p[n] = (address >> 1) & 1
         good = (column < width) & (row < height)
         n += np.uint64(good)
         if not good:
             state[OUTSIDE] += 1
-    state[FLOOR], state[HIGH], state[LOW] = floor, high, last
-    state[FRESH] = fresh
+    state[FLOOR], state[HIGH], state[LOW], state[CANDIDATE] = floor, high, last, before
     return n
 
 
@@ -77,20 +68,20 @@ def libcaer_cmp(
     n = np.uint64(0)
     floor, high, low = state[FLOOR], state[HIGH], state[LOW]
     column, base, polarity = state[X], state[Y], state[POLARITY]
-    fresh, time_base = state[FRESH] != 0, state[BASE]
+    time_base, time = state[BASE], floor
     for k in range(np.uint64(len(words))):
         word = np.int64(words[k])
         code = word >> 12
         value = word & 0xFFF
         if code == 0x3 or code == 0x5:
             time = time_base + ((high << 12) | low) * 1000
-            floor = time if time >= floor else _late(time, floor, fresh, state)
-            fresh = False
+            state[GLITCHES] += time < floor
+            floor = max(floor, time)
         if code == 0x3:  # one event
             row = value & 0x7FF
             x[n] = column
             y[n] = row
-            t[n] = floor
+            t[n] = time
             p[n] = value >> 11
             good = (column >= 0) & (column < width) & (row < height)
             n += np.uint64(good)
@@ -115,7 +106,7 @@ def libcaer_cmp(
                 valid = uint32(valid & (valid - uint32(1)))
                 x[n] = column
                 y[n] = row
-                t[n] = floor
+                t[n] = time
                 p[n] = polarity
                 good = row < height
                 n += np.uint64(good)
@@ -126,7 +117,6 @@ def libcaer_cmp(
             state[UNKNOWN] += 1
     state[FLOOR], state[HIGH], state[LOW] = floor, high, low
     state[X], state[Y], state[POLARITY] = column, base, polarity
-    state[FRESH] = fresh
     return n
 
 
@@ -134,20 +124,20 @@ def libcaer_cmp(
 def mono(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
     """One event in 64 bits: 32 bits of ns since the time base, x, y, polarity."""
     n = np.uint64(0)
-    floor, base, fresh = state[FLOOR], state[BASE], state[FRESH] != 0
+    floor, base = state[FLOOR], state[BASE]
     for k in range(np.uint64(0), np.uint64(len(words)), np.uint64(2)):
         time = base + np.int64(words[k])
         address = np.int64(words[k + np.uint64(1)])
-        floor = time if time >= floor else _late(time, floor, fresh, state)
-        fresh = False
+        state[GLITCHES] += time < floor
+        floor = max(floor, time)
         column, row = address & 0xFFFF, (address >> 16) & 0x7FFF
         x[n] = column
         y[n] = row
-        t[n] = floor
+        t[n] = time
         p[n] = address >> 31
         good = (column < width) & (row < height)
         n += np.uint64(good)
         if not good:
             state[OUTSIDE] += 1
-    state[FLOOR], state[FRESH] = floor, fresh
+    state[FLOOR] = floor
     return n

@@ -13,16 +13,17 @@ from numba.extending import intrinsic
 
 # Clock. FLOOR: no later event may lie before it. HIGH, LOW: the parts of the time last sent.
 FLOOR, HIGH, LOW, HAS_HIGH, HAS_LOW = 0, 1, 2, 3, 4
-# A high time that does not fit, and how often in a row it was confirmed.
+# A high time that does not fit, and how often in a row it was confirmed; of libcaer the low time
+# before the last, -1 for none.
 CANDIDATE, CONFIRMED = 5, 6
 # Address. X and Y are -1 while unknown.
 X, Y, POLARITY = 7, 8, 9
-# Encodings with a time base: its value (ns), and whether no event came since the packet began.
-BASE, FRESH = 10, 11
+# Encodings with a time base: its value (ns).
+BASE = 10
 # EVT 2.1: 0 unknown, 1 the low half of a word comes first, 2 the high half comes first.
-LAYOUT = 12
+LAYOUT = 11
 # Counters.
-IGNORED, UNKNOWN, UNSYNCED, OUTSIDE, GLITCHES = 13, 14, 15, 16, 17
+IGNORED, UNKNOWN, UNSYNCED, OUTSIDE, GLITCHES, STRAYS = 12, 13, 14, 15, 16, 17
 SIZE = 18
 
 # Words in a row that must agree before a jump of the high time is believed.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.clean import OVERLAP, is_stray
 from evlayerseg_ros.events.codecs import _prophesee, _ros
 from evlayerseg_ros.events.codecs import _state as field
 from evlayerseg_ros.events.types import Events, check_size
@@ -67,7 +68,7 @@ class Decoded(NamedTuple):
 
     events: Events
     now: int | None
-    counted: tuple[int, int, int, int]
+    counted: tuple[int, ...]
 
 
 class Decoder:
@@ -113,13 +114,37 @@ class Decoder:
         """
         self.check(data, time_base)
         codec, words = self._codec, self._words(data)
+        before = self._state[[field.FLOOR, field.GLITCHES]]
         if codec.has_base:
             self._begin(time_base)
         n = codec.capacity(words) + 1
         x, y = np.empty(n, np.uint16), np.empty(n, np.uint16)
         t, p = np.empty(n, np.int64), np.empty(n, np.uint8)
         n = codec.loop(words, self._state, self.width, self.height, x, y, t, p)
-        return Events(x[:n], y[:n], t[:n], p[:n], self.width, self.height)
+        events = Events(x[:n], y[:n], t[:n], p[:n], self.width, self.height)
+        return self._in_order(events, *before.tolist()) if codec.has_base else events
+
+    def _in_order(self, events: Events, floor: int, glitches: int) -> Events:
+        """A packet's events without strays; times that go back a little stand still.
+
+        Args:
+            events: as they are in the packet, times in ns.
+            floor: the clock before the packet, ns; 0 if there was none.
+            glitches: times that had gone back before the packet.
+        """
+        state = self._state
+        if state[field.GLITCHES] == glitches:
+            return events
+        lost = is_stray(events.t, floor or None)
+        events = events[~lost]
+        t = events.t
+        if len(t) and t[0] >= floor - OVERLAP:  # else the clock was set back
+            t = np.maximum(t, floor)
+        t = np.maximum.accumulate(t)
+        state[field.STRAYS] += np.count_nonzero(lost)
+        state[field.GLITCHES] = glitches + np.count_nonzero(t > events.t)
+        state[field.FLOOR] = t[-1] if len(t) else floor
+        return replace(events, t=t)
 
     def decode_each(self, packets: Sequence[np.ndarray | bytes]) -> list[Decoded]:
         """The events of several packets of EVT 3.0 that follow each other, in one call.
@@ -178,10 +203,10 @@ class Decoder:
     def _begin(self, time_base: int) -> None:
         """Start a packet of an encoding with a time base; the same base goes on with the last."""
         state = self._state
-        state[field.FRESH] = 1
         if time_base != state[field.BASE]:
             state[field.BASE] = time_base
             state[field.HIGH] = state[field.LOW] = 0
+            state[field.CANDIDATE] = -1
 
     @property
     def now(self) -> int | None:
@@ -193,8 +218,8 @@ class Decoder:
         return floor * self._codec.tick if floor else None
 
     @property
-    def counted(self) -> tuple[int, int, int, int]:
-        """out_of_range, unsynced, unknown and time_errors."""
+    def counted(self) -> tuple[int, ...]:
+        """out_of_range, unsynced, unknown, time_errors and strays."""
         return _counted(self._state)
 
     @property
@@ -219,8 +244,13 @@ class Decoder:
 
     @property
     def time_errors(self) -> int:
-        """Time words that did not fit the clock, and events whose time went back."""
+        """Time words that did not fit the clock, and events whose time went back a little."""
         return int(self._state[field.GLITCHES])
+
+    @property
+    def strays(self) -> int:
+        """Events dropped because their time fits none of their neighbours'."""
+        return int(self._state[field.STRAYS])
 
     def resync(self) -> None:
         """Go on after lost bytes: wait for a fresh time and address, keep the wraps counted."""
@@ -236,13 +266,9 @@ class Decoder:
         self.resync()
 
 
-def _counted(state: Sequence[int] | np.ndarray) -> tuple[int, int, int, int]:
-    return (
-        int(state[field.OUTSIDE]),
-        int(state[field.UNSYNCED]),
-        int(state[field.UNKNOWN]),
-        int(state[field.GLITCHES]),
-    )
+def _counted(state: Sequence[int] | np.ndarray) -> tuple[int, ...]:
+    fields = field.OUTSIDE, field.UNSYNCED, field.UNKNOWN, field.GLITCHES, field.STRAYS
+    return tuple(int(state[k]) for k in fields)
 
 
 def encode_mono(events: Events, time_base: int) -> bytes:
