@@ -36,8 +36,8 @@ class _Message(NamedTuple):
 class DecodedEvents:
     """Pushes messages of decoded events on, those that lie far before the last ones apart.
 
-    A few events of a message that do are strays and dropped. A message that comes again is left out.
-    A whole message far before the last one waits until it is known: AGAIN in a row, or one far
+    A few events of a message that do are strays and dropped. A message that comes again is left
+    out. A whole message far before the last one waits until it is known: AGAIN in a row, or one far
     enough back, are a clock that was set back; less came late. A few events far after the others
     wait for the next message, and are strays if it lies before.
 
