@@ -77,15 +77,16 @@ class DecodedEvents:
         return windows + self._use(self._without_ahead(_Message(events, stamp)))
 
     def _came_again(self, events: Events, now: int | None) -> bool:
-        """Whether a message of a moment ago comes once more, which is counted."""
-        last = int(events.t[-1])
-        mark = len(events), int(events.t[0]), last, int(events.x.sum()), int(events.y.sum())
-        again = len(events) >= AGAIN and mark in self._used  # fewer may be alike by chance
-        again = again and now is not None and 0 <= now - last <= OVERLAP
+        """Whether a short message of a moment ago comes once more, which is counted."""
+        first, last = int(events.t[0]), int(events.t[-1])
+        mark = len(events), first, last, int(events.x.sum()), int(events.y.sum())
+        known = len(events) >= AGAIN and mark in self._used  # fewer may be alike by chance
+        self._used.append(mark)
+        # What lies far back is judged by what comes next.
+        again = known and now is not None and 0 <= now - last and now - first <= OVERLAP
         if again:
             self._stats.doubled_packets += 1
             self._stats.last_fault = "A message of events came again."
-        self._used.append(mark)
         return again
 
     def finish(self) -> list[Window]:
