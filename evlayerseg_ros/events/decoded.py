@@ -83,7 +83,7 @@ class DecodedEvents:
         known = len(events) >= AGAIN and mark in self._used  # fewer may be alike by chance
         self._used.append(mark)
         # What lies far back is judged by what comes next.
-        again = known and now is not None and 0 <= now - last and now - first <= OVERLAP
+        again = known and now is not None and now - last >= 0 and now - first <= OVERLAP
         if again:
             self._stats.doubled_packets += 1
             self._stats.last_fault = "A message of events came again."
