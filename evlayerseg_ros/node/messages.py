@@ -63,6 +63,10 @@ def to_message(output: outputs.Output, stamp: int, frame_id: str, seq: int = 0) 
     return messages.fill(MAKE, output, stamp, frame_id, seq)
 
 
+# Packages of encoded events; the second is the old name of the first.
+PACKETS = "event_camera_msgs", "event_array_msgs"
+
+
 def packet_of(message: EventPacket) -> Packet:
     """An EventPacket as a Packet; its data shares the message's memory."""
     return Packet(
@@ -98,13 +102,17 @@ def to_bytes(data: np.ndarray | bytes) -> array:
     return filled
 
 
-def event_array_type(name: str) -> type:
-    """The message type package/EventArray; InputError if it is not installed."""
-    package = name.split("/")[0]
+def event_type(name: str) -> tuple[type, bool]:
+    """The message type package/Name, and whether it holds decoded events.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    package, kind = name.split("/")
     try:
-        kind: type = importlib.import_module(f"{package}.msg").EventArray
+        found: type = getattr(importlib.import_module(f"{package}.msg"), kind)
     except ImportError:
         raise InputError(
             f"event_type is {name}, but {package} is not installed: build it in this workspace."
         ) from None
-    return kind
+    return found, package not in PACKETS

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from event_camera_msgs.msg import EventPacket
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_srvs.srv import Trigger
 
@@ -85,8 +84,7 @@ class SegmentNode(GuardedLifecycle):
         """Subscribes and starts the worker."""
         assert self._segmenter is not None
         asked = parameters.value(self, "event_type")
-        raw = asked.endswith("/EventArray")
-        kind = messages.event_array_type(asked) if raw else EventPacket
+        kind, raw = messages.event_type(asked)
         self._monitor.forget()
         config = parameters.pipeline_config(self)
         size = (config.width, config.height)
