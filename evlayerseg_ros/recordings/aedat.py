@@ -14,6 +14,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import sensors
 from evlayerseg_ros.recordings.raw import blocks
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
+from evlayerseg_ros.recordings.ticks import Ticks
 
 # The header of a packet of 3.1: type, source, size, time offset, overflow, capacity, number, valid.
 _PACKET = struct.Struct("<hhiiiiii")
@@ -90,15 +91,10 @@ class AedatRecording(Table):
 
     def _of_2(self) -> Iterator[Columns]:
         """jAER counts rows from below and columns from the right; both chips here."""
-        last, wraps = 0, 0
+        ticks = Ticks()
         for block in blocks(self.path, self._start, 8, 8 * CHUNK):
             words = np.frombuffer(block, ">u4").reshape(-1, 2).astype(np.int64)
-            address, ticks = words[:, 0], words[:, 1]
-            steps = np.diff(ticks, prepend=last)
-            wrapped = wraps + np.cumsum(steps < -(1 << 31)) - np.cumsum(steps > 1 << 31)
-            if len(words):
-                last, wraps = int(ticks[-1]), int(wrapped[-1])
-            t = (ticks + (wrapped << 32)) * 1000
+            address = words[:, 0]
             if self._davis:
                 events = (address >> 31 == 0) & (address & 0x400 == 0)  # no frame, no trigger
                 x, y, p = address >> 12 & 0x3FF, address >> 22 & 0x1FF, address >> 11 & 1
@@ -106,7 +102,7 @@ class AedatRecording(Table):
                 events = address & 0x8000 == 0
                 x, y, p = address >> 1 & 0x7F, address >> 8 & 0x7F, 1 - (address & 1)
             x, y = self.width - 1 - x, self.height - 1 - y
-            yield x[events], y[events], t[events], p[events]
+            yield x[events], y[events], ticks.to_ns(words[events, 1]), p[events]
 
     def _packets_of_3(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """Source, overflow of the time and the events of each packet of polarity events."""
