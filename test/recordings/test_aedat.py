@@ -115,15 +115,31 @@ def stereo(sizes):
     return [faery.aedat.DescriptionNode("outInfo", "/outInfo/", {}, nodes)]
 
 
-def test_stereo_aedat4(tmp_path):
-    path = tmp_path / "some.aedat4"
-    sizes = {"LEFT": (346, 260), "RIGHT": VGA}
+def write_aedat_4(path, sizes, filled):
+    """20,000 events in each stream of a source that is filled."""
     with faery.aedat.Encoder(path, stereo(sizes), faery.aedat.LZ4_DEFAULT) as encoder:
-        for track, size in enumerate(sizes.values()):
-            e = some_events(size=size)
+        for track, (source, size) in enumerate(sizes.items()):
+            e = some_events(size=size) if source in filled else Events.empty(*size)
             table = np.zeros(len(e), faery.EVENTS_DTYPE)
             table["t"], table["x"], table["y"], table["on"] = e.t // 1000, e.x, e.y, e.p
             encoder.write(track, table)
+
+
+@pytest.mark.parametrize("filled", ["LEFT", "RIGHT"])
+def test_stereo_aedat4_with_one_empty_stream(tmp_path, filled):
+    path, sizes = tmp_path / "some.aedat4", {"LEFT": (346, 260), "RIGHT": VGA}
+    write_aedat_4(path, sizes, [filled])
+    recording, _, stats = run(path)
+    assert ((recording.width, recording.height), stats.events) == (sizes[filled], 20_000)
+    write_aedat_4(path, sizes, [])
+    with pytest.raises(InputError, match="holds no events"):
+        run(path)
+
+
+def test_stereo_aedat4(tmp_path):
+    path = tmp_path / "some.aedat4"
+    sizes = {"LEFT": (346, 260), "RIGHT": VGA}
+    write_aedat_4(path, sizes, sizes)
     with pytest.raises(InputError, match=r"choose: 0 \(LEFT, 346x260\), 1 \(RIGHT, 640x480\)"):
         open_recording(path)
     for topic in ("1", "RIGHT"):
