@@ -65,4 +65,4 @@ class Ticks:
 
 def _steps(differences: Any) -> Any:
     """Differences of ticks, int or [N], the shorter way round: -2^31 to 2^31 - 1."""
-    return (differences + _TICKS // 2) % _TICKS - _TICKS // 2
+    return ((differences + _TICKS // 2) & (_TICKS - 1)) - _TICKS // 2
