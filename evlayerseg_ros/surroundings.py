@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -122,6 +123,9 @@ def sentence_of(error: BaseException) -> str | None:
     if any(kind.__name__ == "NameValidationException" for kind in type(error).__mro__):  # rclpy's
         name = str(error).splitlines()[1].strip()
         return f"ROS takes no name such as {name}: expected words between single /."
+    if isinstance(error, ValueError) and str(error).startswith("Number of threads"):  # numba's
+        said = os.environ.get("NUMBA_NUM_THREADS", "")
+        return f"NUMBA_NUM_THREADS is {said!r}: expected a whole number from 1 on."
     if isinstance(error, MemoryError):
         return "There is not enough memory for this."
     if isinstance(error, OSError) and error.errno != errno.EPIPE:
@@ -166,6 +170,19 @@ def why_no_start(error: BaseException, args: list[str]) -> str:
     low = text.lower()
     after = dict(pairwise(args))
     rules = " ".join([arg for arg in args if ":=" in arg] or args[1:])
+    if found := re.search(r"resolve peer (\S+)", text):
+        return (
+            f"ROS_STATIC_PEERS names {found[1]}, whose address cannot be found here: expected "
+            "machines that are on, or addresses, separated by ;."
+        )
+    secured = os.environ.get("ROS_SECURITY_ENABLE") == "true"
+    if secured and ("security" in low or "error not set" in low):
+        keys = os.environ.get("ROS_SECURITY_KEYSTORE") or "not set"
+        return (
+            f"ROS_SECURITY_ENABLE is true, but ROS_SECURITY_KEYSTORE ({keys}) holds no keys for "
+            "this node: `ros2 security create_keystore` and `create_enclave` make them, or set "
+            "ROS_SECURITY_ENABLE to false."
+        )
     if "Reason: " in text:  # a parameter that the node refuses, in its own words
         return f"{text.split('Reason: ')[1].split('.: ')[0].rstrip('.')}."
     if text.startswith("Trying to set parameter"):  # to a value of another type

@@ -11,6 +11,7 @@ import pytest
 from root import ROOT
 
 from evlayerseg_ros import surroundings
+from evlayerseg_ros.errors import InputError
 
 HIDE = """
 import sys
@@ -22,6 +23,9 @@ sys.meta_path.insert(0, Hidden())
 from evlayerseg_ros.cli import main
 main()
 """
+
+
+SECURED = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce"}
 
 
 def run(code, *args, **environment):
@@ -95,6 +99,7 @@ def test_ros_packages_that_are_missing_come_from_apt(tmp_path):
         (("segment",), {"RMW_IMPLEMENTATION": "rmw_none"}, "not installed: there is rmw_"),
         (("demo",), {"ROS_DOMAIN_ID": "a"}, "ROS_DOMAIN_ID is 'a': expected"),
         (("play", "RECORDING"), {"ROS_LOG_DIR": "/proc/none"}, "ROS can write no log"),
+        (("play", "RECORDING"), SECURED, "KEYSTORE (not set) holds no keys for this node: `ros2"),
         (("play", "RECORDING", "--to", "//x"), {}, "ROS takes no name such as"),
         (("play", "RECORDING", "--to", "a b"), {}, "ROS takes no name such as"),
     ],
@@ -106,6 +111,32 @@ def test_what_ros_refuses_in_any_command_is_one_sentence(tmp_path, dots, args, e
     done = run(code, *args, **{"HOME": str(tmp_path), **environment})
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.startswith("evlayerseg: ") and told in done.stderr
+
+
+@pytest.mark.ros
+def test_a_node_that_cannot_be_made_is_a_sentence(monkeypatch):
+    """As where DDS finds none of the peers; not every middleware asks for them at the start."""
+    rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    from evlayerseg_ros.node.own import OwnNode
+
+    def refuse(name, context):
+        contexts.append(context)
+        raise RuntimeError("error creating node: Unable to resolve peer robot-1\n, at x.cpp:234")
+
+    contexts = []
+    monkeypatch.setattr(rclpy, "create_node", refuse)
+    with pytest.raises(InputError, match="ROS_STATIC_PEERS names robot-1, whose address cannot"):
+        OwnNode("some")
+    assert not contexts[0].ok()
+
+
+@pytest.mark.parametrize("number", ["0", "-2"])
+def test_a_number_of_threads_that_numba_refuses_is_one_sentence(dots, number):
+    code = "from evlayerseg_ros.cli import main; main()"
+    done = run(code, "replay", dots, NUMBA_NUM_THREADS=number)
+    assert done.returncode == 2
+    told = f"NUMBA_NUM_THREADS is '{number}': expected a whole number from 1 on."
+    assert done.stderr == f"evlayerseg: {told}\n"
 
 
 def test_an_unwritable_cache_is_replaced_and_told_once(tmp_path, monkeypatch, capsys):
@@ -140,6 +171,9 @@ def test_a_folder_of_somebody_else_is_not_used(tmp_path, monkeypatch):
         (("-r", "~/events:=//davis/events"), {}, "expected words between single /."),
         (("-p", "provider:=gpu"), {}, "provider is 'gpu': expected auto or cpu"),
         ((), {"ROS_LOG_DIR": "/proc/none"}, "ROS can write no log: set ROS_LOG_DIR"),
+        ((), {**SECURED, "ROS_SECURITY_KEYSTORE": "/none"}, "KEYSTORE (/none) holds no keys"),
+        ((), SECURED, "ROS_SECURITY_ENABLE is true, but ROS_SECURITY_KEYSTORE (not set) holds"),
+        ((), {"NUMBA_NUM_THREADS": "0"}, "NUMBA_NUM_THREADS is '0': expected a whole number"),
         (("--log-level", "foo"), {}, "are not understood"),
     ],
 )

@@ -58,9 +58,10 @@ class OwnNode:
         try:
             with quiet_if_it_fails():
                 rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+                self.node = rclpy.create_node(name, context=self._context)
         except Exception as error:  # rclpy raises many kinds
+            rclpy.try_shutdown(context=self._context)
             raise InputError(why_no_start(error, [])) from error
-        self.node = rclpy.create_node(name, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
 

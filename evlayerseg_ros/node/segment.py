@@ -71,7 +71,7 @@ def main(args: list[str] | None = None) -> None:
         prepare_dds()
         with quiet_if_it_fails():
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        node = SegmentNode()
+            node = SegmentNode()
     except Exception as error:  # rclpy raises many kinds
         print(f"segment: {why_no_start(error, args or sys.argv)}", file=sys.stderr)
         sys.stderr.flush()

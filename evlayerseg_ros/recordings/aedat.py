@@ -14,11 +14,22 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import sensors
 from evlayerseg_ros.recordings.raw import blocks
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
+from evlayerseg_ros.recordings.ticks import Ticks
 
 # The header of a packet of 3.1: type, source, size, time offset, overflow, capacity, number, valid.
 _PACKET = struct.Struct("<hhiiiiii")
 _POLARITY_EVENT = 1
 _LARGEST_PACKET = 1 << 28  # bytes
+# Chips by the names of jAER and AedatTools: whether their addresses are a DAVIS's, and their size.
+_CHIPS: tuple[tuple[str, bool, tuple[int, int] | None], ...] = (
+    (r"(dvs128|dvs128_paer|tmpdiff128)$", False, (128, 128)),
+    (r"(davis?240|dvs240|sbret\d\d|seebetter20)", True, (240, 180)),
+    (r"davis?128", True, (128, 128)),
+    (r"davis?208", True, (208, 192)),
+    (r"davis?346", True, (346, 260)),
+    (r"([ch]?davis?640|cdavis)", True, (640, 480)),
+    (r"(sens)?davis?", True, None),
+)
 
 
 class AedatRecording(Table):
@@ -43,13 +54,38 @@ class AedatRecording(Table):
             raise InputError(f"{path} {what}: expected AEDAT 2.0, 3.1 or 4.")
         self._source: int | None = None
         if self._version == "3.1":
+            if found := re.search(r"^format:(.*serializedts.*)$", self._header, re.I | re.M):
+                raise InputError(
+                    f"{path} has its times compressed (Format:{found[1]}), which is not read: "
+                    "expected Format: RAW, as cAER writes it without compression."
+                )
             self._choose(topic)
         else:
             self.only_camera(topic)
-            chip = re.search(r"aechip:.*?(\w+)\s*$", self._header, re.IGNORECASE | re.MULTILINE)
-            self._davis = "davis" in (chip[1] if chip else self._header).lower()
-        if size is None:
+            self._davis, implied = self._find_chip()
+            if implied and not size:
+                self.width, self.height = implied
+        if not self.width:
             self._find_size()
+
+    def _find_chip(self) -> tuple[bool, tuple[int, int] | None]:
+        """Of 2.0, whether addresses are a DAVIS's, and its size if it is known."""
+        chip = re.search(r"aechip:.*?(\w+)\s*$", self._header, re.IGNORECASE | re.MULTILINE)
+        if chip is None:
+            # A DVS128 uses 16 bits; a DAVIS has its rows above them.
+            block = next(blocks(self.path, self._start, 8, 8 * CHUNK), b"")
+            words = np.frombuffer(block[: len(block) // 8 * 8], ">u4").reshape(-1, 2)
+            davis = np.count_nonzero(words[:, 0] > 0xFFFF) > len(words) // 2
+            said = "a DAVIS" if davis else "a DVS128"
+            self.notice(f"its chip is not named, and by its addresses is taken as {said}")
+            return davis, None if davis else (128, 128)
+        for name, davis, size in _CHIPS:
+            if re.match(name, chip[1], re.IGNORECASE):
+                return davis, size
+        raise InputError(
+            f"{self.path} is of jAER's chip {chip[1]}, whose addresses are not read: expected a "
+            "DVS128 or a DAVIS; write its events as text (t x y p) with jAER."
+        )
 
     def _choose(self, topic: str | None) -> None:
         sources: set[int] = set()
@@ -90,15 +126,10 @@ class AedatRecording(Table):
 
     def _of_2(self) -> Iterator[Columns]:
         """jAER counts rows from below and columns from the right; both chips here."""
-        last, wraps = 0, 0
+        ticks = Ticks()
         for block in blocks(self.path, self._start, 8, 8 * CHUNK):
             words = np.frombuffer(block, ">u4").reshape(-1, 2).astype(np.int64)
-            address, ticks = words[:, 0], words[:, 1]
-            steps = np.diff(ticks, prepend=last)
-            wrapped = wraps + np.cumsum(steps < -(1 << 31)) - np.cumsum(steps > 1 << 31)
-            if len(words):
-                last, wraps = int(ticks[-1]), int(wrapped[-1])
-            t = (ticks + (wrapped << 32)) * 1000
+            address = words[:, 0]
             if self._davis:
                 events = (address >> 31 == 0) & (address & 0x400 == 0)  # no frame, no trigger
                 x, y, p = address >> 12 & 0x3FF, address >> 22 & 0x1FF, address >> 11 & 1
@@ -106,7 +137,7 @@ class AedatRecording(Table):
                 events = address & 0x8000 == 0
                 x, y, p = address >> 1 & 0x7F, address >> 8 & 0x7F, 1 - (address & 1)
             x, y = self.width - 1 - x, self.height - 1 - y
-            yield x[events], y[events], t[events], p[events]
+            yield x[events], y[events], ticks.to_ns(words[events, 1]), p[events]
 
     def _packets_of_3(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """Source, overflow of the time and the events of each packet of polarity events."""

@@ -12,10 +12,10 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import sensors
 from evlayerseg_ros.recordings.raw import _size_of, blocks, read_header
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
+from evlayerseg_ros.recordings.ticks import Ticks
 
 # Types of event with an address as below: 0 is that of older files, as of N-CARS.
 _TYPES = (0, 12)
-_TICKS = 1 << 32
 
 
 class DatRecording(Table):
@@ -52,19 +52,11 @@ class DatRecording(Table):
             self.assume_size(sensors.smallest(x, y))
 
     def _columns(self) -> Iterator[Columns]:
-        wraps, last = 0, 0
+        ticks = Ticks()
         for block in blocks(self.path, self._start, 8, 8 * CHUNK):
             words = np.frombuffer(block, "<u4").reshape(-1, 2)
-            ticks = words[:, 0].astype(np.int64)
-            steps = np.diff(ticks, prepend=last)
-            wrapped = wraps + np.cumsum(steps < -_TICKS // 2) - np.cumsum(steps > _TICKS // 2)
-            if len(words):
-                wraps, last = int(wrapped[-1]), int(ticks[-1])
-            yield (
-                *_address(words[:, 1], self._old),
-                (ticks + wrapped * _TICKS) * 1000,
-                (words[:, 1] >> (17 if self._old else 28) & 1),
-            )
+            p = words[:, 1] >> (17 if self._old else 28) & 1
+            yield *_address(words[:, 1], self._old), ticks.to_ns(words[:, 0]), p
 
 
 def _address(words: np.ndarray, old: bool) -> tuple[np.ndarray, np.ndarray]:

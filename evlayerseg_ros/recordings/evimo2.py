@@ -15,6 +15,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.archives import names_in, opened
 from evlayerseg_ros.recordings.readers import CHUNK, Table
 from evlayerseg_ros.recordings.tables import NpyStream
+from evlayerseg_ros.recordings.units import to_ns
 
 
 class Evimo2Recording(Table):
@@ -47,9 +48,8 @@ class Evimo2Recording(Table):
     def _columns(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         for start in range(0, len(self._t), CHUNK):
             part = slice(start, start + CHUNK)
-            t = np.rint(self._t[part].ravel().astype(np.float64) * 1e9).astype(np.int64)
-            xy = self._xy[part].astype(np.int64)
-            yield xy[:, 0], xy[:, 1], t, self._p[part].ravel()
+            xy, t = self._xy[part], self._t[part].ravel()
+            yield xy[:, 0], xy[:, 1], to_ns(t, "s"), self._p[part].ravel()
 
 
 class EvimoRecording(Table):
@@ -77,8 +77,9 @@ class EvimoRecording(Table):
     def _columns(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         with rows_of(self.path, "events", 2) as events:
             while len(rows := events.read(CHUNK)):
-                x, y, p = (rows[:, k].astype(np.int64) for k in (1, 2, 3))
-                yield x, y, np.rint(rows[:, 0].astype(np.float64) * 1e9).astype(np.int64), p
+                yield rows[:, 1], rows[:, 2], to_ns(rows[:, 0], "s"), rows[:, 3]
+            if events.broken:
+                raise InputError(f"{self.path} is damaged: the events up to there are used.")
 
 
 def is_evimo2(path: Path) -> bool:

@@ -46,7 +46,10 @@ class AedatRecording(Table):
         if not there:
             raise InputError(f"{path} has no stream of events: expected {self.kind} with one.")
         if topic is None and len(there) > 1:
-            raise InputError(f"{path} has several streams of events, choose: {listed}.")
+            filled = self._with_events()
+            if len(filled) > 1:
+                raise InputError(f"{path} has several streams of events, choose: {listed}.")
+            topic = filled[0] if filled else None
         if topic is not None and topic not in there:
             raise InputError(f"{path} has no stream of events {topic}: it has {listed}.")
         track = there[topic] if topic is not None else tracks[0]
@@ -56,6 +59,21 @@ class AedatRecording(Table):
 
     def _decoder(self) -> Any:
         return needs("faery").aedat.Decoder(self.path)
+
+    def _with_events(self) -> list[str]:
+        """The streams with events, read until there are two of them."""
+        found: dict[str, None] = {}
+        try:
+            for track, events in self._decoder():
+                if track.data_type == "events" and len(events):
+                    found[str(track.id)] = None
+                if len(found) > 1:
+                    break
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # faery may panic; it is told when it is read
+            pass
+        return list(found)
 
     def _columns(self) -> Iterator[Columns]:
         for track, events in self._decoder():

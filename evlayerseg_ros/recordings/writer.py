@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.outputs import messages
 from evlayerseg_ros.outputs.outputs import LABEL_NAMES, Output
+from evlayerseg_ros.recordings.zero import FromZero
 
 # Foxglove, rviz and `ros2 bag play` give a subscriber that comes late what this topic held.
 _LATCHED = Qos(
@@ -83,6 +86,7 @@ class BagWriter:
         self._make = RosbagsMaker()
         self._connections: dict[str, Any] = {}
         self._seq: dict[str, int] = {}
+        self._ros, self._sensor = FromZero(str(path)), FromZero()
         self._work: Path | None = None
         folder = path
         try:
@@ -105,10 +109,13 @@ class BagWriter:
         Args:
             topic: its name below the prefix.
             output: what it holds.
-            stamp: ROS time in ns, of the message and of its header.
+            stamp: ROS time in ns, of the message and of its header; moved if it is negative.
             frame_id: of the header.
         """
         self._seq[topic] = seq = self._seq.get(topic, -1) + 1
+        stamp = self._ros(stamp)
+        if isinstance(output, Packet):
+            output = replace(output, time_base=self._sensor(output.time_base))
         message = messages.fill(self._make, output, stamp, frame_id, seq)
         self._append(topic, messages.TYPES[type(output)], message, stamp)
         if topic == "mask" and not seq:  # said once, as the node says it

@@ -13,6 +13,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.types import Events, Packet
 from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.recordings.zero import FromZero
 
 # Decoded events go out in packets of this much sensor time, ns, as from a camera driver.
 SLICE = 4_000_000
@@ -61,7 +62,7 @@ def play(
 
     Args:
         path: any recording that open_recording reads. Packets go out as they are, events in
-            encoding mono; the header stamps are the recording's.
+            encoding mono; the header stamps are the recording's, moved if they are negative.
         rate: how many times as fast as it was recorded.
         topic: where to; None finds who listens, see PacketPublisher.
         loop: begins again at the end, with numbers and times as recorded, until interrupted.
@@ -82,13 +83,13 @@ def play(
     with open_recording(path, recorded_topic, size) as recording:
         recording.tell()  # a wrong path is told before anybody waits
     with PacketPublisher(topic, patience, subscribers) as publisher:
-        played = Played(publisher.topic)
+        played, zero = Played(publisher.topic), FromZero("what is played")
         begun = time.monotonic()
         try:
             again = True
             while again:
                 with open_recording(path, recorded_topic, size) as recording:
-                    _play_once(recording, rate, publisher.publish, played, progress, begun)
+                    _play_once(recording, rate, publisher.publish, zero, played, progress, begun)
                 again = loop
         except KeyboardInterrupt:
             pass  # that is how a loop ends
@@ -99,6 +100,7 @@ def _play_once(
     recording: Iterable[Packet],
     rate: float,
     publish: Callable[[Packet], None],
+    zero: Callable[[int], int],
     played: Played,
     progress: Callable[[Played], object],
     begun: float,
@@ -107,7 +109,7 @@ def _play_once(
     start, first, seq = time.monotonic(), None, 0
     for packet in recording:
         played.fault = packet.fault or played.fault
-        for out in encoded(packet):
+        for out in encoded(packet, zero):
             first = out.stamp if first is None else first
             _wait(start + (out.stamp - first) * 1e-9 / rate, played)
             publish(out if out.seq is not None else replace(out, seq=seq))
@@ -118,10 +120,14 @@ def _play_once(
             progress(played)
 
 
-def encoded(packet: Packet) -> Iterator[Packet]:
+def encoded(packet: Packet, zero: Callable[[int], int] = int) -> Iterator[Packet]:
     """A packet of a recording as a camera would send it: as it is, or its events as "mono".
 
     Nothing of a message that could not be read.
+
+    Args:
+        packet: the packet.
+        zero: moves the times (ns) of events.
     """
     if packet.fault:
         return
@@ -129,8 +135,8 @@ def encoded(packet: Packet) -> Iterator[Packet]:
         yield packet
         return
     for part in slices(packet.events):
-        base = int(part.t[0])
-        data = encode_mono(part, base)
+        base = zero(int(part.t[0]))
+        data = encode_mono(part, int(part.t[0]))
         yield Packet("mono", part.width, part.height, base, data, base, frame_id=packet.frame_id)
 
 

@@ -11,26 +11,73 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.recordings.readers import open_recording
 
-CHIPS = {"DVS128": (128, 128), "DAVIS240C": (240, 180), "DAVIS346B": (346, 260)}
+CHIPS = {
+    "DVS128": (128, 128),
+    "DAVIS240C": (240, 180),
+    "DAVIS346B": (346, 260),
+    "SBret10": (240, 180),  # the first DAVIS240
+    "SeeBetter20": (240, 180),
+    "Tmpdiff128": (128, 128),  # the first DVS128
+    "Davis208PixelParade": (208, 192),
+    "DAVI346": (346, 260),  # as AedatTools writes it
+}
+OF_DVS128 = ("DVS128", "Tmpdiff128")
+
+
+def write_aedat_2(path, e, dvs128, head):
+    """Events and, among them, one word that is none."""
+    size = (e.width, e.height)
+    x, y, p = (getattr(e, k).astype(np.uint32) for k in "xyp")
+    x, y = size[0] - 1 - x, size[1] - 1 - y  # as the chip counts
+    address = y << 8 | x << 1 | 1 - p if dvs128 else y << 22 | x << 12 | p << 11
+    words = np.column_stack([address, (e.t // 1000).astype(np.uint32)])
+    other = 0x8000 if dvs128 else 1 << 31  # a trigger, a sample of a frame
+    words = np.insert(words, 50, [other, words[50, 1]], 0)
+    path.write_bytes(f"#!AER-DAT2.0\r\n{head}# End\r\n".encode() + words.astype(">u4").tobytes())
+
+
+def all_of(path):
+    with open_recording(path) as recording:
+        return recording, Events.concatenate([packet.events for packet in recording])
 
 
 @pytest.mark.parametrize("chip", CHIPS)
 def test_aedat_2(tmp_path, chip):
-    size = CHIPS[chip]
-    e = some_events(size=size)
-    x, y, p = (getattr(e, k).astype(np.uint32) for k in "xyp")
-    x, y = size[0] - 1 - x, size[1] - 1 - y  # as the chip counts
-    address = y << 8 | x << 1 | 1 - p if chip == "DVS128" else y << 22 | x << 12 | p << 11
-    words = np.column_stack([address, (e.t // 1000).astype(np.uint32)])
-    other = 0x8000 if chip == "DVS128" else 1 << 31  # a trigger, a sample of a frame
-    words = np.insert(words, 50, [other, words[50, 1]], 0)
-    head = f"#!AER-DAT2.0\r\n# AEChip: eu.seebetter.ini.chips.davis.{chip}\r\n# End\r\n"
-    path = tmp_path / "some.aedat"
-    path.write_bytes(head.encode() + words.astype(">u4").tobytes())
-    with open_recording(path) as recording:
-        got = Events.concatenate([packet.events for packet in recording])
-    assert (recording.width, recording.height) == size and not recording.note
+    e, path = some_events(size=CHIPS[chip]), tmp_path / "some.aedat"
+    write_aedat_2(path, e, chip in OF_DVS128, f"# AEChip: eu.seebetter.ini.chips.davis.{chip}\r\n")
+    recording, got = all_of(path)
+    assert (recording.width, recording.height) == CHIPS[chip] and not recording.note
     assert all(np.array_equal(getattr(got, k), getattr(e, k)) for k in "xytp")
+
+
+@pytest.mark.parametrize("chip", ["DVS128", "DAVIS240C"])
+@pytest.mark.parametrize("head", ["", "# AEChip: \r\n"])
+def test_aedat_2_that_names_no_chip(tmp_path, chip, head):
+    e, path = some_events(size=CHIPS[chip]), tmp_path / "some.aedat"
+    write_aedat_2(path, e, chip == "DVS128", head)
+    recording, got = all_of(path)
+    assert (recording.width, recording.height) == CHIPS[chip]
+    assert f"by its addresses is taken as a {chip[:5].rstrip('1')}" in recording.note
+    assert all(np.array_equal(getattr(got, k), getattr(e, k)) for k in "xytp")
+
+
+@pytest.mark.parametrize("chip", ["CochleaAMS1c", "DVXplorer", "Tmpdiff128StereoPair"])
+def test_aedat_2_of_a_chip_that_is_not_read(tmp_path, chip):
+    path = tmp_path / "some.aedat"
+    write_aedat_2(path, some_events(size=(128, 128)), True, f"# AEChip: ch.unizh.{chip}\r\n")
+    with pytest.raises(InputError, match=f"chip {chip}, .* expected a DVS128 or a DAVIS; write"):
+        open_recording(path)
+
+
+def test_aedat_3_with_compressed_times(tmp_path):
+    path = tmp_path / "some.aedat"
+    head = "#!AER-DAT3.1\r\n#Format: {}\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
+    packet = aedat_3(some_events(size=(128, 128)), 1)
+    path.write_bytes(head.format("SerializedTS,PNGFrames").encode() + packet)
+    with pytest.raises(InputError, match=r"Format: SerializedTS,PNGFrames.*expected Format: RAW"):
+        open_recording(path)
+    path.write_bytes(head.format("RAW").encode() + packet)
+    assert len(all_of(path)[1]) == 20_000
 
 
 def test_aedat_3_with_two_cameras(tmp_path):
@@ -68,15 +115,31 @@ def stereo(sizes):
     return [faery.aedat.DescriptionNode("outInfo", "/outInfo/", {}, nodes)]
 
 
-def test_stereo_aedat4(tmp_path):
-    path = tmp_path / "some.aedat4"
-    sizes = {"LEFT": (346, 260), "RIGHT": VGA}
+def write_aedat_4(path, sizes, filled):
+    """20,000 events in each stream of a source that is filled."""
     with faery.aedat.Encoder(path, stereo(sizes), faery.aedat.LZ4_DEFAULT) as encoder:
-        for track, size in enumerate(sizes.values()):
-            e = some_events(size=size)
+        for track, (source, size) in enumerate(sizes.items()):
+            e = some_events(size=size) if source in filled else Events.empty(*size)
             table = np.zeros(len(e), faery.EVENTS_DTYPE)
             table["t"], table["x"], table["y"], table["on"] = e.t // 1000, e.x, e.y, e.p
             encoder.write(track, table)
+
+
+@pytest.mark.parametrize("filled", ["LEFT", "RIGHT"])
+def test_stereo_aedat4_with_one_empty_stream(tmp_path, filled):
+    path, sizes = tmp_path / "some.aedat4", {"LEFT": (346, 260), "RIGHT": VGA}
+    write_aedat_4(path, sizes, [filled])
+    recording, _, stats = run(path)
+    assert ((recording.width, recording.height), stats.events) == (sizes[filled], 20_000)
+    write_aedat_4(path, sizes, [])
+    with pytest.raises(InputError, match="holds no events"):
+        run(path)
+
+
+def test_stereo_aedat4(tmp_path):
+    path = tmp_path / "some.aedat4"
+    sizes = {"LEFT": (346, 260), "RIGHT": VGA}
+    write_aedat_4(path, sizes, sizes)
     with pytest.raises(InputError, match=r"choose: 0 \(LEFT, 346x260\), 1 \(RIGHT, 640x480\)"):
         open_recording(path)
     for topic in ("1", "RIGHT"):

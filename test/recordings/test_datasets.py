@@ -169,6 +169,43 @@ def test_evimo_file_is_recording_and_truth(evimo2, tmp_path, save) -> None:
     assert load_truth(path, Path("other.raw")).t.tolist() == truth.t.tolist()
 
 
+def evimo(path, rows, save=np.savez) -> Path:
+    meta = {"frames": [], "meta": {}}
+    masks = np.zeros((1, HEIGHT, WIDTH), np.float32)
+    save(path, events=rows, mask=masks, meta=np.array(meta, dtype=object))
+    return path
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_damaged_evimo_file_is_told(tmp_path, save) -> None:
+    seen = events(0)
+    rows = np.stack([seen.t * 1e-9, seen.x, seen.y, seen.p], 1)
+    path = evimo(tmp_path / "scene10_dyn_test_00_000000.npz", rows, save)
+    content = bytearray(path.read_bytes())
+    content[150_000:150_064] = np.random.default_rng(2).bytes(64)
+    path.write_bytes(content)
+    with open_recording(path) as recording:
+        packets = list(recording)
+    assert packets[-1].fault.endswith(".npz is damaged: the events up to there are used.")
+    assert 1000 < sum(len(packet.events) for packet in packets if not packet.fault) < len(seen)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_time_that_is_no_number_is_a_stray_of_evimo(evimo2, tmp_path) -> None:
+    seen = events(0)
+    rows = np.stack([seen.t * 1e-9, seen.x, seen.y, seen.p], 1)
+    rows[50, 0] = rows[60, 1] = np.nan
+    t = np.load(evimo2 / "dataset_events_t.npy")
+    t[50:52] = np.nan
+    np.save(evimo2 / "dataset_events_t.npy", t)
+    path = evimo(tmp_path / "scene10_dyn_test_00_000000.npz", rows)
+    for name, counted in ((path, (1, 1)), (evimo2, (2, 0))):
+        with open_recording(name) as recording:
+            packets = list(recording)
+        assert sum(len(packet.events) for packet in packets) == len(seen) - 2
+        assert counted == tuple(sum(getattr(p, k) for p in packets) for k in ("strays", "outside"))
+
+
 def test_evimo2_meta_cannot_run_anything(evimo2) -> None:
     class Evil:
         def __reduce__(self):
