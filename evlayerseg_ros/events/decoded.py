@@ -143,12 +143,17 @@ class DecodedEvents:
     def _use(self, message: _Message) -> list[Window]:
         events, stamp = message
         if len(events):
-            now, middle = self._timeline.now, int(events.t[len(events) // 2])
-            goes_on = now is not None and abs(int(events.t[0]) - now) <= LATE_TIME
+            now, first, middle = (
+                self._timeline.now,
+                int(events.t[0]),
+                int(events.t[len(events) // 2]),
+            )
+            goes_on = now is not None and abs(first - now) <= LATE_TIME
             # A stamp may be that of a stray: then events that just go on say what they are.
             keeps = goes_on and self._in_ros_time
             unset = stamp == 0 and middle > EPOCH
-            self._in_ros_time = keeps or unset or abs(middle - stamp) <= LATE_TIME
+            near = min(abs(first - stamp), abs(middle - stamp)) <= LATE_TIME
+            self._in_ros_time = keeps or unset or near
         exact = 0 if self._in_ros_time else None
         return self._timeline.push(events, None, stamp, exact, sure=True)
 

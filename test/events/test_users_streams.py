@@ -294,3 +294,12 @@ def test_a_stray_time_inside_a_packet(encoding, late):
     assert (stats.events, stats.stray_events, stats.time_jumps) == (2990, 10, 0)
     assert len(windows) == 46
     assert "10 events of stray times" in stats.in_words()
+
+
+def test_a_long_pause_inside_a_packet_is_no_jump():
+    """As in a file of a camera that was left alone for half an hour."""
+    t = STAMP + np.concatenate([np.arange(500), 1_800_000 + np.arange(500)]) * MS
+    windows, stats = run([Packet.of_events(events_at(t))])
+    assert (stats.events, stats.time_jumps, stats.pauses) == (1000, 0, 1)
+    assert windows[-1].stamp == windows[-1].end == t[-1]
+    assert stats.in_words() == ""
