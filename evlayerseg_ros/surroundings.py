@@ -50,7 +50,7 @@ def keep_freed_memory(every: bool = False) -> None:
     Args:
         every: of any size, as training wants it; else of up to 32 MiB.
     """
-    trim_threshold, mmap_threshold, mmap_max = -1, -3, -4  # names of malloc.h
+    trim_threshold, mmap_threshold, mmap_max, arena_max = -1, -3, -4, -8  # names of malloc.h
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
@@ -60,6 +60,7 @@ def keep_freed_memory(every: bool = False) -> None:
         mallopt(mmap_max, 0)
     else:
         mallopt(mmap_threshold, 32 << 20)  # the largest that glibc takes
+        mallopt(arena_max, 1)  # else what each thread frees is kept for that thread
 
 
 def _writable(folder: Path) -> bool:
