@@ -123,9 +123,9 @@ class HdfRecording(Table):
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         size = (self.width, self.height)
         said = columns.unit_in(self._source.names.get("t", ""))
-        self._unit = unit_of(times, size, usual, self.path, self._count, said=said)
-        if self._unit != usual:
-            self.notice(f"its times are taken as {self._unit}")
+        unit = unit_of(times, size, usual, self.path, self._count, said=said)
+        self.notice(unit.told(usual))
+        self._unit = unit.name
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
         self.duration = float(last - first) * 1e-9
 

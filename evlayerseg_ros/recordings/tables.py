@@ -17,7 +17,7 @@ from evlayerseg_ros.events.types import check_size
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
-from evlayerseg_ros.recordings.units import to_ns, unit_of
+from evlayerseg_ros.recordings.units import to_ns, unit_of, unit_of_masks
 
 # Bytes read at a time: so many are lost with a damaged one.
 _PIECE = 1 << 12
@@ -80,13 +80,14 @@ class NpzRecording(Table):
                         f"{path} lacks {', '.join(sorted(missing))}: expected x, y, t, p and size."
                     )
                 self._names, has_size = names, "size" in archive.files
+                masks = "mask_t" in archive.files
             with self._streams(*"xytp") as streams:
                 lengths = {column.shape[0] for column in streams}
             if len(lengths) != 1:
                 raise InputError(f"{path}: expected x, y, t, p of one length.")
             self._set_length(lengths.pop())
             self._find_size(has_size)
-            self._find_unit(2.0 if has_size else 1.0)  # of our layout
+            self._find_unit(has_size, masks)
         except zipfile.BadZipFile as error:
             raise InputError(
                 f"{self.path} was cut off or damaged: the list of its arrays, which is at its end, "
@@ -117,17 +118,21 @@ class NpzRecording(Table):
         with self._streams("x", "y") as (x, y):
             self.assume_size(sensors.smallest(x.read(1 << 22), y.read(1 << 22)))
 
-    def _find_unit(self, trust: float) -> None:
+    def _find_unit(self, has_size: bool, masks: bool) -> None:
         with self._streams("t") as (t,):
             if t.dtype.kind not in "iuf":
                 raise InputError(f"Its times are of type {t.dtype}: expected numbers.")
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
+            trust = 1.0 if has_size else 0.5  # of our layout
             size = (self.width, self.height)
             times, n = t.read(CHUNK), t.shape[0]
+        if masks:  # on the clock of the events
+            with self._streams("mask_t") as (t,):
+                usual, trust = unit_of_masks(t.read(CHUNK)), 3.0
         said = columns.unit_in(self._names["t"])
-        self._unit = unit_of([times], size, usual, self.path, n, trust, said)
-        if self._unit != "ns":
-            self.notice(f"its times are taken as {self._unit}")
+        unit = unit_of([times], size, usual, self.path, n, trust, said)
+        self.notice(unit.told("ns"))
+        self._unit = unit.name
 
     def _columns(self) -> Iterator[Columns]:
         with self._streams(*"xytp") as streams:

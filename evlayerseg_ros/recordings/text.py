@@ -90,9 +90,9 @@ class TextRecording(Table):
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))
         size = (self.width, self.height)
-        self._unit = unit_of(times, size, "s", self.path, total, said=self._said)
-        if self._unit != "s":
-            self.notice(f"its times are taken as {self._unit}")
+        unit = unit_of(times, size, "s", self.path, total, said=self._said)
+        self.notice(unit.told("s"))
+        self._unit = unit.name
         span = to_ns(np.array([first[0, t], last[-1, t]]), self._unit)
         self.duration = float(span[1] - span[0]) * 1e-9
 

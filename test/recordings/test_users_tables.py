@@ -48,6 +48,40 @@ def test_the_unit_is_recognised_at_any_pace(tmp_path, suffix, unit, rate):
     assert len(windows) == pytest.approx(1e5 / rate / 0.033, abs=1.5)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "unit", "other", "n", "seconds", "size"),
+    [
+        ("npz", "us", "ns", 60_000, 60, (346, 260)),  # or 1 Mev/s for 60 ms
+        ("h5", "ns", "us", 250_000, 1, (160, 120)),  # as 4 Mev/s of VGA, or 4 kev/s for 1000 s
+        ("h5", "ns", "us", 250_000, 0.5, (160, 120)),  # as 8 Mev/s of VGA
+        ("h5", "us", "ns", 184_000, 600, (64, 48)),  # as 30 kev/s of VGA, or 30 Mev/s for 0.6 s
+    ],
+)
+def test_a_unit_in_doubt_is_told_with_how_to_say_another(
+    tmp_path, suffix, unit, other, n, seconds, size
+):
+    """Whole numbers, of which nothing but pace and length tells what they count."""
+    rng = np.random.default_rng(1)
+    t = np.sort(rng.integers(0, int(seconds * 1e9 / (1000 if unit == "us" else 1)), n))
+    e = some_events(n, size)
+    path = write_table(tmp_path / f"some.{suffix}", e, t)
+    with open_recording(path, size=size) as recording:
+        packets = list(recording)
+    found = int(packets[-1].events.t[-1]) - int(packets[0].events.t[0])
+    assert found == pytest.approx(seconds * 1e9, rel=0.01)
+    told = f"taken as {unit} and may be {other} (a column named t_{other} says so)"
+    assert told in recording.note
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_times_that_hardly_differ_are_refused(tmp_path, suffix):
+    """As float32 makes of seconds since 1970."""
+    e = some_events()
+    path = write_table(tmp_path / f"some.{suffix}", e, (1.6e9 + e.t * 1e-9).astype(np.float32))
+    with pytest.raises(InputError, match=r"hardly differ: .*float32 cannot hold seconds since"):
+        open_recording(path)
+
+
 def test_the_unit_of_a_few_events(tmp_path):
     e = some_events(100, span_us=3000)
     recording, windows, _ = run(write_table(tmp_path / "some.txt", e, e.t // 1000, VGA))
