@@ -29,6 +29,7 @@ class Truth:
         affine_t: int64 [K], ns, times of `affine`, or None.
         affine: float64 [K, L, 2, 3], px/s, motion of every layer at those times, or None.
         ros_time: whether `t` is ROS time rather than the sensor's.
+        note: a sentence on what was assumed or left out, "" if nothing was.
     """
 
     t: np.ndarray
@@ -37,6 +38,7 @@ class Truth:
     affine_t: np.ndarray | None = None
     affine: np.ndarray | None = None
     ros_time: bool = False
+    note: str = ""
 
     def affine_at(self, t: np.ndarray) -> np.ndarray:
         """Motion of every layer at times t (ns, [N]), linear in between: float64 [N, L, 2, 3]."""

@@ -13,6 +13,7 @@ from evlayerseg_ros.evaluation import datasets
 from evlayerseg_ros.evaluation.datasets import Truth
 from evlayerseg_ros.recordings.archives import names_in
 from evlayerseg_ros.recordings.evimo2 import is_evimo, is_evimo2
+from evlayerseg_ros.recordings.units import to_ns, unit_of_masks
 
 _SECONDS = re.compile(r"_(\d+(?:\.\d+)?)\.png$", re.IGNORECASE)
 _FOREGROUND = 128
@@ -71,7 +72,10 @@ def _read(path: Path, recording: Path, topic: str | None) -> Truth:
 
 
 def _from_npz(path: Path) -> Truth:
-    """Keys: mask_t int64 [M] ns, masks uint8 [M, H, W]; optional label, affine_t and affine."""
+    """Keys: mask_t int64 [M] ns, masks uint8 [M, H, W]; optional label, affine_t and affine.
+
+    Times of another unit are recognised, which is noted.
+    """
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
     try:
@@ -95,14 +99,11 @@ def _from_npz(path: Path) -> Truth:
         raise InputError(
             f"{path}: affine must be [K,L,2,3] with K affine_t and a motion for every label."
         )
+    unit = unit_of_masks(t)
+    note = "" if unit == "ns" else f"{path}: mask_t is taken as {unit}."
+    t, affine_t = to_ns(t, unit), None if affine_t is None else to_ns(affine_t, unit)
     order = np.argsort(t, kind="stable")
-    return Truth(
-        t[order].astype(np.int64),
-        lambda i: masks[order[i]],
-        label,
-        affine_t,
-        affine,
-    )
+    return Truth(t[order], lambda i: masks[order[i]], label, affine_t, affine, note=note)
 
 
 def _fits(label: np.ndarray | None, affine_t: np.ndarray | None, affine: np.ndarray) -> bool:

@@ -251,6 +251,26 @@ def test_the_simulators_own_truth_scores_nearly_perfectly(tmp_path) -> None:
     assert found["flow_error"] < 1.5 * (1 - found["event_accuracy"]) * fastest
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_the_unit_of_masks_is_recognised(tmp_path, unit) -> None:
+    t = MASK_TIMES / {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1}[unit]
+    masks = np.stack([box(t) for t in MASK_TIMES])
+    for times in (t, t.astype(np.int64)) if unit != "s" else (t,):
+        np.savez(tmp_path / "masks.npz", mask_t=times, masks=masks)
+        found = load_truth(tmp_path / "masks.npz", Path("box.h5"))
+        assert found.t.tolist() == MASK_TIMES.tolist()
+        assert found.note.endswith(f"mask_t is taken as {unit}." if unit != "ns" else "")
+        assert bool(found.note) == (unit != "ns")
+
+
+def test_masks_that_fall_into_no_window_are_counted(events, truth) -> None:
+    times = MASK_TIMES + np.array([0, 0, 0, 10**9, 10**9])
+    found = scores(events, Truth(times, truth.mask, note="Something is assumed."))
+    assert len(found.times) == 3 and found.skipped == 2
+    assert found.warning == "box: 2 of its 5 masks fall into no window. Something is assumed."
+    assert scores(events, truth).warning == ""
+
+
 @pytest.mark.parametrize("name", ["missing", "empty", "text.npz", "keys.npz", "shapes.npz"])
 def test_bad_masks_are_told_in_one_sentence(tmp_path, name) -> None:
     (tmp_path / "empty").mkdir()
