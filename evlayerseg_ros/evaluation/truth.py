@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
@@ -123,14 +123,8 @@ def _from_folder(folder: Path) -> Truth:
     files = sorted((t, path) for path, t in times.items() if t is not None)
     if not files:
         raise InputError(f"No masks in {folder}: expected PNG files named ..._SECONDS.png.")
-
-    def mask(i: int) -> np.ndarray:
-        picture = cv2.imread(str(files[i][1]), cv2.IMREAD_GRAYSCALE)
-        if picture is None:
-            raise InputError(f"Cannot read the mask {files[i][1]}: it is not a sound picture.")
-        return (picture > _FOREGROUND).astype(np.uint8)
-
-    return Truth(np.array([t for t, _ in files], np.int64), mask)
+    truth = datasets.pictures([t for t, _ in files], [path for _, path in files])
+    return replace(truth, mask=lambda i: (truth.mask(i) > _FOREGROUND).astype(np.uint8))
 
 
 def _seconds(path: Path) -> int | None:
