@@ -48,8 +48,8 @@ class HdfRecording(Table):
     """HDF5 in the EV-LayerSegNet authors' layout (events/xs, ys, ts, ps), DSEC's (events/x, y, t,
     p), v2e's (events [N, 4]) or one with a compound table.
 
-    The unit of the times is recognised, s, ms, us or ns. The sensor's size is that of an attribute
-    `sensor_resolution`, `width` and `height` or `geometry`, else it is assumed and noted.
+    The unit of the times is recognised, s, ms, us or ns. The sensor's size is that of attributes or
+    data sets with a name of sensors.NAMES, or of image_raw, else it is assumed and noted.
 
     Args:
         path: the file.
@@ -150,24 +150,18 @@ class HdfRecording(Table):
     def _find_size(self, where: str, stretches: list[list[np.ndarray]]) -> None:
         if self.size is not None:
             return
-        said = dict(self._file.attrs)
-        if where in self._file:
-            said |= dict(self._file[where].attrs)
-        sides = said.get("sensor_resolution", said.get("resolution"))
-        if sides is not None and len(np.ravel(sides)) == 2:
-            short, long = sorted(int(v) for v in np.ravel(sides))
-            y = np.concatenate([part[1] for part in stretches])
-            upright = np.mean(y >= short) > 0.01  # some write height first, some width
-            self.width, self.height = (short, long) if upright else (long, short)
-        elif "width" in said and "height" in said:
-            self.width, self.height = int(said["width"]), int(said["height"])
-        elif "geometry" in said:
-            text = said["geometry"]
-            text = text.decode() if isinstance(text, bytes) else str(text)
-            self.width, self.height = sensors.parse_size(text)
-        else:
-            x, y = (np.concatenate([part[k] for part in stretches]) for k in (0, 1))
-            self.assume_size(sensors.smallest(x, y))
+        x, y = (np.concatenate([part[k] for part in stretches]) for k in (0, 1))
+        steps = where.strip("/").split("/")
+        for k in range(len(steps), -1, -1):  # the nearest first
+            said = _said(self._file["/".join(steps[:k]) or "/"])
+            frame = said.get("image_raw")  # of the same sensor, as in MVSEC
+            size = sensors.stated(said, y) or (
+                frame if sensors.holds(frame or (0, 0), x, y) else None
+            )
+            if size:
+                self.width, self.height = size
+                return
+        self.assume_size(sensors.smallest(x, y))
 
     def _sources(self) -> dict[str, _Source]:
         """Everything in the file that holds events, by its path."""
@@ -223,3 +217,19 @@ class HdfRecording(Table):
 def _is_column(data: Any) -> bool:
     shape = getattr(data, "shape", None)
     return shape is not None and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1))
+
+
+def _said(item: Any) -> dict[str, Any]:
+    """What may state a size: attributes, and what a group and its `calib` hold, by name."""
+    said = dict(item.attrs)
+    if not hasattr(item, "keys"):
+        return said
+    frames = item.get("image_raw")
+    if getattr(frames, "ndim", 0) == 3:
+        said["image_raw"] = frames.shape[2], frames.shape[1]
+    for group in (item.get("calib"), item):
+        for name in sensors.NAMES if hasattr(group, "keys") else ():
+            data = group.get(name)
+            if data is not None and getattr(data, "size", 3) in (1, 2):
+                said[name] = data[()]
+    return said

@@ -80,13 +80,16 @@ class NpzRecording(Table):
                         f"{path} lacks {', '.join(sorted(missing))}: expected x, y, t, p and size."
                     )
                 self._names, has_size = names, "size" in archive.files
+                small = [name for name in sensors.NAMES if name in archive.files]
+                small = [k for k in small if archive.zip.getinfo(f"{k}.npy").file_size < _PIECE]
+                said = {name: archive[name] for name in small}
                 masks = "mask_t" in archive.files
             with self._streams(*"xytp") as streams:
                 lengths = {column.shape[0] for column in streams}
             if len(lengths) != 1:
                 raise InputError(f"{path}: expected x, y, t, p of one length.")
             self._set_length(lengths.pop())
-            self._find_size(has_size)
+            self._find_size(said)
             self._find_unit(has_size, masks)
         except zipfile.BadZipFile as error:
             raise InputError(
@@ -103,18 +106,15 @@ class NpzRecording(Table):
             archive = stack.enter_context(opened(self.path))
             yield [NpyStream(stack.enter_context(archive.open(file))) for file in files]
 
-    def _find_size(self, has_size: bool) -> None:
+    def _find_size(self, said: dict[str, np.ndarray]) -> None:
         if self.size is not None:
             return
-        if has_size:
-            with self._streams("size") as (column,):
-                size = [int(side) for side in column.read(3)]
-            if len(size) != 2:
-                raise InputError(f"{self.path}: expected size (width, height).")
-            if all(size):
-                check_size(*size)
-                self.width, self.height = size
-                return
+        with self._streams("y") as (y,):
+            size = sensors.stated(said, y.read(CHUNK))
+        if size:
+            check_size(*size)
+            self.width, self.height = size
+            return
         with self._streams("x", "y") as (x, y):
             self.assume_size(sensors.smallest(x.read(1 << 22), y.read(1 << 22)))
 

@@ -36,6 +36,7 @@ class TextRecording(Table):
         self._order: str | None = None
         self._said = ""  # the unit, by the name of the column of times
         self._sizes: list[tuple[int, int]] = []  # what comments may mean
+        self._comments = ""
         self._bad = 0
         try:
             self._read_head()
@@ -52,12 +53,15 @@ class TextRecording(Table):
                 plain = line.lstrip(b"#% ")  # what numpy.savetxt writes as its header is a comment
                 comment = line.startswith((b"#", b"%"))
                 words = _words(plain)
+                self._comments += plain.decode("latin-1") if comment else ""
                 if len(words) == 2 and all(word.isdigit() for word in words):
                     size = int(words[0]), int(words[1])
                     if comment:
                         self._sizes.append(size)
                     elif self.size is None:
                         self.width, self.height = size
+                elif not comment and (said := sensors.in_words(line.decode("latin-1"))):
+                    self.width, self.height = self.size or said
                 elif (found := _order_of(plain)) is not None:
                     named.append(found)
                 elif not comment and words != [""]:
@@ -81,7 +85,8 @@ class TextRecording(Table):
         if not self.width:
             every = np.concatenate(stretches)
             xs, ys = every[:, x], every[:, y]
-            said = next((size for size in self._sizes if sensors.holds(size, xs, ys)), None)
+            sizes = [*filter(None, [sensors.in_words(self._comments)]), *self._sizes]
+            said = next((size for size in sizes if sensors.holds(size, xs, ys)), None)
             if said:
                 self.width, self.height = said
             else:

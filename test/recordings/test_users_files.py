@@ -30,6 +30,8 @@ from evlayerseg_ros.recordings.readers import open_recording
         ("% evt 2.0\n% sensor_name GenX320\n", (320, 320)),
         ("% evt 2.0\n% system_ID 64\n", (320, 320)),
         ("% format EVT2;width=346;height=260\n", (346, 260)),
+        ("% evt 2.0\n% Geometry 346x260\n", (346, 260)),
+        ("% EVT 2.0\n% geometry: 346,260\n% END\n", (346, 260)),
     ],
 )
 def test_headers_of_raw_files_imply_their_sensor(tmp_path, header, size):
@@ -45,6 +47,15 @@ def test_a_raw_file_without_a_word_on_its_sensor(tmp_path):
     path.write_bytes(b"% evt 2.0\n" + b"".join(PACKETS["evt2"]))
     recording, _, _ = run(path)
     assert "a sensor of 320x320 pixels is assumed" in recording.note  # the events' is 320x240
+
+
+def test_the_size_of_a_small_dvs(tmp_path):
+    """Of 132x104 pixels (Li et al., VLSI 2019, and ColibriUAV's description of the DVS132S)."""
+    path = tmp_path / "some.aedat"
+    head = b"#!AER-DAT3.1\r\n#Source 1: DVS132S\r\n#!END-HEADER\r\n"
+    path.write_bytes(head + aedat_3(some_events(size=(132, 104)), 1))
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height, stats.events) == (132, 104, 20_000)
 
 
 @pytest.mark.parametrize(("name", "encoding"), [("Gen3.1", "evt2"), ("IMX636", "evt3")])

@@ -225,6 +225,71 @@ def test_the_size_of_a_comment_has_to_hold_the_events(tmp_path):
     assert (recording.width, recording.height) == (800, 600) and not recording.note
 
 
+@pytest.mark.parametrize("said", [{"width": 640, "height": 480}, {"resolution": VGA}])
+def test_an_npz_that_states_its_size_by_another_name(tmp_path, said):
+    e = some_events(size=(200, 100))
+    np.savez(tmp_path / "some.npz", x=e.x, y=e.y, t=e.t, p=e.p, **said)
+    recording, _, stats = run(tmp_path / "some.npz")
+    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
+    assert not recording.note
+
+
+@pytest.mark.parametrize("attribute", [False, True])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"events/width": 640, "events/height": 480},  # RVT
+        {"events/calib/resolution": VGA},  # M3ED
+        {"width": "640", "height": b"480"},
+        {"geometry": VGA},
+        {"geometry": "640x480"},
+        {"sensor_size": VGA},
+        {"image_raw": np.zeros((2, 480, 640), np.uint8)},  # MVSEC
+    ],
+    ids=lambda said: "+".join(said),
+)
+def test_hdf5_that_states_its_size(tmp_path, said, attribute):
+    path = write_table(tmp_path / "some.h5", some_events(size=(200, 100)))
+    with h5py.File(path, "a") as file:
+        for name, value in said.items():
+            where, _, last = name.rpartition("/")
+            if attribute and "calib" not in name and "image" not in name:
+                file[where or "/"].attrs[last] = value
+            else:
+                file[name] = value
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
+    assert not recording.note
+
+
+@pytest.mark.parametrize(
+    "said", [{"sensor_resolution": (0, 0)}, {"geometry": "some"}, {"resolution": np.nan}]
+)
+def test_hdf5_whose_size_says_nothing(tmp_path, said):
+    path = write_table(tmp_path / "some.h5", some_events())
+    with h5py.File(path, "a") as file:
+        file.attrs.update(said)
+    assert "640x480 pixels is assumed" in run(path)[0].note
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "%geometry:640,480",
+        "# 640x480",
+        "# width: 640\n# height: 480",
+        "# sensor size = 640 x 480",
+        "640x480",
+    ],
+)
+def test_text_that_states_its_size(tmp_path, head):
+    path = write_table(tmp_path / "some.txt", some_events(size=(200, 100)))
+    path.write_text(f"{head}\n{path.read_text()}")
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
+    assert not recording.note
+
+
 @pytest.mark.parametrize("size", [VGA, VGA[::-1]])
 @pytest.mark.parametrize("said", [VGA, VGA[::-1]])
 def test_hdf5_that_says_height_or_width_first(tmp_path, size, said):
