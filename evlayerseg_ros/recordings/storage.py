@@ -19,7 +19,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.beginnings import ZSTD, bag_kind, kind_of
-from evlayerseg_ros.recordings.salvage import Raw, broken, scan, unpacked, unzip
+from evlayerseg_ros.recordings.salvage import Raw, broken, is_ros1, scan, unpacked, unzip
 
 T = TypeVar("T")
 _USED = ": what can be read is used"
@@ -36,6 +36,7 @@ class StorageFile:
     Attributes:
         path: the file.
         kind: .mcap, .db3 or .bag.
+        ros1: whether its messages are as ROS 1 serializes them.
         counts: messages of each (topic, type).
         duration: ns from the first message to the last, 0 if unknown.
         fault: a sentence on what is wrong with the file as a whole, "" if nothing is.
@@ -50,6 +51,7 @@ class StorageFile:
         self._reader: Any = None
         self._stack = contextlib.ExitStack()
         self._file = self._plain_file()
+        self.ros1 = self.kind == ".bag" or (self.kind == ".mcap" and is_ros1(self._file))
         try:
             self._open()
         except Exception:  # rosbags raises many kinds
@@ -193,13 +195,12 @@ def messages_in(
     Raises:
         InputError: nothing of it can be read, or it does not fit into memory.
     """
-    ros1 = not path.is_dir() and bag_kind(path) == ".bag"
-    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
-    read: Any = types.deserialize_ros1 if ros1 else types.deserialize_cdr
     files, faults = files_of(path)
     some = False
     for file in files:
         with contextlib.closing(StorageFile(file)) as storage:
+            types = get_typestore(Stores.ROS1_NOETIC if storage.ros1 else Stores.ROS2_JAZZY)
+            read: Any = types.deserialize_ros1 if storage.ros1 else types.deserialize_cdr
             for raw in storage.messages([key for key in storage.counts if wanted(*key)]):
                 try:
                     made = make(read(raw.data, raw.msgtype), raw.msgtype)
