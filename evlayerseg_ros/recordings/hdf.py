@@ -22,6 +22,17 @@ _PIECE = 4096
 # What HDF5 says where a filter is missing.
 _NO_FILTER = ("open directory", "required filter", "not registered", "not available")
 
+# What else HDF5 says, and what it means.
+_FAULTS = {
+    "truncated file": "was cut off: HDF5 keeps one column after the other, so copy or download it "
+    "again.",
+    "unable to lock file, errno = 11": "is open in another process, which writes it: close it "
+    "there first.",
+    "unable to lock file": "lies on a disk without locks: set HDF5_USE_FILE_LOCKING=FALSE.",
+    "already open for write": "was not closed by what wrote it: if nothing writes it any more, "
+    "`h5clear -s` mends it (make a copy first).",
+}
+
 
 class _Source(NamedTuple):
     """Where the events of one camera lie: four data sets, or one with four columns."""
@@ -87,11 +98,9 @@ class HdfRecording(Table):
             return MissingPackage(
                 f"{self.path} is compressed with a filter that is not installed: {remedy}."
             )
-        if isinstance(error, OSError) and "truncated file" in text:
-            return InputError(
-                f"{self.path} was cut off: HDF5 keeps one column after the other, so copy or "
-                "download it again."
-            )
+        for words, told in _FAULTS.items():
+            if isinstance(error, OSError) and words in text:
+                return InputError(f"{self.path} {told}")
         if isinstance(error, OSError):
             error = ValueError()  # h5py's words
         return super()._told(error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -81,6 +83,29 @@ def test_one_damaged_block_of_hdf5_is_left_out(tmp_path):
     _, _, stats = run(path)
     assert stats.events == 200_000 - 8192
     assert "some.h5 is damaged: 8192 of its events cannot be read." in stats.last_error
+
+
+WRITER = """
+import h5py, os, sys
+file = h5py.File(sys.argv[1], "w", libver="latest")
+file["events/x"] = [1]
+file.flush()
+print("written", flush=True)
+sys.stdin.read()
+os._exit(9)  # as one that is killed
+"""
+
+
+def test_hdf5_that_is_not_closed(tmp_path):
+    path = tmp_path / "some.h5"
+    command = [sys.executable, "-c", WRITER, path]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as writer:
+        assert writer.stdout.readline() == b"written\n"
+        with pytest.raises(InputError, match=r"another process, which writes it: close it there"):
+            open_recording(path)
+    with pytest.raises(InputError, match=r"was not closed by what wrote it: .*`h5clear -s`"):
+        open_recording(path)
 
 
 def test_hdf5_whose_columns_differ_in_length(tmp_path):
