@@ -22,6 +22,8 @@ from evlayerseg_ros.recordings.beginnings import ZSTD, bag_kind, kind_of
 from evlayerseg_ros.recordings.salvage import Raw, broken, is_ros1, scan, unpacked, unzip
 
 T = TypeVar("T")
+# Bytes that say what a file is.
+_BEGINNING = 32
 _USED = ": what can be read is used"
 _REMEDIES = {
     ".mcap": "`mcap recover` mends it",
@@ -75,7 +77,7 @@ class StorageFile:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return whole
         if fault := unzip(self.path, whole):
-            self.fault = self.told(fault)
+            self.fault = f"{self.path} is not whole, {fault}{_USED}; copy or download it again."
         return whole
 
     def _open(self) -> None:
@@ -130,8 +132,10 @@ class StorageFile:
         return raw._replace(data=unpacked(bytes(raw.data), "zstd")[0])
 
     def is_what_it_says(self) -> bool:
-        """Whether the file begins as files of its kind do."""
-        return self.kind in kind_of(self._file).endings
+        """Whether the file begins as files of its kind do, or its compressed form does."""
+        packed = self._file != self.path and kind_of(self.path).first == ZSTD
+        cut = packed and self._file.stat().st_size < _BEGINNING
+        return cut or self.kind in kind_of(self._file).endings
 
     def told(self, fault: str) -> str:
         """A sentence on what is wrong, with the remedy."""

@@ -210,6 +210,14 @@ def test_a_lone_file_that_is_compressed(tmp_path, storage, ending):
         assert 0 < stats.packets < 12 * ROUNDS and "was cut off" in stats.last_error
 
 
+@pytest.mark.parametrize("storage", ["mcap", "db3"])
+def test_a_compressed_file_cut_before_its_first_block(tmp_path, storage):
+    alone = tmp_path / f"some.{storage}.zst"
+    alone.write_bytes(zstd.compress(bytes(range(256)) * 99)[:20])
+    with pytest.raises(InputError, match=r"it was cut off, and nothing is left; copy or download"):
+        open_recording(alone)
+
+
 def test_messages_that_are_compressed_alone_without_their_metadata(tmp_path):
     file = stored(write(tmp_path / "some", "db3", mode=CompressionMode.MESSAGE))
     alone = shutil.copy(file, tmp_path / "alone.db3")

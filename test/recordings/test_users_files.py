@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import h5py
+import lz4.frame
 import numpy as np
 import pytest
 from faulty import PACKETS
@@ -16,6 +19,7 @@ from whole_files import VGA, aedat_3, run, some_events, write_table
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.recordings.salvage import zstd
 
 
 @pytest.mark.parametrize(
@@ -172,6 +176,13 @@ def test_a_table_that_was_cut_off_is_named_with_what_to_do(tmp_path, suffix):
         ("some.raw", b"\x89HDF\r\n\x1a\n", "is an HDF5 file by its first bytes"),
         ("some.zip", b"PK\x03\x04", "is an archive: unpack it first"),
         ("some.txt.gz", b"\x1f\x8b\x08", "is compressed: unpack it with gunzip first"),
+        ("some.raw.xz", lzma.compress(b"some"), "is compressed: unpack it with unxz first"),
+        ("some.raw.bz2", bz2.compress(b"some"), "is compressed: unpack it with bunzip2 first"),
+        ("some.raw.lz4", lz4.frame.compress(b"some"), "is compressed: unpack it with unlz4 first"),
+        ("some.raw.zst", zstd.compress(b"some"), "with zstd: unpack it with unzstd first"),
+        ("some.bag.zst", zstd.compress(b"some"), "with zstd: unpack it with unzstd first"),
+        ("some.h5", zstd.compress(b"some"), "with zstd: unpack it with unzstd first"),
+        ("some.mcap", zstd.compress(b"some"), "with zstd by its first bytes: rename it"),
         ("some.h5", b"<!DOCTYPE html>", "is a web page: download it again"),
         ("some.npz", b"version https://git-lfs.github.com/spec/v1", "`git lfs pull` fetches"),
         ("some.aedat", b"#!AER-DAT1.0\r\n", "is AEDAT 1.0: expected AEDAT 2.0, 3.1 or 4"),
