@@ -64,7 +64,8 @@ class NpyStream:
 class NpzRecording(Table):
     """npz with x, y (px), t (int64, ns), p (0 or 1) and size (width, height).
 
-    Without `size` a size is assumed; times of another unit are recognised; both are noted.
+    Without `size` a size is assumed; times of another unit are recognised; both are noted. Without
+    `p` all events are ON.
     """
 
     kind = "an npz recording"
@@ -74,17 +75,16 @@ class NpzRecording(Table):
         try:
             with np.load(path) as archive:
                 names = columns.by_names(archive.files)
-                if names is None or "p" not in names:
-                    missing = {"x", "y", "t", "p"} - set(archive.files)
-                    raise InputError(
-                        f"{path} lacks {', '.join(sorted(missing))}: expected x, y, t, p and size."
-                    )
+                if names is None:
+                    missing = ", ".join(columns.lacking(archive.files))
+                    raise InputError(f"{path} lacks {missing}: expected x, y, t, p and size.")
                 self._names, has_size = names, "size" in archive.files
                 small = [name for name in sensors.NAMES if name in archive.files]
                 small = [k for k in small if archive.zip.getinfo(f"{k}.npy").file_size < _PIECE]
                 said = {name: archive[name] for name in small}
                 masks = "mask_t" in archive.files
-            with self._streams(*"xytp") as streams:
+            self._there = [name for name in "xytp" if name in names]
+            with self._streams(*self._there) as streams:
                 lengths = {column.shape[0] for column in streams}
             if len(lengths) != 1:
                 raise InputError(f"{path}: expected x, y, t, p of one length.")
@@ -135,14 +135,15 @@ class NpzRecording(Table):
         self._unit = unit.name
 
     def _columns(self) -> Iterator[Columns]:
-        with self._streams(*"xytp") as streams:
+        with self._streams(*self._there) as streams:
             broken = False
             while not broken:
                 parts = [stream.read(CHUNK) for stream in streams]
                 n = min(map(len, parts))
                 if not n:
                     break
-                x, y, t, p = (part[:n] for part in parts)
+                x, y, t, *signs = (part[:n] for part in parts)
+                p = signs[0] if signs else np.ones(n)
                 yield x, y, to_ns(t, self._unit), p
                 broken = any(stream.broken for stream in streams)
             if any(stream.broken for stream in streams):

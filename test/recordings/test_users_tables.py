@@ -335,6 +335,23 @@ def test_a_stray_before_or_after_all_others(tmp_path, suffix, which):
     assert len(windows) == 16
 
 
+@pytest.mark.parametrize("suffix", ["npz", "h5", "csv"])
+def test_a_table_without_polarities(tmp_path, suffix):
+    e = some_events()
+    table, path = {"x": e.x, "y": e.y, "ts": e.t // 1000}, tmp_path / f"some.{suffix}"
+    if suffix == "npz":
+        np.savez(path, **table)
+    elif suffix == "h5":
+        with h5py.File(path, "w") as file:
+            for name, column in table.items():
+                file[f"events/{name}"] = column
+    else:
+        np.savetxt(path, np.column_stack(list(table.values())), "%d", ",", header="x,y,ts")
+    _, windows, stats = run(path)
+    assert stats.events == 20_000 and len(windows) == 16
+    assert all(window.events.p.all() for window in windows)
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 def test_a_damaged_npz_is_read_up_to_there(tmp_path, compressed):
     e = some_events()
