@@ -49,7 +49,7 @@ NAMES = (
 # How a line of a header states it.
 _SIZES = (
     r"\b(?:geometry|resolution|size)[\s:=(]+(\d+)\s*[x*, ]\s*(\d+)",
-    r"^\W*(\d+)\s*[x*]\s*(\d+)\W*$",
+    r"^[^\w\n]*(\d+) *[x*] *(\d+)[^\w\n]*$",
 )
 # What Prophesee's sensors of these sizes write where the header does not say it.
 _ENCODINGS = {(304, 240): "evt2", (640, 480): "evt2", (1280, 720): "evt3"}
@@ -141,4 +141,5 @@ def _numbers(value: Any) -> list[int]:
     if array.dtype.kind in "iuf":
         return [int(number) for number in array if 0 <= number < 1e9]
     words = (v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in array.tolist())
-    return [int(float(word)) for word in re.findall(r"\d+(?:\.\d+)?", " ".join(words))]
+    found = re.findall(r"\d+(?:\.\d+)?", " ".join(words))
+    return [int(float(word)) for word in found if len(word) < 10]
