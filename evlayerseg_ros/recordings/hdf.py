@@ -132,6 +132,8 @@ class HdfRecording(Table):
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         size = (self.width, self.height)
         said = columns.unit_in(self._source.names.get("t", ""))
+        if usual == "us" and {"t_offset", "ms_to_idx"} & set(self._file):  # DSEC's layout
+            said = said or "us"
         unit = unit_of(times, size, usual, self.path, self._count, said=said)
         self.notice(unit.told(usual))
         self._unit = unit.name

@@ -131,7 +131,8 @@ class NpzRecording(Table):
                 usual, trust = unit_of_masks(t.read(CHUNK)), 3.0
         said = columns.unit_in(self._names["t"])
         unit = unit_of([times], size, usual, self.path, n, trust, said)
-        self.notice(unit.told("ns"))
+        if unit.name != "ns" or not has_size:  # which is our layout
+            self.notice(unit.told("ns"))
         self._unit = unit.name
 
     def _columns(self) -> Iterator[Columns]:

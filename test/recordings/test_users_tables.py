@@ -73,6 +73,17 @@ def test_a_unit_in_doubt_is_told_with_how_to_say_another(
     assert told in recording.note
 
 
+def test_the_unit_of_dsecs_layout_is_beyond_doubt(tmp_path):
+    """A quiet hour in us, which might be 3.6 s in ns."""
+    rng = np.random.default_rng(1)
+    t = np.sort(rng.integers(0, 3_600_000_000, 144_000))
+    path = write_table(tmp_path / "some.h5", some_events(144_000, (64, 48)), t)
+    with h5py.File(path, "a") as file:
+        file["ms_to_idx"] = np.zeros(9, int)
+    with open_recording(path, size=(64, 48)) as recording:
+        assert recording.duration == pytest.approx(3600, rel=0.01) and not recording.note
+
+
 @pytest.mark.parametrize("suffix", ["npz", "h5"])
 def test_times_that_hardly_differ_are_refused(tmp_path, suffix):
     """As float32 makes of seconds since 1970."""
