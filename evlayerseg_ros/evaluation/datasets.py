@@ -29,6 +29,7 @@ class Truth:
         affine_t: int64 [K], ns, times of `affine`, or None.
         affine: float64 [K, L, 2, 3], px/s, motion of every layer at those times, or None.
         ros_time: whether `t` is ROS time rather than the sensor's.
+        note: a sentence on what was assumed or left out, "" if nothing was.
     """
 
     t: np.ndarray
@@ -37,6 +38,7 @@ class Truth:
     affine_t: np.ndarray | None = None
     affine: np.ndarray | None = None
     ros_time: bool = False
+    note: str = ""
 
     def affine_at(self, t: np.ndarray) -> np.ndarray:
         """Motion of every layer at times t (ns, [N]), linear in between: float64 [N, L, 2, 3]."""
@@ -97,18 +99,46 @@ def dsec(folder: Path, recording: Path) -> Truth:
             )
         times = times[[int(path.stem) for path in files]]
 
+    return pictures((times * 1000).tolist(), files, _DSEC_SIZE)
+
+
+def pictures(times: list[int], files: list[Path], shape: tuple[int, int] | None = None) -> Truth:
+    """Masks in a file each; those that are no sound pictures are left out, which is noted.
+
+    Args:
+        times: ns, of each, rising.
+        files: as many.
+        shape: (height, width) in px that they must have, None for any.
+
+    Raises:
+        InputError: none of them is a picture, or one that is read has another shape.
+    """
+    sound = [k for k, path in enumerate(files) if _picture(path) is not None]
+    bad = sorted(set(range(len(files))) - set(sound))
+    if not sound:
+        raise InputError(f"Cannot read the mask {files[0]}: it is not a sound picture.")
+
     def mask(i: int) -> np.ndarray:
-        picture = cv2.imread(str(files[i]), cv2.IMREAD_GRAYSCALE)
+        path = files[sound[i]]
+        picture = _picture(path)
         if picture is None:
-            raise InputError(f"Cannot read the mask {files[i]}: it is not a sound picture.")
-        if picture.shape != _DSEC_SIZE:
+            raise InputError(f"Cannot read the mask {path}: it is not a sound picture.")
+        if shape not in (None, picture.shape):
             raise InputError(
-                f"The mask {files[i]} is {picture.shape[1]}x{picture.shape[0]}; expected 640x480, "
+                f"The mask {path} is {picture.shape[1]}x{picture.shape[0]}; expected 640x480, "
                 "the view of the left event camera."
             )
         return picture
 
-    return Truth(times * 1000, mask)
+    note = f"{len(bad)} of {len(files)} masks are no sound pictures: {files[bad[0]]}" if bad else ""
+    note += (
+        f" and {len(bad) - 1} more are left out." if len(bad) > 1 else " is left out." * len(bad)
+    )
+    return Truth(np.array([times[k] for k in sound], np.int64), mask, note=note)
+
+
+def _picture(path: Path) -> np.ndarray | None:
+    return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
 
 
 def evimo2(folder: Path) -> Truth:

@@ -38,8 +38,8 @@ def evaluate_sequence(
     the window that it falls into, warped to the mask's time. With `layers`, it is done as in the
     paper: a window of events opens at each mask's time, and the authors' metric joins ours.
 
-    Masks without a window are counted as skipped; `warning` says so where no window is scored, and
-    where there is no ground truth: then only sharpness is measured.
+    Masks without a window are counted as skipped, and `warning` says so; also where there is no
+    ground truth: then only sharpness is measured.
 
     Args:
         name: of the sequence.
@@ -193,15 +193,17 @@ def _warning(
         return f"{scores.name} has no masks (--masks): only its sharpness is measured."
     if truth is None:
         return f"{scores.name} is not scored: it has no masks (--masks) and no window of events."
-    if scores.times:
-        return ""
-    missing = (
-        f"is followed by {config.window.events} events" if from_masks else "falls into a window"
-    )
-    return (
-        f"{scores.name} is not scored: none of its {len(truth.t)} masks "
-        f"({truth.t[0] * 1e-9:.3f}..{truth.t[-1] * 1e-9:.3f} s) {missing} in the recording."
-    )
+    count, events, told = len(truth.t), config.window.events, ""
+    if not scores.times:
+        missing = f"is followed by {events} events" if from_masks else "falls into a window"
+        told = (
+            f"{scores.name} is not scored: none of its {count} masks "
+            f"({truth.t[0] * 1e-9:.3f}..{truth.t[-1] * 1e-9:.3f} s) {missing} in the recording."
+        )
+    elif scores.skipped:
+        few = f"are followed by fewer than {events} events" if from_masks else "fall into no window"
+        told = f"{scores.name}: {scores.skipped} of its {count} masks {few}."
+    return " ".join(filter(None, (told, truth.note)))
 
 
 def _sharpness(answer: Segmented) -> Score:

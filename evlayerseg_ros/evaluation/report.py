@@ -216,7 +216,8 @@ def _section(group: tuple[SequenceScores, ...], models: list[str]) -> str:
         name = f"{sequence.model}: " if len(group) > 1 else ""
         skipped = f", {sequence.skipped} masks without a window" if sequence.skipped else ""
         text = f"{name}{len(sequence.times)} windows{skipped}{_scores(sequence)}: {why(sequence)}."
-        parts.append(f"<p>{html.escape(sequence.warning or text)}</p>")
+        told = [text, sequence.warning] if sequence.times else [sequence.warning or text]
+        parts.append(f"<p>{html.escape(' '.join(filter(None, told)))}</p>")
     if first.times and not math.isnan(first.mean()["iou"]):
         times = [t * 1e-9 for t in first.times]
         series = [(m, s.measures["iou"]) for m, s in zip(models, group, strict=True)]

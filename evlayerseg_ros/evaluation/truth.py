@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
@@ -13,6 +13,7 @@ from evlayerseg_ros.evaluation import datasets
 from evlayerseg_ros.evaluation.datasets import Truth
 from evlayerseg_ros.recordings.archives import names_in
 from evlayerseg_ros.recordings.evimo2 import is_evimo, is_evimo2
+from evlayerseg_ros.recordings.units import to_ns, unit_of_masks
 
 _SECONDS = re.compile(r"_(\d+(?:\.\d+)?)\.png$", re.IGNORECASE)
 _FOREGROUND = 128
@@ -71,7 +72,10 @@ def _read(path: Path, recording: Path, topic: str | None) -> Truth:
 
 
 def _from_npz(path: Path) -> Truth:
-    """Keys: mask_t int64 [M] ns, masks uint8 [M, H, W]; optional label, affine_t and affine."""
+    """Keys: mask_t int64 [M] ns, masks uint8 [M, H, W]; optional label, affine_t and affine.
+
+    Times of another unit are recognised, which is noted.
+    """
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
     try:
@@ -95,14 +99,11 @@ def _from_npz(path: Path) -> Truth:
         raise InputError(
             f"{path}: affine must be [K,L,2,3] with K affine_t and a motion for every label."
         )
+    unit = unit_of_masks(t)
+    note = "" if unit == "ns" else f"{path}: mask_t is taken as {unit}."
+    t, affine_t = to_ns(t, unit), None if affine_t is None else to_ns(affine_t, unit)
     order = np.argsort(t, kind="stable")
-    return Truth(
-        t[order].astype(np.int64),
-        lambda i: masks[order[i]],
-        label,
-        affine_t,
-        affine,
-    )
+    return Truth(t[order], lambda i: masks[order[i]], label, affine_t, affine, note=note)
 
 
 def _fits(label: np.ndarray | None, affine_t: np.ndarray | None, affine: np.ndarray) -> bool:
@@ -122,14 +123,8 @@ def _from_folder(folder: Path) -> Truth:
     files = sorted((t, path) for path, t in times.items() if t is not None)
     if not files:
         raise InputError(f"No masks in {folder}: expected PNG files named ..._SECONDS.png.")
-
-    def mask(i: int) -> np.ndarray:
-        picture = cv2.imread(str(files[i][1]), cv2.IMREAD_GRAYSCALE)
-        if picture is None:
-            raise InputError(f"Cannot read the mask {files[i][1]}: it is not a sound picture.")
-        return (picture > _FOREGROUND).astype(np.uint8)
-
-    return Truth(np.array([t for t, _ in files], np.int64), mask)
+    truth = datasets.pictures([t for t, _ in files], [path for _, path in files])
+    return replace(truth, mask=lambda i: (truth.mask(i) > _FOREGROUND).astype(np.uint8))
 
 
 def _seconds(path: Path) -> int | None:

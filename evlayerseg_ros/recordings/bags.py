@@ -43,15 +43,16 @@ class BagRecording(Recording):
         self, path: Path, topic: str | None = None, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(path, size)
-        self._ros1 = not path.is_dir() and bag_kind(path) == ".bag"
-        self.kind = "a ROS 1 bag" if self._ros1 else "a rosbag2 recording"
-        self._types = get_typestore(Stores.ROS1_NOETIC if self._ros1 else Stores.ROS2_JAZZY)
-        for name in _PACKET_TYPES:
-            self._types.register(get_types_from_msg(DEFINITIONS[_PACKET_TYPES[0]], name))
+        ros1 = not path.is_dir() and bag_kind(path) == ".bag"
+        self.kind = "a ROS 1 bag" if ros1 else "a rosbag2 recording"
         self._storages: list[StorageFile] = []
         try:
             files, self._missing = files_of(path)
             self._storages += [StorageFile(file) for file in files]
+            self._ros1 = any(storage.ros1 for storage in self._storages)
+            self._types = get_typestore(Stores.ROS1_NOETIC if self._ros1 else Stores.ROS2_JAZZY)
+            for name in _PACKET_TYPES:
+                self._types.register(get_types_from_msg(DEFINITIONS[_PACKET_TYPES[0]], name))
             self._choose(topic)
         except BaseException as error:
             self.close()

@@ -34,6 +34,9 @@ _KINDS = (
     Kind(b"Event Stream", "an Event Stream file", (".es",)),
     Kind(ZSTD, "compressed with zstd", (".zstd", ".zst")),
     Kind(b"\x1f\x8b", "compressed", remedy="unpack it with gunzip first"),
+    Kind(b"\xfd7zXZ\0", "compressed", remedy="unpack it with unxz first"),
+    Kind(b"BZh", "compressed", remedy="unpack it with bunzip2 first"),
+    Kind(b"\x04\x22\x4d\x18", "compressed", remedy="unpack it with unlz4 first"),
     Kind(b"7z\xbc\xaf\x27\x1c", "an archive", remedy="unpack it first"),
     Kind(
         b"version https://git-lfs",
@@ -70,6 +73,8 @@ def ending_of(path: Path) -> str:
         raise InputError(f"{path} is {kind.what}: {kind.remedy}.")
     if not kind.endings:
         return ending
+    if kind.first == ZSTD and bag_kind(path) not in (".mcap", ".db3"):
+        raise InputError(f"{path} is {kind.what}: unpack it with unzstd first.")
     if ending == ".zip":
         raise InputError(f"{path} is an archive: unpack it first.")
     if ending not in kind.endings:

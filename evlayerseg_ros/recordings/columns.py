@@ -26,6 +26,16 @@ def by_names(names: Iterable[str]) -> dict[str, str] | None:
 
     A unit behind a name, as in `timestamp (us)` or `t_us`, and `event_` before it do not matter.
     """
+    found = _found(names)
+    return found if {"x", "y", "t"} <= set(found) else None
+
+
+def lacking(names: Iterable[str]) -> list[str]:
+    """Which of x, y, t no name in a table stands for."""
+    return sorted({"x", "y", "t"} - set(_found(names)))
+
+
+def _found(names: Iterable[str]) -> dict[str, str]:
     lower: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"^events?_|\s*[(\[].*", "", _UNIT.sub("", name.strip().lower()))
@@ -35,7 +45,7 @@ def by_names(names: Iterable[str]) -> dict[str, str] | None:
         for alias in aliases:
             if alias in lower:
                 found.setdefault(column, lower[alias])
-    return found if {"x", "y", "t"} <= set(found) else None
+    return found
 
 
 def unit_in(name: str) -> str:

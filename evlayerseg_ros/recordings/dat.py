@@ -10,7 +10,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import sensors
-from evlayerseg_ros.recordings.raw import _size_of, blocks, read_header
+from evlayerseg_ros.recordings.raw import blocks, read_header
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.ticks import Ticks
 
@@ -41,7 +41,7 @@ class DatRecording(Table):
         self._start = start + 2
         self._old = "version 1" in header.lower()
         self._set_length((path.stat().st_size - self._start) // 8)
-        found = size or _size_of(header) or sensors.implied_by(header).size
+        found = size or sensors.in_words(header) or sensors.implied_by(header).size
         if found:
             self.width, self.height = found
         else:

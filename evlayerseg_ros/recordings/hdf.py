@@ -22,6 +22,17 @@ _PIECE = 4096
 # What HDF5 says where a filter is missing.
 _NO_FILTER = ("open directory", "required filter", "not registered", "not available")
 
+# What else HDF5 says, and what it means.
+_FAULTS = {
+    "truncated file": "was cut off: HDF5 keeps one column after the other, so copy or download it "
+    "again.",
+    "unable to lock file, errno = 11": "is open in another process, which writes it: close it "
+    "there first.",
+    "unable to lock file": "lies on a disk without locks: set HDF5_USE_FILE_LOCKING=FALSE.",
+    "already open for write": "was not closed by what wrote it: if nothing writes it any more, "
+    "`h5clear -s` mends it (make a copy first).",
+}
+
 
 class _Source(NamedTuple):
     """Where the events of one camera lie: four data sets, or one with four columns."""
@@ -48,8 +59,8 @@ class HdfRecording(Table):
     """HDF5 in the EV-LayerSegNet authors' layout (events/xs, ys, ts, ps), DSEC's (events/x, y, t,
     p), v2e's (events [N, 4]) or one with a compound table.
 
-    The unit of the times is recognised, s, ms, us or ns. The sensor's size is that of an attribute
-    `sensor_resolution`, `width` and `height` or `geometry`, else it is assumed and noted.
+    The unit of the times is recognised, s, ms, us or ns. The sensor's size is that of attributes or
+    data sets with a name of sensors.NAMES, or of image_raw, else it is assumed and noted.
 
     Args:
         path: the file.
@@ -87,11 +98,9 @@ class HdfRecording(Table):
             return MissingPackage(
                 f"{self.path} is compressed with a filter that is not installed: {remedy}."
             )
-        if isinstance(error, OSError) and "truncated file" in text:
-            return InputError(
-                f"{self.path} was cut off: HDF5 keeps one column after the other, so copy or "
-                "download it again."
-            )
+        for words, told in _FAULTS.items():
+            if isinstance(error, OSError) and words in text:
+                return InputError(f"{self.path} {told}")
         if isinstance(error, OSError):
             error = ValueError()  # h5py's words
         return super()._told(error)
@@ -123,9 +132,11 @@ class HdfRecording(Table):
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         size = (self.width, self.height)
         said = columns.unit_in(self._source.names.get("t", ""))
-        self._unit = unit_of(times, size, usual, self.path, self._count, said=said)
-        if self._unit != usual:
-            self.notice(f"its times are taken as {self._unit}")
+        if usual == "us" and {"t_offset", "ms_to_idx"} & set(self._file):  # DSEC's layout
+            said = said or "us"
+        unit = unit_of(times, size, usual, self.path, self._count, said=said)
+        self.notice(unit.told(usual))
+        self._unit = unit.name
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
         self.duration = float(last - first) * 1e-9
 
@@ -150,24 +161,18 @@ class HdfRecording(Table):
     def _find_size(self, where: str, stretches: list[list[np.ndarray]]) -> None:
         if self.size is not None:
             return
-        said = dict(self._file.attrs)
-        if where in self._file:
-            said |= dict(self._file[where].attrs)
-        sides = said.get("sensor_resolution", said.get("resolution"))
-        if sides is not None and len(np.ravel(sides)) == 2:
-            short, long = sorted(int(v) for v in np.ravel(sides))
-            y = np.concatenate([part[1] for part in stretches])
-            upright = np.mean(y >= short) > 0.01  # some write height first, some width
-            self.width, self.height = (short, long) if upright else (long, short)
-        elif "width" in said and "height" in said:
-            self.width, self.height = int(said["width"]), int(said["height"])
-        elif "geometry" in said:
-            text = said["geometry"]
-            text = text.decode() if isinstance(text, bytes) else str(text)
-            self.width, self.height = sensors.parse_size(text)
-        else:
-            x, y = (np.concatenate([part[k] for part in stretches]) for k in (0, 1))
-            self.assume_size(sensors.smallest(x, y))
+        x, y = (np.concatenate([part[k] for part in stretches]) for k in (0, 1))
+        steps = where.strip("/").split("/")
+        for k in range(len(steps), -1, -1):  # the nearest first
+            said = _said(self._file["/".join(steps[:k]) or "/"])
+            frame = said.get("image_raw")  # of the same sensor, as in MVSEC
+            size = sensors.stated(said, y) or (
+                frame if sensors.holds(frame or (0, 0), x, y) else None
+            )
+            if size:
+                self.width, self.height = size
+                return
+        self.assume_size(sensors.smallest(x, y))
 
     def _sources(self) -> dict[str, _Source]:
         """Everything in the file that holds events, by its path."""
@@ -223,3 +228,19 @@ class HdfRecording(Table):
 def _is_column(data: Any) -> bool:
     shape = getattr(data, "shape", None)
     return shape is not None and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1))
+
+
+def _said(item: Any) -> dict[str, Any]:
+    """What may state a size: attributes, and what a group and its `calib` hold, by name."""
+    said = dict(item.attrs)
+    if not hasattr(item, "keys"):
+        return said
+    frames = item.get("image_raw")
+    if getattr(frames, "ndim", 0) == 3:
+        said["image_raw"] = frames.shape[2], frames.shape[1]
+    for group in (item.get("calib"), item):
+        for name in sensors.NAMES if hasattr(group, "keys") else ():
+            data = group.get(name)
+            if data is not None and getattr(data, "size", 3) in (1, 2):
+                said[name] = data[()]
+    return said

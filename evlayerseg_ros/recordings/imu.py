@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,11 +46,12 @@ def turn_of(recording: Recording, config: PipelineConfig) -> TurnOf | None:
         return Gyro(lens, *read_samples(said)).turn
     topic = config.imu or _topic(recording, IMU, "imu")
     rows = list(_messages(path, topic, IMU, _sample))
-    rows = [(stamp, rate) for stamp, rate in rows if np.isfinite(rate).all()]
-    if not rows:
+    rates = np.array([rate for _, rate in rows]).reshape(-1, 3)
+    sound = _finite(rates, f"{path}, {topic}")
+    if not sound.any():
         raise InputError(f"{path} has no samples on {topic} ({IMU}): {_REMEDIES[IMU]}.")
     t = np.array([stamp for stamp, _ in rows], np.int64)
-    return Gyro(lens, *_sorted(t, np.array([rate for _, rate in rows]))).turn
+    return Gyro(lens, *_sorted(t[sound], rates[sound])).turn
 
 
 def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -74,13 +76,23 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"{path} holds no samples: expected {_LINES}.")
     if rows.shape[1] not in (4, 7):
         raise InputError(f"{path} has {rows.shape[1]} columns: expected {_LINES}.")
-    if not np.isfinite(rows).all():
+    rows = rows[_finite(rows[:, [0, -3, -2, -1]], path)]
+    if not len(rows):
         raise InputError(f"{path} holds values that are not finite: expected {_LINES}.")
     comments = [line for line in text.splitlines() if line.startswith(("#", "%"))]
     rates = rows[:, -3:]
     if any("deg/s" in line for line in comments):
         rates = np.deg2rad(rates)
     return _sorted(np.rint(rows[:, 0] * 1e9).astype(np.int64), rates)
+
+
+def _finite(samples: np.ndarray, source: object) -> np.ndarray:
+    """Which samples [N, values] hold numbers only, bool [N]; how many do not is told."""
+    sound: np.ndarray = np.isfinite(samples).all(1)
+    if bad := np.count_nonzero(~sound):
+        told = f"{bad} of {len(sound)} samples are not finite and are left out"
+        print(f"evlayerseg: {source}: {told}.", file=sys.stderr)
+    return sound
 
 
 def _sorted(t: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

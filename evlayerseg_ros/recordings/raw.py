@@ -45,7 +45,7 @@ class RawRecording(Recording):
                 f"{path} is no Prophesee RAW file: expected a header with `% evt 2.0`, 2.1 or 3.0, "
                 "or with the system_ID of a known camera."
             )
-        found = size or _size_of(header) or implied.size
+        found = size or sensors.in_words(header) or implied.size
         if found:
             self.width, self.height = found
         else:
@@ -132,17 +132,17 @@ def read_header(path: Path) -> tuple[str, int]:
             if not line.startswith(b"% ") and not line.isascii():
                 return "\n".join(lines), begun  # data that happen to begin with %
             lines.append(text)
-            if text == "end":
+            if text.lower() == "end":
                 break
         return "\n".join(lines), file.tell()
 
 
 def _encoding_of(header: str, path: Path) -> str:
     """What the header says, "" if nothing; an encoding that is not read is named."""
-    found = re.search(r"^evt (\d+(?:\.\d+)?)", header, re.MULTILINE)
+    found = re.search(r"^evt\s*(\d+(?:\.\d+)?)", header, re.MULTILINE | re.IGNORECASE)
     said = found[1] if found else ""
     if not found:
-        found = re.search(r"^format EVT(\d)(\d?)", header, re.MULTILINE)
+        found = re.search(r"^format EVT(\d)(\d?)", header, re.MULTILINE | re.IGNORECASE)
         said = f"{found[1]}.{found[2] or 0}" if found else ""
     if said and said not in _VERSIONS:
         raise InputError(
@@ -150,13 +150,3 @@ def _encoding_of(header: str, path: Path) -> str:
             "`% evt 2.0`, 2.1 or 3.0; Metavision's tools convert it."
         )
     return _VERSIONS.get(said, "")
-
-
-def _size_of(header: str) -> tuple[int, int] | None:
-    found = re.search(r"^geometry (\d+)x(\d+)", header, re.MULTILINE)
-    if found and int(found[1]) and int(found[2]):
-        return int(found[1]), int(found[2])
-    width, height = (
-        re.search(rf"\b{name}[=: ]+([1-9]\d*)", header, re.I) for name in ("width", "height")
-    )
-    return (int(width[1]), int(height[1])) if width and height else None

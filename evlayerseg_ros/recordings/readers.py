@@ -106,7 +106,9 @@ class Recording(ABC):
         self.notice(f"a sensor of {size[0]}x{size[1]} pixels is assumed (--size WxH says another)")
 
     def notice(self, what: str) -> None:
-        """Notes something assumed, one clause."""
+        """Notes something assumed, one clause; "" is nothing."""
+        if not what:
+            return
         begun = self.note[:-1] if self.note else str(self.path)
         self.note = f"{begun}{', and' if self.note else ':'} {what}."
 

@@ -91,6 +91,13 @@ def unzip(source: Path, target: Path) -> str:
 # -- mcap
 
 
+def is_ros1(path: Path) -> bool:
+    """Whether an mcap file holds messages as ROS 1 serializes them, by its header's profile."""
+    with path.open("rb") as file:
+        begun = file.read(8 + 9 + 4 + 4)  # magic, head of a record, length, profile
+    return begun[8:9] == b"\1" and begun.endswith(b"\4\0\0\0ros1")
+
+
 def _scan_mcap(file: BinaryIO) -> Iterator[Raw]:
     file.seek(8)
     schemas: dict[int, str] = {}
@@ -141,9 +148,12 @@ def _record(
         if code == 0x03:
             schemas[number] = _text(body, 2)[0]
         elif code == 0x04:
-            topic, _ = _text(body, 4)
+            topic, at = _text(body, 4)
             (schema,) = struct.unpack_from("<H", body, 2)
-            channels[number] = topic, schemas.get(schema, "")
+            kind = schemas.get(schema, "")
+            if _text(body, at)[0] == "ros1":
+                kind = kind.replace("/", "/msg/", 1)
+            channels[number] = topic, kind
         elif code == 0x05 and number in channels and len(body) >= 22:
             topic, kind = channels[number]
             yield Raw(topic, kind, body[22:])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.types import MAX_SIDE, check_size
+from evlayerseg_ros.events.types import MAX_SIDE
 
 # Sensors that a file without a size may come from, the smallest first.
 SENSORS = ((128, 128), (240, 180), (304, 240), (320, 320), (346, 260), (640, 480), (1280, 720))
@@ -38,8 +38,18 @@ _WORDS = (
     (r"dvs128", (128, 128)),
     (r"davis240|dvs240", (240, 180)),
     (r"davis346|dvs346|mini346", (346, 260)),
-    (r"davis640|dvxplorer|dvs640|dvs132", (640, 480)),
+    (r"davis640|dvxplorer|dvs640", (640, 480)),
+    (r"dvs132", (132, 104)),
     (r"atis|gen_?1\S*", (304, 240)),
+)
+# Names of what states a size in a file of arrays.
+NAMES = (
+    "sensor_resolution", "resolution", "width", "height", "size", "sensor_size", "geometry"
+)  # fmt: skip
+# How a line of a header states it.
+_SIZES = (
+    r"\b(?:geometry|resolution|size)[\s:=(]+(\d+)\s*[x*, ]\s*(\d+)",
+    r"^[^\w\n]*(\d+) *[x*] *(\d+)[^\w\n]*$",
 )
 # What Prophesee's sensors of these sizes write where the header does not say it.
 _ENCODINGS = {(304, 240): "evt2", (640, 480): "evt2", (1280, 720): "evt3"}
@@ -87,15 +97,49 @@ def holds(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> bool:
     return max(size) <= MAX_SIDE and outside <= _STRAY_SHARE * len(x)
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """(width, height) in px of a text like 640x480.
+def stated(values: Mapping[str, Any], y: np.ndarray) -> tuple[int, int] | None:
+    """The size (width, height) in px that named values of a file state; None if none does.
 
-    Raises:
-        InputError: it is no such text, or no sensor has that size.
+    Args:
+        values: numbers, pairs of them or text as 640x480, by name; only NAMES are looked at, and
+            0 says nothing.
+        y: px, of some events: of a resolution some write the height first, some the width.
     """
-    found = re.fullmatch(r"\s*(\d{1,6})\s*[xX*, ]\s*(\d{1,6})\s*", text)
-    if not found:
-        raise InputError(f"The size is {text[:40]!r}: expected WIDTHxHEIGHT in px, as 640x480.")
-    size = int(found[1]), int(found[2])
-    check_size(*size)
-    return size
+    for name in ("sensor_resolution", "resolution"):
+        if sides := _sides(values.get(name)):
+            short, long = sorted(sides)
+            return (short, long) if np.mean(y >= short) > 0.01 else (long, short)
+    pair = _numbers(values.get("width")), _numbers(values.get("height"))
+    if sides := _sides(pair[0] + pair[1]):
+        return sides
+    found = (_sides(values.get(name)) for name in ("size", "sensor_size", "geometry"))
+    return next((sides for sides in found if sides), None)
+
+
+def in_words(header: str) -> tuple[int, int] | None:
+    """The size (width, height) in px that the lines of a header state; None if none does."""
+    for pattern in _SIZES:
+        found = re.search(pattern, header, re.IGNORECASE | re.MULTILINE)
+        if found and (sides := _sides(found.groups())):
+            return sides
+    found_sides = [
+        re.search(rf"\b{name}[=:\s]+([1-9]\d*)", header, re.I) for name in ("width", "height")
+    ]
+    return _sides([side[1] for side in found_sides if side])
+
+
+def _sides(value: Any) -> tuple[int, int] | None:
+    numbers = _numbers(value)
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None
+
+
+def _numbers(value: Any) -> list[int]:
+    """The whole numbers in a value of any type; none in what is no small one."""
+    array = np.ravel(np.asarray([] if value is None else value))
+    if len(array) > 2:
+        return []
+    if array.dtype.kind in "iuf":
+        return [int(number) for number in array if 0 <= number < 1e9]
+    words = (v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in array.tolist())
+    found = re.findall(r"\d+(?:\.\d+)?", " ".join(words))
+    return [int(float(word)) for word in found if len(word) < 10]

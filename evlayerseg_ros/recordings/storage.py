@@ -19,9 +19,11 @@ from rosbags.typesys import Stores, get_typestore
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.beginnings import ZSTD, bag_kind, kind_of
-from evlayerseg_ros.recordings.salvage import Raw, broken, scan, unpacked, unzip
+from evlayerseg_ros.recordings.salvage import Raw, broken, is_ros1, scan, unpacked, unzip
 
 T = TypeVar("T")
+# Bytes that say what a file is.
+_BEGINNING = 32
 _USED = ": what can be read is used"
 _REMEDIES = {
     ".mcap": "`mcap recover` mends it",
@@ -36,6 +38,7 @@ class StorageFile:
     Attributes:
         path: the file.
         kind: .mcap, .db3 or .bag.
+        ros1: whether its messages are as ROS 1 serializes them.
         counts: messages of each (topic, type).
         duration: ns from the first message to the last, 0 if unknown.
         fault: a sentence on what is wrong with the file as a whole, "" if nothing is.
@@ -50,6 +53,7 @@ class StorageFile:
         self._reader: Any = None
         self._stack = contextlib.ExitStack()
         self._file = self._plain_file()
+        self.ros1 = self.kind == ".bag" or (self.kind == ".mcap" and is_ros1(self._file))
         try:
             self._open()
         except Exception:  # rosbags raises many kinds
@@ -73,7 +77,7 @@ class StorageFile:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return whole
         if fault := unzip(self.path, whole):
-            self.fault = self.told(fault)
+            self.fault = f"{self.path} is not whole, {fault}{_USED}; copy or download it again."
         return whole
 
     def _open(self) -> None:
@@ -128,8 +132,10 @@ class StorageFile:
         return raw._replace(data=unpacked(bytes(raw.data), "zstd")[0])
 
     def is_what_it_says(self) -> bool:
-        """Whether the file begins as files of its kind do."""
-        return self.kind in kind_of(self._file).endings
+        """Whether the file begins as files of its kind do, or its compressed form does."""
+        packed = self._file != self.path and kind_of(self.path).first == ZSTD
+        cut = packed and self._file.stat().st_size < _BEGINNING
+        return cut or self.kind in kind_of(self._file).endings
 
     def told(self, fault: str) -> str:
         """A sentence on what is wrong, with the remedy."""
@@ -193,13 +199,12 @@ def messages_in(
     Raises:
         InputError: nothing of it can be read, or it does not fit into memory.
     """
-    ros1 = not path.is_dir() and bag_kind(path) == ".bag"
-    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
-    read: Any = types.deserialize_ros1 if ros1 else types.deserialize_cdr
     files, faults = files_of(path)
     some = False
     for file in files:
         with contextlib.closing(StorageFile(file)) as storage:
+            types = get_typestore(Stores.ROS1_NOETIC if storage.ros1 else Stores.ROS2_JAZZY)
+            read: Any = types.deserialize_ros1 if storage.ros1 else types.deserialize_cdr
             for raw in storage.messages([key for key in storage.counts if wanted(*key)]):
                 try:
                     made = make(read(raw.data, raw.msgtype), raw.msgtype)

@@ -17,7 +17,7 @@ from evlayerseg_ros.events.types import check_size
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
-from evlayerseg_ros.recordings.units import to_ns, unit_of
+from evlayerseg_ros.recordings.units import to_ns, unit_of, unit_of_masks
 
 # Bytes read at a time: so many are lost with a damaged one.
 _PIECE = 1 << 12
@@ -64,7 +64,8 @@ class NpyStream:
 class NpzRecording(Table):
     """npz with x, y (px), t (int64, ns), p (0 or 1) and size (width, height).
 
-    Without `size` a size is assumed; times of another unit are recognised; both are noted.
+    Without `size` a size is assumed; times of another unit are recognised; both are noted. Without
+    `p` all events are ON.
     """
 
     kind = "an npz recording"
@@ -74,19 +75,22 @@ class NpzRecording(Table):
         try:
             with np.load(path) as archive:
                 names = columns.by_names(archive.files)
-                if names is None or "p" not in names:
-                    missing = {"x", "y", "t", "p"} - set(archive.files)
-                    raise InputError(
-                        f"{path} lacks {', '.join(sorted(missing))}: expected x, y, t, p and size."
-                    )
+                if names is None:
+                    missing = ", ".join(columns.lacking(archive.files))
+                    raise InputError(f"{path} lacks {missing}: expected x, y, t, p and size.")
                 self._names, has_size = names, "size" in archive.files
-            with self._streams(*"xytp") as streams:
+                small = [name for name in sensors.NAMES if name in archive.files]
+                small = [k for k in small if archive.zip.getinfo(f"{k}.npy").file_size < _PIECE]
+                said = {name: archive[name] for name in small}
+                masks = "mask_t" in archive.files
+            self._there = [name for name in "xytp" if name in names]
+            with self._streams(*self._there) as streams:
                 lengths = {column.shape[0] for column in streams}
             if len(lengths) != 1:
                 raise InputError(f"{path}: expected x, y, t, p of one length.")
             self._set_length(lengths.pop())
-            self._find_size(has_size)
-            self._find_unit(2.0 if has_size else 1.0)  # of our layout
+            self._find_size(said)
+            self._find_unit(has_size, masks)
         except zipfile.BadZipFile as error:
             raise InputError(
                 f"{self.path} was cut off or damaged: the list of its arrays, which is at its end, "
@@ -102,42 +106,45 @@ class NpzRecording(Table):
             archive = stack.enter_context(opened(self.path))
             yield [NpyStream(stack.enter_context(archive.open(file))) for file in files]
 
-    def _find_size(self, has_size: bool) -> None:
+    def _find_size(self, said: dict[str, np.ndarray]) -> None:
         if self.size is not None:
             return
-        if has_size:
-            with self._streams("size") as (column,):
-                size = [int(side) for side in column.read(3)]
-            if len(size) != 2:
-                raise InputError(f"{self.path}: expected size (width, height).")
-            if all(size):
-                check_size(*size)
-                self.width, self.height = size
-                return
+        with self._streams("y") as (y,):
+            size = sensors.stated(said, y.read(CHUNK))
+        if size:
+            check_size(*size)
+            self.width, self.height = size
+            return
         with self._streams("x", "y") as (x, y):
             self.assume_size(sensors.smallest(x.read(1 << 22), y.read(1 << 22)))
 
-    def _find_unit(self, trust: float) -> None:
+    def _find_unit(self, has_size: bool, masks: bool) -> None:
         with self._streams("t") as (t,):
             if t.dtype.kind not in "iuf":
                 raise InputError(f"Its times are of type {t.dtype}: expected numbers.")
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
+            trust = 1.0 if has_size else 0.5  # of our layout
             size = (self.width, self.height)
             times, n = t.read(CHUNK), t.shape[0]
+        if masks:  # on the clock of the events
+            with self._streams("mask_t") as (t,):
+                usual, trust = unit_of_masks(t.read(CHUNK)), 3.0
         said = columns.unit_in(self._names["t"])
-        self._unit = unit_of([times], size, usual, self.path, n, trust, said)
-        if self._unit != "ns":
-            self.notice(f"its times are taken as {self._unit}")
+        unit = unit_of([times], size, usual, self.path, n, trust, said)
+        if unit.name != "ns" or not has_size:  # which is our layout
+            self.notice(unit.told("ns"))
+        self._unit = unit.name
 
     def _columns(self) -> Iterator[Columns]:
-        with self._streams(*"xytp") as streams:
+        with self._streams(*self._there) as streams:
             broken = False
             while not broken:
                 parts = [stream.read(CHUNK) for stream in streams]
                 n = min(map(len, parts))
                 if not n:
                     break
-                x, y, t, p = (part[:n] for part in parts)
+                x, y, t, *signs = (part[:n] for part in parts)
+                p = signs[0] if signs else np.ones(n)
                 yield x, y, to_ns(t, self._unit), p
                 broken = any(stream.broken for stream in streams)
             if any(stream.broken for stream in streams):

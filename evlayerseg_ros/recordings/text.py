@@ -36,6 +36,7 @@ class TextRecording(Table):
         self._order: str | None = None
         self._said = ""  # the unit, by the name of the column of times
         self._sizes: list[tuple[int, int]] = []  # what comments may mean
+        self._comments = ""
         self._bad = 0
         try:
             self._read_head()
@@ -52,12 +53,15 @@ class TextRecording(Table):
                 plain = line.lstrip(b"#% ")  # what numpy.savetxt writes as its header is a comment
                 comment = line.startswith((b"#", b"%"))
                 words = _words(plain)
+                self._comments += plain.decode("latin-1") if comment else ""
                 if len(words) == 2 and all(word.isdigit() for word in words):
                     size = int(words[0]), int(words[1])
                     if comment:
                         self._sizes.append(size)
                     elif self.size is None:
                         self.width, self.height = size
+                elif not comment and (said := sensors.in_words(line.decode("latin-1"))):
+                    self.width, self.height = self.size or said
                 elif (found := _order_of(plain)) is not None:
                     named.append(found)
                 elif not comment and words != [""]:
@@ -81,7 +85,8 @@ class TextRecording(Table):
         if not self.width:
             every = np.concatenate(stretches)
             xs, ys = every[:, x], every[:, y]
-            said = next((size for size in self._sizes if sensors.holds(size, xs, ys)), None)
+            sizes = [*filter(None, [sensors.in_words(self._comments)]), *self._sizes]
+            said = next((size for size in sizes if sensors.holds(size, xs, ys)), None)
             if said:
                 self.width, self.height = said
             else:
@@ -90,9 +95,9 @@ class TextRecording(Table):
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))
         size = (self.width, self.height)
-        self._unit = unit_of(times, size, "s", self.path, total, said=self._said)
-        if self._unit != "s":
-            self.notice(f"its times are taken as {self._unit}")
+        unit = unit_of(times, size, "s", self.path, total, said=self._said)
+        self.notice(unit.told("s"))
+        self._unit = unit.name
         span = to_ns(np.array([first[0, t], last[-1, t]]), self._unit)
         self.duration = float(span[1] - span[0]) * 1e-9
 

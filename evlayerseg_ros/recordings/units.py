@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,14 +11,37 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import MAX_TIME
 
 UNITS = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
-# What recordings have on the average: events a second and pixel, and seconds.
-_PACE, _LENGTH = 0.5, 20.0
+# Events a second and pixel that recordings have on the average.
+_PACE = 2.5
 # Events a second and pixel, and seconds, that none has: a sensor in the dark, one that burns.
 _SLOWEST, _FASTEST, _LONGEST = 1e-4, 300.0, 1e6
+# Seconds: recordings below the first are rare, all below the second alike; so are those above
+# the third.
+_SHORT, _SHORTEST, _LONG = 0.5, 0.05, 300.0
 # No sensor's clock ticks more slowly than this (s).
 _TICK = 2e-4
+# Seconds from one mask to the next, on the average.
+_MASK_STEP = 0.05
 # Fewer events than this do not refuse a file.
 _FEW = 200
+# In how many powers of ten a unit has to be likelier than the next one to be beyond doubt.
+_DOUBT = 1.5
+
+
+class Unit(NamedTuple):
+    """The unit of times, of UNITS, and another one that they may have as well, "" if none."""
+
+    name: str
+    other: str = ""
+
+    def told(self, documented: str) -> str:
+        """What is assumed, one clause with how to say it; "" if it is what the format says."""
+        if self.other:
+            return (
+                f"its times are taken as {self.name} and may be {self.other} "
+                f"(a column named t_{self.other} says so)"
+            )
+        return f"its times are taken as {self.name}" if self.name != documented else ""
 
 
 def unit_of(
@@ -26,9 +50,9 @@ def unit_of(
     usual: str,
     path: object,
     total: int | None = None,
-    trust: float = 1.0,
+    trust: float = 0.5,
     said: str = "",
-) -> str:
+) -> Unit:
     """The unit of a table's times: the likeliest by how fast the events come and for how long.
 
     Args:
@@ -41,7 +65,7 @@ def unit_of(
         said: what the table itself calls its unit, "" if it does not.
 
     Raises:
-        InputError: no unit makes sense of these times.
+        InputError: no unit makes sense of these times, or they tell no events apart.
     """
     sorted_ = [np.sort(t[np.isfinite(t)].astype(np.float64)) for t in stretches]
     n = sum(len(t) for t in sorted_)
@@ -49,13 +73,16 @@ def unit_of(
     span = sum(float(np.subtract(*np.quantile(t, (0.98, 0.02)))) for t in sorted_ if len(t)) / 0.96
     steps = np.concatenate([np.diff(t) for t in sorted_]) if n else np.empty(0)
     steps = steps[steps > 0]
+    if n >= _FEW and (len(steps) <= len(sorted_) or not span > 0):
+        raise InputError(
+            f"{path}: the times of its events hardly differ: expected some that tell them apart, "
+            "in float64 or int64 (float32 cannot hold seconds since 1970)."
+        )
     if not len(steps) or not span > 0:
-        return said or usual
-    tick = float(np.quantile(steps, 0.05))
-    in_thousands = (
-        all(np.issubdtype(t.dtype, np.integer) or np.all(t == np.rint(t)) for t in stretches)
-        and np.mean([np.mean(t % 1000 == 0) for t in sorted_ if len(t)]) > 0.99
-    )
+        return Unit(said or usual)
+    tick = float(np.quantile(steps, 0.001))
+    whole = all(np.issubdtype(t.dtype, np.integer) or np.all(t == np.rint(t)) for t in stretches)
+    in_thousands = whole and np.mean(steps % 1000 == 0) > 0.99
 
     def pace(unit: str) -> float:
         return n / (span * UNITS[unit] * 1e-9) / (size[0] * size[1])
@@ -65,20 +92,44 @@ def unit_of(
 
     def unlikely(unit: str) -> float:
         """In powers of ten."""
-        far = abs(np.log10(pace(unit) / _PACE)) + 0.5 * abs(np.log10(length(unit) / _LENGTH))
+        far = abs(np.log10(pace(unit) / _PACE)) + _odd(length(unit))
         coarse = tick * UNITS[unit] * 1e-9 / _TICK
         far += 2 + np.log10(coarse) if coarse > 1 else 0
-        return float(far - trust * (unit == usual) - 3 * (unit == "ns" and in_thousands))
+        if unit == "ns" and in_thousands:  # since cameras' clocks count us
+            far -= 3
+        elif unit == "ns" or (unit == "us" and not whole):
+            far += 0.5
+        return float(far - trust * (unit == usual))
 
     if said and length(said) < _LONGEST:
-        return said
+        return Unit(said)
     possible = [u for u in UNITS if _SLOWEST <= pace(u) <= _FASTEST and length(u) < _LONGEST]
-    if possible or n < _FEW:
-        return min(possible or UNITS, key=unlikely)
-    raise InputError(
-        f"{path}: {n} events within {span:g} of whatever their times count make no sense in s, ms, "
-        f"us or ns: expected {usual}."
-    )
+    if not possible and n >= _FEW:
+        raise InputError(
+            f"{path}: {n} events within {span:g} of whatever their times count make no sense in "
+            f"s, ms, us or ns: expected {usual}."
+        )
+    best, *others = sorted(possible or UNITS, key=unlikely)
+    doubt = [u for u in others if unlikely(u) < unlikely(best) + _DOUBT and length(u) > _SHORTEST]
+    return Unit(best, doubt[0] if doubt and n >= _FEW else "")
+
+
+def _odd(length: float) -> float:
+    """How rare a recording of so many seconds is, in powers of ten."""
+    short = 3 * np.log10(_SHORT / max(length, _SHORTEST))
+    return float(max(short, 0.5 * np.log10(length / _LONG), 0))
+
+
+def unit_of_masks(t: np.ndarray) -> str:
+    """The unit of the times of masks, [M]: ns, unless their steps make another likelier by far.
+
+    One time alone counts s if it is no whole number.
+    """
+    steps = np.diff(np.unique(t[np.isfinite(t)].astype(np.float64)))
+    if not len(steps):
+        return "ns" if np.all(t == np.rint(t)) else "s"
+    step = float(np.median(steps)) * 1e-9
+    return min(UNITS, key=lambda u: abs(np.log10(step * UNITS[u] / _MASK_STEP)) - (u == "ns"))
 
 
 def to_ns(t: np.ndarray, unit: str, offset: int = 0) -> np.ndarray:

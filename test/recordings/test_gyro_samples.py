@@ -150,6 +150,14 @@ def test_samples_as_text(tmp_path, text, wanted) -> None:
     assert (np.diff(t) > 0).all()
 
 
+def test_samples_that_are_no_numbers_are_left_out_and_told(tmp_path, capsys) -> None:
+    path = tmp_path / "gyro.txt"
+    path.write_text("0.1 1 2 3\n0.2 nan 2 3\nnan 1 2 3\n0.4 4 5 6\n")
+    t, rates = read_samples(path)
+    assert t.tolist() == [100_000_000, 400_000_000] and rates.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert f"{path}: 2 of 4 samples are not finite and are left out." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["", "1 2 3\n", "one two three four\n", "1 nan 0 0\n"])
 def test_other_text_is_refused(tmp_path, text) -> None:
     path = tmp_path / "gyro.txt"

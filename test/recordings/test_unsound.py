@@ -66,6 +66,9 @@ def test_tables_that_lack_or_contradict(tmp_path):
     np.savez(path, x=e.x, t=e.t, p=e.p)
     with pytest.raises(InputError, match="lacks y"):
         open_recording(path)
+    np.savez(path, xs=e.x, polarity=e.p)
+    with pytest.raises(InputError, match="lacks t, y: expected x, y, t, p and size"):
+        open_recording(path)
     np.savez(path, x=e.x[:3], y=e.y, t=e.t, p=e.p, size=(346, 260))
     with pytest.raises(InputError, match="one length"):
         open_recording(path)

@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 import whole_files
 from faulty import PACKETS, SIZE, bases
-from faulty_files import STAMP, array_bag, packet_bag, stored
+from faulty_files import STAMP, array_bag, as_mcap, packet_bag, stored
+from rosbags.rosbag1 import Writer
 from rosbags.rosbag2 import CompressionMode
+from rosbags.typesys import Stores, get_typestore
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.recordings.salvage import zstd
+from evlayerseg_ros.recordings.storage import messages_in
 
 ROUNDS = 40  # of the 12 sound packets
 
@@ -207,6 +210,14 @@ def test_a_lone_file_that_is_compressed(tmp_path, storage, ending):
         assert 0 < stats.packets < 12 * ROUNDS and "was cut off" in stats.last_error
 
 
+@pytest.mark.parametrize("storage", ["mcap", "db3"])
+def test_a_compressed_file_cut_before_its_first_block(tmp_path, storage):
+    alone = tmp_path / f"some.{storage}.zst"
+    alone.write_bytes(zstd.compress(bytes(range(256)) * 99)[:20])
+    with pytest.raises(InputError, match=r"it was cut off, and nothing is left; copy or download"):
+        open_recording(alone)
+
+
 def test_messages_that_are_compressed_alone_without_their_metadata(tmp_path):
     file = stored(write(tmp_path / "some", "db3", mode=CompressionMode.MESSAGE))
     alone = shutil.copy(file, tmp_path / "alone.db3")
@@ -233,6 +244,39 @@ def test_topics_that_are_all_empty(tmp_path):
 def test_the_old_name_of_event_packets(tmp_path):
     bag = write(tmp_path / "some", kind="event_array_msgs/msg/EventArray")
     assert run(bag)[0].packets == 12 * ROUNDS
+
+
+@pytest.mark.parametrize("kind", ["packets", "arrays"])
+def test_mcap_with_messages_as_ros_1_serializes_them(tmp_path, kind):
+    bag, e = tmp_path / "some.bag", whole_files.some_events(1000, (240, 180))
+    if kind == "packets":
+        write(bag, "bag")
+    else:
+        with array_bag(bag, ros1=True) as add:
+            for k in range(2):
+                add(Events(e.x, e.y, STAMP + e.t + k * 10**9, e.p, 240, 180), STAMP + k * 10**9)
+    path = as_mcap(bag, tmp_path / "some.mcap")
+    stats, windows = run(path)
+    assert (stats, windows) == run(bag)
+    assert stats.bad_packets == 0 and stats.packets == (12 * ROUNDS if kind == "packets" else 2)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert run(path)[0].last_error.endswith("`mcap recover` mends it.")
+
+
+def test_a_gyro_in_such_an_mcap(tmp_path):
+    types = get_typestore(Stores.ROS1_NOETIC)
+    new, kind = types.types, "sensor_msgs/msg/Imu"
+    head = new["std_msgs/msg/Header"](7, new["builtin_interfaces/msg/Time"](12, 34), "imu")
+    rate, none = new["geometry_msgs/msg/Vector3"](0.1, 0.2, 0.3), np.zeros(9)
+    still = new["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0)
+    with Writer(tmp_path / "some.bag") as bag:
+        connection = bag.add_connection("/imu", kind, typestore=types)
+        message = new[kind](head, still, none, rate, none, rate, none)
+        bag.write(connection, STAMP, bytes(types.serialize_ros1(message, kind)))
+    path = as_mcap(tmp_path / "some.bag", tmp_path / "some.mcap")
+    wanted = lambda _, found: found == kind  # noqa: E731
+    ((topic, found),) = messages_in(path, wanted, lambda message, _: message)
+    assert topic == "/imu" and found.header.stamp.sec == 12 and found.angular_velocity.z == 0.3
 
 
 @pytest.mark.parametrize("ros1", [False, True])

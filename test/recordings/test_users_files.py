@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
+import lz4.frame
 import numpy as np
 import pytest
 from faulty import PACKETS
@@ -14,6 +19,7 @@ from whole_files import VGA, aedat_3, run, some_events, write_table
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.recordings.salvage import zstd
 
 
 @pytest.mark.parametrize(
@@ -30,6 +36,8 @@ from evlayerseg_ros.recordings.readers import open_recording
         ("% evt 2.0\n% sensor_name GenX320\n", (320, 320)),
         ("% evt 2.0\n% system_ID 64\n", (320, 320)),
         ("% format EVT2;width=346;height=260\n", (346, 260)),
+        ("% evt 2.0\n% Geometry 346x260\n", (346, 260)),
+        ("% EVT 2.0\n% geometry: 346,260\n% END\n", (346, 260)),
     ],
 )
 def test_headers_of_raw_files_imply_their_sensor(tmp_path, header, size):
@@ -45,6 +53,15 @@ def test_a_raw_file_without_a_word_on_its_sensor(tmp_path):
     path.write_bytes(b"% evt 2.0\n" + b"".join(PACKETS["evt2"]))
     recording, _, _ = run(path)
     assert "a sensor of 320x320 pixels is assumed" in recording.note  # the events' is 320x240
+
+
+def test_the_size_of_a_small_dvs(tmp_path):
+    """Of 132x104 pixels (Li et al., VLSI 2019, and ColibriUAV's description of the DVS132S)."""
+    path = tmp_path / "some.aedat"
+    head = b"#!AER-DAT3.1\r\n#Source 1: DVS132S\r\n#!END-HEADER\r\n"
+    path.write_bytes(head + aedat_3(some_events(size=(132, 104)), 1))
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height, stats.events) == (132, 104, 20_000)
 
 
 @pytest.mark.parametrize(("name", "encoding"), [("Gen3.1", "evt2"), ("IMX636", "evt3")])
@@ -70,6 +87,29 @@ def test_one_damaged_block_of_hdf5_is_left_out(tmp_path):
     _, _, stats = run(path)
     assert stats.events == 200_000 - 8192
     assert "some.h5 is damaged: 8192 of its events cannot be read." in stats.last_error
+
+
+WRITER = """
+import h5py, os, sys
+file = h5py.File(sys.argv[1], "w", libver="latest")
+file["events/x"] = [1]
+file.flush()
+print("written", flush=True)
+sys.stdin.read()
+os._exit(9)  # as one that is killed
+"""
+
+
+def test_hdf5_that_is_not_closed(tmp_path):
+    path = tmp_path / "some.h5"
+    command = [sys.executable, "-c", WRITER, path]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as writer:
+        assert writer.stdout.readline() == b"written\n"
+        with pytest.raises(InputError, match=r"another process, which writes it: close it there"):
+            open_recording(path)
+    with pytest.raises(InputError, match=r"was not closed by what wrote it: .*`h5clear -s`"):
+        open_recording(path)
 
 
 def test_hdf5_whose_columns_differ_in_length(tmp_path):
@@ -136,6 +176,13 @@ def test_a_table_that_was_cut_off_is_named_with_what_to_do(tmp_path, suffix):
         ("some.raw", b"\x89HDF\r\n\x1a\n", "is an HDF5 file by its first bytes"),
         ("some.zip", b"PK\x03\x04", "is an archive: unpack it first"),
         ("some.txt.gz", b"\x1f\x8b\x08", "is compressed: unpack it with gunzip first"),
+        ("some.raw.xz", lzma.compress(b"some"), "is compressed: unpack it with unxz first"),
+        ("some.raw.bz2", bz2.compress(b"some"), "is compressed: unpack it with bunzip2 first"),
+        ("some.raw.lz4", lz4.frame.compress(b"some"), "is compressed: unpack it with unlz4 first"),
+        ("some.raw.zst", zstd.compress(b"some"), "with zstd: unpack it with unzstd first"),
+        ("some.bag.zst", zstd.compress(b"some"), "with zstd: unpack it with unzstd first"),
+        ("some.h5", zstd.compress(b"some"), "with zstd: unpack it with unzstd first"),
+        ("some.mcap", zstd.compress(b"some"), "with zstd by its first bytes: rename it"),
         ("some.h5", b"<!DOCTYPE html>", "is a web page: download it again"),
         ("some.npz", b"version https://git-lfs.github.com/spec/v1", "`git lfs pull` fetches"),
         ("some.aedat", b"#!AER-DAT1.0\r\n", "is AEDAT 1.0: expected AEDAT 2.0, 3.1 or 4"),

@@ -48,6 +48,51 @@ def test_the_unit_is_recognised_at_any_pace(tmp_path, suffix, unit, rate):
     assert len(windows) == pytest.approx(1e5 / rate / 0.033, abs=1.5)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "unit", "other", "n", "seconds", "size"),
+    [
+        ("npz", "us", "ns", 60_000, 60, (346, 260)),  # or 1 Mev/s for 60 ms
+        ("h5", "ns", "us", 250_000, 1, (160, 120)),  # as 4 Mev/s of VGA, or 4 kev/s for 1000 s
+        ("h5", "ns", "us", 250_000, 0.5, (160, 120)),  # as 8 Mev/s of VGA
+        ("h5", "us", "ns", 184_000, 600, (64, 48)),  # as 30 kev/s of VGA, or 30 Mev/s for 0.6 s
+    ],
+)
+def test_a_unit_in_doubt_is_told_with_how_to_say_another(
+    tmp_path, suffix, unit, other, n, seconds, size
+):
+    """Whole numbers, of which nothing but pace and length tells what they count."""
+    rng = np.random.default_rng(1)
+    t = np.sort(rng.integers(0, int(seconds * 1e9 / (1000 if unit == "us" else 1)), n))
+    e = some_events(n, size)
+    path = write_table(tmp_path / f"some.{suffix}", e, t)
+    with open_recording(path, size=size) as recording:
+        packets = list(recording)
+    found = int(packets[-1].events.t[-1]) - int(packets[0].events.t[0])
+    assert found == pytest.approx(seconds * 1e9, rel=0.01)
+    told = f"taken as {unit} and may be {other} (a column named t_{other} says so)"
+    assert told in recording.note
+
+
+def test_the_unit_of_dsecs_layout_is_beyond_doubt(tmp_path):
+    """A quiet hour in us, which might be 3.6 s in ns."""
+    rng = np.random.default_rng(1)
+    t = np.sort(rng.integers(0, 3_600_000_000, 144_000))
+    path = write_table(tmp_path / "some.h5", some_events(144_000, (64, 48)), t)
+    with h5py.File(path, "a") as file:
+        file["ms_to_idx"] = np.zeros(9, int)
+    with open_recording(path, size=(64, 48)) as recording:
+        assert recording.duration == pytest.approx(3600, rel=0.01) and not recording.note
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_times_that_hardly_differ_are_refused(tmp_path, suffix):
+    """As float32 makes of seconds since 1970."""
+    e = some_events()
+    path = write_table(tmp_path / f"some.{suffix}", e, (1.6e9 + e.t * 1e-9).astype(np.float32))
+    with pytest.raises(InputError, match=r"hardly differ: .*float32 cannot hold seconds since"):
+        open_recording(path)
+
+
 def test_the_unit_of_a_few_events(tmp_path):
     e = some_events(100, span_us=3000)
     recording, windows, _ = run(write_table(tmp_path / "some.txt", e, e.t // 1000, VGA))
@@ -191,6 +236,71 @@ def test_the_size_of_a_comment_has_to_hold_the_events(tmp_path):
     assert (recording.width, recording.height) == (800, 600) and not recording.note
 
 
+@pytest.mark.parametrize("said", [{"width": 640, "height": 480}, {"resolution": VGA}])
+def test_an_npz_that_states_its_size_by_another_name(tmp_path, said):
+    e = some_events(size=(200, 100))
+    np.savez(tmp_path / "some.npz", x=e.x, y=e.y, t=e.t, p=e.p, **said)
+    recording, _, stats = run(tmp_path / "some.npz")
+    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
+    assert not recording.note
+
+
+@pytest.mark.parametrize("attribute", [False, True])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"events/width": 640, "events/height": 480},  # RVT
+        {"events/calib/resolution": VGA},  # M3ED
+        {"width": "640", "height": b"480"},
+        {"geometry": VGA},
+        {"geometry": "640x480"},
+        {"sensor_size": VGA},
+        {"image_raw": np.zeros((2, 480, 640), np.uint8)},  # MVSEC
+    ],
+    ids=lambda said: "+".join(said),
+)
+def test_hdf5_that_states_its_size(tmp_path, said, attribute):
+    path = write_table(tmp_path / "some.h5", some_events(size=(200, 100)))
+    with h5py.File(path, "a") as file:
+        for name, value in said.items():
+            where, _, last = name.rpartition("/")
+            if attribute and "calib" not in name and "image" not in name:
+                file[where or "/"].attrs[last] = value
+            else:
+                file[name] = value
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
+    assert not recording.note
+
+
+@pytest.mark.parametrize(
+    "said", [{"sensor_resolution": (0, 0)}, {"geometry": "some"}, {"resolution": np.nan}]
+)
+def test_hdf5_whose_size_says_nothing(tmp_path, said):
+    path = write_table(tmp_path / "some.h5", some_events())
+    with h5py.File(path, "a") as file:
+        file.attrs.update(said)
+    assert "640x480 pixels is assumed" in run(path)[0].note
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "%geometry:640,480",
+        "# 640x480",
+        "# width: 640\n# height: 480",
+        "# sensor size = 640 x 480",
+        "640x480",
+    ],
+)
+def test_text_that_states_its_size(tmp_path, head):
+    path = write_table(tmp_path / "some.txt", some_events(size=(200, 100)))
+    path.write_text(f"{head}\n{path.read_text()}")
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
+    assert not recording.note
+
+
 @pytest.mark.parametrize("size", [VGA, VGA[::-1]])
 @pytest.mark.parametrize("said", [VGA, VGA[::-1]])
 def test_hdf5_that_says_height_or_width_first(tmp_path, size, said):
@@ -234,6 +344,23 @@ def test_a_stray_before_or_after_all_others(tmp_path, suffix, which):
     _, windows, stats = run(write_table(tmp_path / f"some.{suffix}", e, size=VGA))
     assert (stats.events, stats.stray_events, stats.time_jumps) == (19_999, 1, 0)
     assert len(windows) == 16
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5", "csv"])
+def test_a_table_without_polarities(tmp_path, suffix):
+    e = some_events()
+    table, path = {"x": e.x, "y": e.y, "ts": e.t // 1000}, tmp_path / f"some.{suffix}"
+    if suffix == "npz":
+        np.savez(path, **table)
+    elif suffix == "h5":
+        with h5py.File(path, "w") as file:
+            for name, column in table.items():
+                file[f"events/{name}"] = column
+    else:
+        np.savetxt(path, np.column_stack(list(table.values())), "%d", ",", header="x,y,ts")
+    _, windows, stats = run(path)
+    assert stats.events == 20_000 and len(windows) == 16
+    assert all(window.events.p.all() for window in windows)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
