@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.errors import InputError, is_interrupt
 from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.outputs import annotate, outputs, pictures
 from evlayerseg_ros.pipeline import Pipeline
@@ -134,7 +134,9 @@ def _until_interrupted(summary: Summary) -> Iterator[None]:
     """Lets what is around it end in order on Ctrl-C."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not is_interrupt(error):
+            raise
         summary.interrupted = True
 
 
