@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evlayerseg_ros.commands import options
+from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 from evlayerseg_ros.commands.live import need_ros
 from evlayerseg_ros.errors import InputError
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @options.topic
 @options.start
 @options.duration
+@force_option
 @options.all_of_pipeline
 def view(
     recording: Path | None,
@@ -51,6 +53,7 @@ def view(
     topic: str | None,
     start: float,
     duration: float | None,
+    force: bool,
     config: PipelineConfig,
 ) -> None:
     """Show events, masks, motions and tracks over time in Rerun: of RECORDING or a running node.
@@ -60,6 +63,7 @@ def view(
     """
     if live == (recording is not None):
         raise click.UsageError("Give a RECORDING or --live.")
+    refuse_to_replace(force, save)
     _need_rerun()
     from evlayerseg_ros.outputs.scene import Scene
 
