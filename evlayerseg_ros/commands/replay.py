@@ -76,7 +76,7 @@ def replay(
         # disable=None: no bar where stderr is no terminal.
         with tqdm(unit="packet", desc=recording.name, total=total, disable=None) as bar:
             summary = run(
-                part_of(_counted(opened, bar), start, duration),
+                part_of(counted(opened, bar), start, duration),
                 Pipeline(config, segmenter, turn_of=said),
                 bag=output,
                 video=video,
@@ -95,7 +95,7 @@ def replay(
         click.get_current_context().exit(130)
 
 
-def _counted(packets: Iterable[Packet], bar: tqdm) -> Iterator[Packet]:
+def counted(packets: Iterable[Packet], bar: tqdm) -> Iterator[Packet]:
     """The packets, each counted by the progress bar when it has been worked off."""
     for packet in packets:
         yield packet

@@ -15,6 +15,7 @@ import click
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 from evlayerseg_ros.commands.live import need_ros
+from evlayerseg_ros.commands.replay import counted
 from evlayerseg_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _offline(
     from evlayerseg_ros.replay.replay import part_of
     from evlayerseg_ros.replay.view import view_bag, view_recording
 
-    with tqdm(unit="window", desc=recording.name, disable=None) as bar:
+    with tqdm(unit="packet", desc=recording.name, disable=None) as bar:
         found: Recording | InputError
         try:
             found = open_recording(recording, topic, options.size_of(config))
@@ -125,6 +126,7 @@ def _offline(
         if are_outputs(found.topics):
             if isinstance(found, Recording):
                 found.close()
+            bar.unit = "window"
             open_()
             return view_bag(recording, scene, bar.update)
         if isinstance(found, InputError):
@@ -133,8 +135,10 @@ def _offline(
             opened.tell()
             pipeline = Pipeline(config, turn_of=turn_of(opened, config))
             open_()
-            packets = part_of(opened, start, duration)
-            return view_recording(packets, pipeline, scene, bar.update)
+            if not start and duration is None:
+                bar.total = opened.total
+            packets = part_of(counted(opened, bar), start, duration)
+            return view_recording(packets, pipeline, scene)
 
 
 def _live(scene: Scene, node: str, duration: float | None, open_: Callable[[], None]) -> int:
