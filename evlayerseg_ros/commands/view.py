@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,7 +150,7 @@ def _live(scene: Scene, node: str, duration: float | None, open_: Callable[[], N
     click.echo(f"showing {node}; Ctrl-C ends it")
     with LiveView(node, scene) as hearer:
         with suppress(KeyboardInterrupt):  # that is how it ends
-            hearer.run(duration)
+            hearer.run(duration, partial(click.echo, err=True))
         return hearer.windows
 
 

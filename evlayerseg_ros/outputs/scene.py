@@ -106,6 +106,10 @@ class Scene:
             self._go_to(stamp)
             self._stream.log("log", rr.TextLog(sentence, level=level))
 
+    def forget(self) -> None:
+        """What comes next does not follow what came: tracks begin anew."""
+        self._trails.clear()
+
     def close(self) -> None:
         """Sends what is left."""
         self._stream.flush()
