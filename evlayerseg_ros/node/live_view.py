@@ -23,7 +23,7 @@ _LEVELS = {
     DiagnosticStatus.WARN: "WARN",
     DiagnosticStatus.ERROR: "ERROR",
 }
-_PLOTTED = ("latency p50 ms", "latency p99 ms", "Mev/s in", "windows/s out", "windows dropped")
+_PLOTTED = ("latency p50 ms", "latency p99 ms", "Mev/s in", "windows/s out")
 _WAITING = 8  # windows of which a topic is still missing
 _PATIENCE = 3.0  # s for the node to be found
 
@@ -45,6 +45,7 @@ class LiveView(OwnNode):
         self._home, self._scene = home.rstrip("/"), scene
         self._coming: dict[int, dict[str, Output]] = {}
         self._last = 0
+        self._dropped: float | None = None  # windows, when the node last told
         self._stamps: dict[str, int] = {}  # the last one of each topic
         for name in SHOWN:
             hear = partial(self._hear, name)
@@ -96,4 +97,9 @@ class LiveView(OwnNode):
                 said = {entry.key: entry.value for entry in status.values}
                 self._scene.say(now, status.message, _LEVELS.get(status.level, "WARN"))
                 figures = {name: float(said[name]) for name in _PLOTTED if name in said}
+                if "windows dropped" in said:  # the node tells once a second
+                    dropped = float(said["windows dropped"])
+                    before = dropped if self._dropped is None else min(self._dropped, dropped)
+                    figures["windows dropped/s"] = dropped - before
+                    self._dropped = dropped
                 self._scene.log(now, {}, figures)

@@ -46,6 +46,7 @@ class Scene:
         self._first: int | None = None
         self._trails: dict[int, deque[tuple[float, float]]] = {}
         self._said = ""
+        self._plotted: set[int] = set()  # labels whose line of speed goes on
 
     def show(self) -> None:
         """Opens the viewer in a window."""
@@ -158,6 +159,9 @@ class Scene:
             )
             log("camera/objects", boxes)
         self._log_tracks(dict(zip(ids, origins)))
+        for label in self._plotted - set(speeds):  # gone: a line would join it to its successor
+            log(["speed", LABEL_NAMES[label]], rr.Clear(recursive=False))
+        self._plotted = set(speeds)
         for label, speed in speeds.items():
             log(["speed", LABEL_NAMES[label]], rr.Scalars(speed))
         log("figures/objects", rr.Scalars(len(ids)))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 pytest.importorskip("rerun", reason="the extra [view] is not installed")
 
 from evlayerseg_ros.cli import main
+from evlayerseg_ros.outputs.outputs import LAYER_DTYPE, Image, Points
+from evlayerseg_ros.outputs.scene import Scene
 
 
 def run(*arguments):
@@ -70,3 +73,19 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(dots):
         port = other.getsockname()[1]
         result = run(dots, "--web", "--no-browser", "--web-port", port)
     assert result.exit_code == 2 and f"Port {port}" in result.output
+
+
+def layers(*labels):
+    table = np.zeros(1 + len(labels), LAYER_DTYPE)
+    table["label"], table["events"] = (0, *labels), 9
+    return Points(table)
+
+
+def test_the_line_of_an_object_that_is_gone_ends(monkeypatch):
+    scene, logged = Scene("test"), []
+    monkeypatch.setattr(scene._stream, "log", lambda path, what: logged.append((path, what)))
+    mask = Image("mono8", np.zeros((8, 8), np.uint8))
+    for k, labels in enumerate([(1,), (), (), (1,)]):
+        scene.log(k, {"mask": mask, "layers": layers(*labels)})
+    found = [type(what).__name__ for path, what in logged if path == ["speed", "moving 1"]]
+    assert found == ["Scalars", "Clear", "Scalars"]

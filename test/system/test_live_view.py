@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 here")
 pytest.importorskip("rerun", reason="the extra [view] is not installed")
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from ros import ALL_WINDOWS, moving_box, packets, running
 
 from evlayerseg_ros.node import live_view
@@ -60,7 +61,7 @@ def test_that_nobody_is_there_is_told(monkeypatch):
 
 
 def test_a_short_recording_played_again_is_shown_again(monkeypatch):
-    """Half a second, twice; the last topic of a window comes late."""
+    """Half a second, twice."""
     monkeypatch.setattr(live_view, "SHOWN", ("mask", "mask_overlay"))
     scene = Noted()
     picture = Image("mono8", np.zeros((2, 2), np.uint8))
@@ -71,3 +72,14 @@ def test_a_short_recording_played_again_is_shown_again(monkeypatch):
                     view._hear(name, to_message(picture, (1 + k) * 100_000_000, "", 0))
     assert view.windows == 10
     assert scene.did == [["mask", "mask_overlay"]] * 5 + ["forget"] + [["mask", "mask_overlay"]] * 5
+
+
+def test_dropped_windows_are_plotted_as_they_grow():
+    scene = Noted()
+    with LiveView("/nope", scene) as view:
+        for count in (3, 3, 5, 0):  # the node was started again at the end
+            entry = KeyValue(key="windows dropped", value=str(count))
+            view._diagnose(
+                DiagnosticArray(status=[DiagnosticStatus(name="/nope: it", values=[entry])])
+            )
+    assert [figures["windows dropped/s"] for figures in scene.did] == [0, 0, 2, 0]
