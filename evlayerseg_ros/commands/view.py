@@ -69,7 +69,7 @@ def view(
     _need_rerun()
     from evlayerseg_ros.outputs.scene import Scene
 
-    scene = Scene("live" if recording is None else recording.name)
+    scene = Scene("live" if recording is None else recording.name, live)
     open_ = lambda: _open(scene, web, web_port, grpc_port, not no_browser, save)  # noqa: E731
     if recording is None:
         windows = _live(scene, node, duration, open_)

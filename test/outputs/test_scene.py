@@ -81,11 +81,40 @@ def layers(*labels):
     return Points(table)
 
 
-def test_the_line_of_an_object_that_is_gone_ends(monkeypatch):
-    scene, logged = Scene("test"), []
-    monkeypatch.setattr(scene._stream, "log", lambda path, what: logged.append((path, what)))
-    mask = Image("mono8", np.zeros((8, 8), np.uint8))
+@pytest.fixture
+def logged(monkeypatch):
+    """A scene and what it logs: (path, what)."""
+    scene, said = Scene("test"), []
+    monkeypatch.setattr(scene._stream, "log", lambda path, what: said.append((path, what)))
+    return scene, said
+
+
+MASK = Image("mono8", np.ones((8, 8), np.uint8))
+
+
+def test_the_line_of_an_object_that_is_gone_ends(logged):
+    scene, said = logged
     for k, labels in enumerate([(1,), (), (), (1,)]):
-        scene.log(k, {"mask": mask, "layers": layers(*labels)})
-    found = [type(what).__name__ for path, what in logged if path == ["speed", "moving 1"]]
+        scene.log(k, {"mask": MASK, "layers": layers(*labels)})
+    found = [type(what).__name__ for path, what in said if path == ["speed", "moving 1"]]
     assert found == ["Scalars", "Clear", "Scalars"]
+
+
+def test_arrows_of_slow_objects_can_be_seen_and_texts_read(logged):
+    scene, said = logged
+    table = layers(1)
+    for speed, length in ((25, 15), (400, 40)):
+        table.data["a_u0"][1] = speed
+        scene.log(0, {"mask": MASK, "layers": table})
+        shown = {path: what for path, what in said if isinstance(path, str)}
+        assert shown["camera/motion"].vectors.as_arrow_array().to_pylist() == [[length, 0]]
+        names = shown["camera/names"]
+        assert names.labels.as_arrow_array().to_pylist() == [f"1: {speed} px/s"]
+        assert names.colors.as_arrow_array().to_pylist() == [0xFFFFFFFF]
+
+
+def test_a_recording_is_played_and_a_node_followed():
+    from evlayerseg_ros.outputs.scene import blueprint
+
+    for live, state in ((False, "playing"), (True, "following")):
+        assert blueprint(live).time_panel.play_state == state
