@@ -78,7 +78,7 @@ class Listener(OwnNode):
                 )
             if waited > PATIENCE and not told:
                 told = True
-                tell("the node compiles, as it does at its first start")
+                tell("the node is not active yet: its first start after an installation compiles")
             self._executor.spin_once(timeout_sec=0.1)
 
     def listen(self, ended: Callable[[], bool]) -> None:
