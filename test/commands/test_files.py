@@ -61,7 +61,8 @@ def test_train_keeps_a_finished_run_and_export_a_model(tmp_path):
     pytest.importorskip("torch")
     (tmp_path / "checkpoint.pt").write_text("mine")
     result = CliRunner().invoke(main, ["train", str(tmp_path), "--preset", "smoke"])
-    assert result.exit_code == 2 and "--force" in result.output
+    assert result.exit_code == 2
+    assert "--force" in result.output and "--resume to go on" in result.output
     (tmp_path / "m.onnx").write_text("mine")
     result = CliRunner().invoke(main, ["export", "paper", "-o", str(tmp_path / "m.onnx")])
     assert result.exit_code == 2 and "--force" in result.output
