@@ -128,7 +128,7 @@ def evaluate(
     data = results.as_data(first, told, scored[1] if compare else None)
     by_suite = not (wide or streaming) and protocol == "node"
     click.echo(results.table(data, by_suite, None if wide else TABLE))
-    for warning in data["warnings"]:
+    for warning in results.in_few_words(data["warnings"]):
         click.echo(f"evlayerseg: warning: {warning}", err=True)
     if json_path:
         results.write_json(json_path, data)
