@@ -17,7 +17,7 @@ from evlayerseg_ros.commands import options
 from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 from evlayerseg_ros.commands.live import need_ros
 from evlayerseg_ros.commands.replay import counted
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.errors import InputError, is_interrupt
 
 if TYPE_CHECKING:
     from evlayerseg_ros.outputs.scene import Scene
@@ -71,10 +71,17 @@ def view(
 
     scene = Scene("live" if recording is None else recording.name, live)
     open_ = lambda: _open(scene, web, web_port, grpc_port, not no_browser, save)  # noqa: E731
-    if recording is None:
-        windows = _live(scene, node, duration, open_)
-    else:
-        windows = _offline(scene, recording, topic, start, duration, config, open_)
+    try:
+        if recording is None:
+            windows = _live(scene, node, duration, open_)
+        else:
+            windows = _offline(scene, recording, topic, start, duration, config, open_)
+    except (KeyboardInterrupt, SystemError) as error:
+        if not (is_interrupt(error) and save and scene.begun):
+            raise
+        scene.close()
+        click.echo(f"\nevlayerseg: interrupted; {save} holds what came until then.", err=True)
+        click.get_current_context().exit(130)
     click.echo(f"{windows} windows shown")
     if save:
         click.echo(f"wrote {save}")

@@ -50,6 +50,11 @@ class Scene:
         self._said = ""
         self._plotted: set[int] = set()  # labels whose line of speed goes on
 
+    @property
+    def begun(self) -> bool:
+        """Whether something was shown."""
+        return self._first is not None
+
     def show(self) -> None:
         """Opens the viewer in a window."""
         self._stream.spawn(default_blueprint=self._blueprint)

@@ -37,6 +37,17 @@ def test_a_recording_is_segmented_and_saved(dots, tmp_path):
     assert "/camera/events" in entities(out)
 
 
+def test_ctrl_c_says_that_the_file_is_there(dots, tmp_path, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Scene, "say", interrupted)  # after the first window
+    out = tmp_path / "out.rrd"
+    result = run(dots, "--save", out)
+    assert result.exit_code == 130 and f"interrupted; {out} holds" in result.output
+    assert "/camera/events" in entities(out)
+
+
 def test_a_bag_of_outputs_is_shown_without_segmenting(dots, tmp_path):
     bag, out = tmp_path / "out.mcap", tmp_path / "out.rrd"
     written = CliRunner().invoke(main, ["replay", str(dots), "-o", str(bag)])
