@@ -75,7 +75,7 @@ setup(
     extras_require={
         "ros": ROS_WHEELS,
         "kilted": [*ROS_WHEELS, "ros-ament-cmake-ros-core"],
-        "test": ["pytest", "pytest-timeout"],  # colcon looks here for what runs the tests
+        "test": ["hypothesis", "pytest", "pytest-timeout"],  # colcon looks here for what runs tests
         "train": TRAIN,
         "view": ["rerun-sdk", "matplotlib"],
         "gpu": ["onnxruntime-gpu"],  # takes the place of onnxruntime

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from evlayerseg_ros import __version__
-from evlayerseg_ros.errors import MissingPackage
+from evlayerseg_ros.errors import MissingPackage, is_interrupt
 
 try:
     import click
@@ -31,12 +31,12 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
+            if is_interrupt(error):
+                click.echo("\nevlayerseg: interrupted.", err=True)
+                ctx.exit(130)
             if (sentence := sentence_of(error)) is None:
                 raise
-        except KeyboardInterrupt:
-            click.echo("\nevlayerseg: interrupted.", err=True)
-            ctx.exit(130)
         click.echo(f"evlayerseg: {sentence}", err=True)
         ctx.exit(2)
 

@@ -5,6 +5,7 @@ namespace that it is included in, with `camera` below it. See two_cameras.launch
 """
 
 import os
+from importlib.util import find_spec
 
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -63,6 +64,7 @@ def start(context: LaunchContext) -> list[Action]:
     """The processes that the arguments ask for."""
     given = {name: LaunchConfiguration(name).perform(context).strip() for name in ARGUMENTS}
     check_parameters(given["params_file"])
+    check_model(given["model"])
     home = namespace(context, given["camera"])
     topic = absolute(given["events_topic"] or "events", home)
     environment = profiles(os.path.join(SHARE.perform(context), "config", "fastdds.xml"))
@@ -199,6 +201,15 @@ def check_parameters(path: str) -> None:
     sections = tree.values() if isinstance(tree, dict) else []
     if not any("ros__parameters" in str(section) for section in sections):
         raise RuntimeError(f"params_file {path} holds no `ros__parameters:` under a node's name.")
+
+
+def check_model(model: str) -> None:
+    """Refuses a model that is not there: the node would wait to be configured by hand."""
+    spec = find_spec(PACKAGE)
+    if model in ("", "default") or os.path.isfile(model) or spec is None or not spec.origin:
+        return
+    if not os.path.isfile(os.path.join(os.path.dirname(spec.origin), "weights", f"{model}.onnx")):
+        raise RuntimeError(f"model {model} does not exist: expected an ONNX file or a known name.")
 
 
 def truth(text: str, name: str) -> bool:

@@ -153,6 +153,14 @@ def test_package_depends_on_each_ros_package_that_the_node_imports():
     assert ros - {"dvs_msgs"} <= depends
 
 
+def test_what_the_tests_import_is_a_test_dependency():
+    """Of colcon (package.xml) and of pip (the extra `test`)."""
+    extra = ast.literal_eval(SETUP.split('"test": ')[1].split("]")[0] + "]")
+    keys = {d.text for d in PACKAGE.findall("test_depend")}
+    assert {"hypothesis", "pytest", "pytest-timeout"} == set(extra)
+    assert {f"python3-{name}" for name in extra} == keys
+
+
 def test_what_comes_from_pip_has_no_rosdep_key():
     """They would install into Ubuntu's Python, which refuses it from 24.04 on."""
     assert not [d.text for d in PACKAGE.findall("exec_depend") if str(d.text).endswith("-pip")]

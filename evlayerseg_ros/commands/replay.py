@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +60,7 @@ def replay(
     """
     from tqdm import tqdm
 
+    from evlayerseg_ros.node.warm_up import told_if_slow
     from evlayerseg_ros.outputs.outputs import OUTPUTS
     from evlayerseg_ros.pipeline import Pipeline
     from evlayerseg_ros.recordings.imu import turn_of
@@ -74,17 +78,24 @@ def replay(
         whole = not start and duration is None
         total = opened.total if whole else None
         # disable=None: no bar where stderr is no terminal.
-        with tqdm(unit="packet", desc=recording.name, total=total, disable=None) as bar:
+        with (
+            tqdm(unit="packet", desc=recording.name, total=total, disable=None) as bar,
+            ExitStack() as first_window,
+        ):
+            first_window.enter_context(told_if_slow(partial(tqdm.write, file=sys.stderr)))
+
+            def progress(events: int, seconds: float) -> None:
+                first_window.close()
+                bar.set_postfix_str(f"{events * 1e-6 / seconds:.2f} Mev/s", refresh=False)
+
             summary = run(
-                part_of(_counted(opened, bar), start, duration),
+                part_of(counted(opened, bar), start, duration),
                 Pipeline(config, segmenter, turn_of=said),
                 bag=output,
                 video=video,
                 topics=names,
                 fps=_frames_a_second(config.window),
-                progress=lambda events, seconds: bar.set_postfix_str(
-                    f"{events * 1e-6 / seconds:.2f} Mev/s", refresh=False
-                ),
+                progress=progress,
             )
     click.echo(f"{recording}: {summary}; model {segmenter.info.name} on {segmenter.provider}")
     for path in (output, video):
@@ -95,7 +106,7 @@ def replay(
         click.get_current_context().exit(130)
 
 
-def _counted(packets: Iterable[Packet], bar: tqdm) -> Iterator[Packet]:
+def counted(packets: Iterable[Packet], bar: tqdm) -> Iterator[Packet]:
     """The packets, each counted by the progress bar when it has been worked off."""
     for packet in packets:
         yield packet

@@ -128,7 +128,8 @@ def train(
     ..` trains on several GPUs or machines.
     """
     _need_torch()
-    refuse_to_replace(force or resume, out / "checkpoint.pt")
+    go_on = "--resume to go on from it"
+    refuse_to_replace(force or resume, out / "checkpoint.pt", or_else=go_on)
     from dataclasses import replace
 
     from evlayerseg_ros.training.train import PRESETS as SETTINGS

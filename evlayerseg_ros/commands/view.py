@@ -7,14 +7,17 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from evlayerseg_ros.commands import options
+from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 from evlayerseg_ros.commands.live import need_ros
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.commands.replay import counted
+from evlayerseg_ros.errors import InputError, is_interrupt
 
 if TYPE_CHECKING:
     from evlayerseg_ros.outputs.scene import Scene
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 @options.topic
 @options.start
 @options.duration
+@force_option
 @options.all_of_pipeline
 def view(
     recording: Path | None,
@@ -51,6 +55,7 @@ def view(
     topic: str | None,
     start: float,
     duration: float | None,
+    force: bool,
     config: PipelineConfig,
 ) -> None:
     """Show events, masks, motions and tracks over time in Rerun: of RECORDING or a running node.
@@ -60,15 +65,23 @@ def view(
     """
     if live == (recording is not None):
         raise click.UsageError("Give a RECORDING or --live.")
+    refuse_to_replace(force, save)
     _need_rerun()
     from evlayerseg_ros.outputs.scene import Scene
 
-    scene = Scene("live" if recording is None else recording.name)
+    scene = Scene("live" if recording is None else recording.name, live)
     open_ = lambda: _open(scene, web, web_port, grpc_port, not no_browser, save)  # noqa: E731
-    if recording is None:
-        windows = _live(scene, node, duration, open_)
-    else:
-        windows = _offline(scene, recording, topic, start, duration, config, open_)
+    try:
+        if recording is None:
+            windows = _live(scene, node, duration, open_)
+        else:
+            windows = _offline(scene, recording, topic, start, duration, config, open_)
+    except (KeyboardInterrupt, SystemError) as error:
+        if not (is_interrupt(error) and save and scene.begun):
+            raise
+        scene.close()
+        click.echo(f"\nevlayerseg: interrupted; {save} holds what came until then.", err=True)
+        click.get_current_context().exit(130)
     click.echo(f"{windows} windows shown")
     if save:
         click.echo(f"wrote {save}")
@@ -112,7 +125,7 @@ def _offline(
     from evlayerseg_ros.replay.replay import part_of
     from evlayerseg_ros.replay.view import view_bag, view_recording
 
-    with tqdm(unit="window", desc=recording.name, disable=None) as bar:
+    with tqdm(unit="packet", desc=recording.name, disable=None) as bar:
         found: Recording | InputError
         try:
             found = open_recording(recording, topic, options.size_of(config))
@@ -121,6 +134,7 @@ def _offline(
         if are_outputs(found.topics):
             if isinstance(found, Recording):
                 found.close()
+            bar.unit = "window"
             open_()
             return view_bag(recording, scene, bar.update)
         if isinstance(found, InputError):
@@ -129,8 +143,10 @@ def _offline(
             opened.tell()
             pipeline = Pipeline(config, turn_of=turn_of(opened, config))
             open_()
-            packets = part_of(opened, start, duration)
-            return view_recording(packets, pipeline, scene, bar.update)
+            if not start and duration is None:
+                bar.total = opened.total
+            packets = part_of(counted(opened, bar), start, duration)
+            return view_recording(packets, pipeline, scene)
 
 
 def _live(scene: Scene, node: str, duration: float | None, open_: Callable[[], None]) -> int:
@@ -141,7 +157,7 @@ def _live(scene: Scene, node: str, duration: float | None, open_: Callable[[], N
     click.echo(f"showing {node}; Ctrl-C ends it")
     with LiveView(node, scene) as hearer:
         with suppress(KeyboardInterrupt):  # that is how it ends
-            hearer.run(duration)
+            hearer.run(duration, partial(click.echo, err=True))
         return hearer.windows
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import by_events, metrics
-from evlayerseg_ros.evaluation.scores import Score, SequenceScores, nan_mean
+from evlayerseg_ros.evaluation.scores import NO_MASKS, Score, SequenceScores, nan_mean
 from evlayerseg_ros.evaluation.streaming import Streaming
 from evlayerseg_ros.evaluation.truth import Truth
 from evlayerseg_ros.events.types import Packet, Window
@@ -190,7 +190,7 @@ def _warning(
     scores: SequenceScores, truth: Truth | None, config: PipelineConfig, from_masks: bool
 ) -> str:
     if truth is None and scores.times:
-        return f"{scores.name} has no masks (--masks): only its sharpness is measured."
+        return f"{scores.name}{NO_MASKS}"
     if truth is None:
         return f"{scores.name} is not scored: it has no masks (--masks) and no window of events."
     count, events, told = len(truth.t), config.window.events, ""

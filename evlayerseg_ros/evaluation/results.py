@@ -15,7 +15,7 @@ from scipy import stats
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import suites
-from evlayerseg_ros.evaluation.scores import FACTS, SequenceScores, nan_mean
+from evlayerseg_ros.evaluation.scores import FACTS, NO_MASKS, SequenceScores, nan_mean
 
 _DRAWS = 10_000
 _FIRST = (
@@ -62,6 +62,16 @@ def as_data(
             "difference_ci95": {name: bootstrap(gap) for name, gap in gaps.items()},
         }
     return data
+
+
+def in_few_words(warnings: list[str]) -> list[str]:
+    """The warnings, with one for all recordings that have no masks."""
+    bare = [warning for warning in warnings if warning.endswith(NO_MASKS)]
+    if len(bare) < 2:
+        return warnings
+    have = NO_MASKS.replace("has", "have", 1).replace("its", "their", 1)
+    told = f"{bare[0].removesuffix(NO_MASKS)} and {len(bare) - 1} more{have}"
+    return [told] + [warning for warning in warnings if warning not in bare]
 
 
 def _summary(sequences: list[SequenceScores]) -> dict[str, Any]:

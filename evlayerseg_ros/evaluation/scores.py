@@ -76,6 +76,9 @@ MEANINGS = {
 }
 """What the measures are, in words for the report."""
 
+NO_MASKS = " has no masks (--masks): only its sharpness is measured."
+"""The warning of a recording without ground truth, after its name."""
+
 _NAN = float("nan")
 
 

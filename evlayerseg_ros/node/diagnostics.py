@@ -15,6 +15,26 @@ from evlayerseg_ros.node.worker import Worker
 
 # Rates, latencies and faults are those of the last HORIZON s.
 HORIZON = 5.0
+# What is wrong if a counter grew: by one, by more.
+_GROWN = (
+    ("lost_packets", "1 packet was lost on the way.", "{} packets were lost on the way."),
+    (
+        "packets_dropped",
+        "1 packet was dropped: decoding does not keep up.",
+        "{} packets were dropped: decoding does not keep up.",
+    ),
+    (
+        "windows_dropped",
+        "1 window was dropped: the network does not keep up.",
+        "{} windows were dropped: the network does not keep up.",
+    ),
+    (
+        "time_jumps",
+        "The sensor's clock and the host's disagreed once.",
+        "The sensor's clock and the host's disagreed {} times.",
+    ),
+    ("restarts", "The camera began anew.", "The camera began anew {} times."),
+)
 
 
 @dataclass
@@ -125,15 +145,9 @@ class Monitor:
             return DiagnosticStatus.WARN, facts.input_fault
         if grown and (large := left_out(grown)):
             return DiagnosticStatus.WARN, large
-        for name, what in (
-            ("lost_packets", "packets were lost on the way"),
-            ("packets_dropped", "packets were dropped: decoding does not keep up"),
-            ("windows_dropped", "windows were dropped: the network does not keep up"),
-            ("time_jumps", "times the sensor's clock and the host's disagreed"),
-            ("restarts", "times the camera began anew"),
-        ):
-            if grown.get(name):
-                return DiagnosticStatus.WARN, f"{grown[name]} {what}."
+        for name, one, more in _GROWN:
+            if count := grown.get(name):
+                return DiagnosticStatus.WARN, one if count == 1 else more.format(count)
         if facts.caution:
             return DiagnosticStatus.WARN, facts.caution
         if facts.state != "active":

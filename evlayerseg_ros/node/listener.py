@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from event_camera_msgs.msg import EventPacket
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -49,6 +49,7 @@ class Listener(OwnNode):
         self.pictures: dict[str, dict[int, bytes]] = {name: {} for name in pictures}
         self.diagnostics: dict[str, str] = {}
         self.said = "nothing"  # the diagnostics' sentence
+        self.fault = ""  # the last that was an error
         self._home, self._topic = home, events
         hear = self.node.create_subscription
         hear(PointCloud2, f"{home}/layers", self._hear_layers, 100)
@@ -78,7 +79,7 @@ class Listener(OwnNode):
                 )
             if waited > PATIENCE and not told:
                 told = True
-                tell("the node compiles, as it does at its first start")
+                tell("the node is not active yet: its first start after an installation compiles")
             self._executor.spin_once(timeout_sec=0.1)
 
     def listen(self, ended: Callable[[], bool]) -> None:
@@ -132,6 +133,8 @@ class Listener(OwnNode):
             if status.name.startswith(self._home):
                 self.diagnostics = {entry.key: entry.value for entry in status.values}
                 self.said = status.message
+                if status.level == DiagnosticStatus.ERROR:
+                    self.fault = status.message
 
     def _picture_hearer(self, name: str) -> Callable[[Any], None]:
         def hear(message: bytes) -> None:

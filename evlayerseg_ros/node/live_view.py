@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,9 +23,9 @@ _LEVELS = {
     DiagnosticStatus.WARN: "WARN",
     DiagnosticStatus.ERROR: "ERROR",
 }
-_PLOTTED = ("latency p50 ms", "latency p99 ms", "Mev/s in", "windows/s out", "windows dropped")
-_JUMP = 1_000_000_000  # ns
+_PLOTTED = ("latency p50 ms", "latency p99 ms", "Mev/s in", "windows/s out")
 _WAITING = 8  # windows of which a topic is still missing
+_PATIENCE = 3.0  # s for the node to be found
 
 
 class LiveView(OwnNode):
@@ -44,22 +45,40 @@ class LiveView(OwnNode):
         self._home, self._scene = home.rstrip("/"), scene
         self._coming: dict[int, dict[str, Output]] = {}
         self._last = 0
+        self._dropped: float | None = None  # windows, when the node last told
+        self._stamps: dict[str, int] = {}  # the last one of each topic
         for name in SHOWN:
             hear = partial(self._hear, name)
             self.node.create_subscription(TOPIC_TYPES[name], f"{self._home}/{name}", hear, _LOOSE)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnose, 10)
 
-    def run(self, seconds: float | None) -> None:
-        """Shows what comes, for so long; None: until interrupted."""
-        until = None if seconds is None else time.monotonic() + seconds
-        while until is None or time.monotonic() < until:
+    def run(self, seconds: float | None, tell: Callable[[str], object] = print) -> None:
+        """Shows what comes, for so long; None: until interrupted. Tells if nobody is there."""
+        begun, told = time.monotonic(), False
+        while seconds is None or time.monotonic() < begun + seconds:
             self._executor.spin_once(timeout_sec=0.1)
+            if not told and time.monotonic() > begun + _PATIENCE:
+                told = True
+                if not self._there():
+                    tell(
+                        f"There is no node {self._home} yet: --node names another. Waiting for it."
+                    )
+
+    def _there(self) -> bool:
+        """Whether the node runs, or somebody plays what it once published."""
+        nodes = self.node.get_fully_qualified_node_names()
+        return self._home in nodes or any(
+            self.node.count_publishers(f"{self._home}/{name}") for name in SHOWN
+        )
 
     def _hear(self, name: str, message: Any) -> None:
         stamp = from_time(message.header.stamp)
         output = output_of(message, NAMES[name])
-        if stamp < self._last - _JUMP:  # a recording began anew
+        back = stamp < self._stamps.get(name, 0)  # a topic's messages come in order
+        self._stamps[name] = stamp
+        if back and stamp not in self._coming:  # a recording began anew, and this topic is first
             self._last, self._coming = 0, {}
+            self._scene.forget()
         if output is None or stamp <= self._last:
             return
         self._coming.setdefault(stamp, {})[name] = output
@@ -78,4 +97,9 @@ class LiveView(OwnNode):
                 said = {entry.key: entry.value for entry in status.values}
                 self._scene.say(now, status.message, _LEVELS.get(status.level, "WARN"))
                 figures = {name: float(said[name]) for name in _PLOTTED if name in said}
+                if "windows dropped" in said:  # the node tells once a second
+                    dropped = float(said["windows dropped"])
+                    before = dropped if self._dropped is None else min(self._dropped, dropped)
+                    figures["windows dropped/s"] = dropped - before
+                    self._dropped = dropped
                 self._scene.log(now, {}, figures)

@@ -19,14 +19,17 @@ from evlayerseg_ros.segmentation.turn import Turn
 WINDOWS = 3  # of a scene: the second begins with the motions of the first
 LENGTH = 33_000_000  # ns, of a window
 EVENTS = 20_000  # of a window
+SLOW = (
+    "This takes longer than usual: the first start after an installation compiles, up to some "
+    "minutes."
+)
 USUAL = 4.0  # s that all of it takes where everything has been compiled before
 
 
 @contextmanager
 def told_if_slow(tell: Callable[[str], object]) -> Iterator[None]:
-    """Says that the node compiles, if what is done inside takes long."""
-    sentence = "Compiling, as at the first start after an installation: up to some minutes."
-    timer = threading.Timer(USUAL, tell, [sentence])
+    """Says why it may be, if what is done inside takes long."""
+    timer = threading.Timer(USUAL, tell, [SLOW])
     timer.daemon = True
     timer.start()
     try:

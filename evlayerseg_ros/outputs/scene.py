@@ -11,7 +11,6 @@ import socket
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -29,9 +28,10 @@ SHOWN = ("mask", "mask_overlay", "sharpened_events", "layers")
 """Topics that a scene is made of; any of them may be missing."""
 
 _AHEAD = 0.1  # s: an arrow ends where the object is after this time
+_ARROW_LEAST = 15.0  # px, so that slow motions can be seen
 _TRAIL = 60  # windows that a track goes back
 _TIMELINE = "time"
-_ARROW, _QUIET = (255, 255, 255), (150, 160, 180)  # RGB of arrows; of the background's line
+_WHITE, _QUIET = (255, 255, 255), (150, 160, 180)  # RGB of arrows, texts; of the background's line
 
 
 class Scene:
@@ -39,17 +39,25 @@ class Scene:
 
     Args:
         name: what the viewer calls it.
+        live: show the newest window, instead of playing all from the first on.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, live: bool = False) -> None:
         self._stream = rr.RecordingStream("evlayerseg " + re.sub(r"\W+", "-", name))
+        self._blueprint = blueprint(live)
         self._first: int | None = None
         self._trails: dict[int, deque[tuple[float, float]]] = {}
         self._said = ""
+        self._plotted: set[int] = set()  # labels whose line of speed goes on
+
+    @property
+    def begun(self) -> bool:
+        """Whether something was shown."""
+        return self._first is not None
 
     def show(self) -> None:
         """Opens the viewer in a window."""
-        self._stream.spawn(default_blueprint=blueprint())
+        self._stream.spawn(default_blueprint=self._blueprint)
         self._begin()
 
     def serve(self, open_browser: bool, web_port: int, grpc_port: int) -> str:
@@ -61,7 +69,7 @@ class Scene:
         for port in (web_port, grpc_port):
             _need_free(port)
         data = self._stream.serve_grpc(
-            grpc_port=grpc_port, default_blueprint=blueprint(), server_memory_limit="2GiB"
+            grpc_port=grpc_port, default_blueprint=self._blueprint, server_memory_limit="2GiB"
         )
         rr.serve_web_viewer(web_port=web_port, open_browser=open_browser, connect_to=data)
         self._begin()
@@ -69,7 +77,7 @@ class Scene:
 
     def save(self, path: Path) -> None:
         """Writes the scene to a file, which `rerun FILE` opens."""
-        self._stream.save(path, default_blueprint=blueprint())
+        self._stream.save(path, default_blueprint=self._blueprint)
         self._begin()
 
     def log(
@@ -92,7 +100,7 @@ class Scene:
         if isinstance(mask, Image):
             log("camera/mask", rr.SegmentationImage(mask.data, opacity=0.35))
         elif outputs:  # it was lost on its way: an old one would be wrong
-            for path in ("camera/mask", "camera/objects"):
+            for path in ("camera/mask", "camera/objects", "camera/names"):
                 log(path, rr.Clear(recursive=False))
         if isinstance(layers, Points):
             self._log_layers(layers.data, mask.data if isinstance(mask, Image) else None)
@@ -105,6 +113,10 @@ class Scene:
             self._said = sentence
             self._go_to(stamp)
             self._stream.log("log", rr.TextLog(sentence, level=level))
+
+    def forget(self) -> None:
+        """What comes next does not follow what came: tracks begin anew."""
+        self._trails.clear()
 
     def close(self) -> None:
         """Sends what is left."""
@@ -136,24 +148,26 @@ class Scene:
             velocity = _velocity(row, x, y)
             speeds[label] = float(np.hypot(*velocity))
             origins.append((x, y))
-            vectors.append(velocity * _AHEAD)
+            vectors.append(_arrow(velocity))
             ids.append(label)
         log = self._stream.log
         texts = [f"{label}: {speeds[label]:.0f} px/s" for label in ids]
-        look: dict[str, Any] = {"colors": [_color(label) for label in ids]}
-        arrows = rr.Arrows2D(vectors=vectors, origins=origins, radii=2.0, colors=_ARROW)
+        arrows = rr.Arrows2D(vectors=vectors, origins=origins, radii=2.0, colors=_WHITE)
         log("camera/motion", arrows)
         if mask is not None:
-            found = [(label, cv2.boundingRect((mask == label).view(np.uint8))) for label in ids]
-            arrays = [box for _, box in found]
-            boxes = rr.Boxes2D(
-                array=np.array(arrays, np.float32).reshape(-1, 4),
-                array_format=rr.Box2DFormat.XYWH,
-                labels=texts,
-                **look,
-            )
-            log("camera/objects", boxes)
+            found = [cv2.boundingRect((mask == label).view(np.uint8)) for label in ids]
+            array = np.array(found, np.float32).reshape(-1, 4)
+            colors = [_color(label) for label in ids]
+            kind = rr.Box2DFormat.XYWH
+            log("camera/objects", rr.Boxes2D(array=array, array_format=kind, colors=colors))
+            # Below the boxes: a box's own text is in its colour, on grey, and over the object.
+            below = array[:, :2] + array[:, 2:] * (0.5, 1)
+            names = rr.Points2D(below, radii=0, colors=_WHITE, labels=texts, show_labels=True)
+            log("camera/names", names)
         self._log_tracks(dict(zip(ids, origins)))
+        for label in self._plotted - set(speeds):  # gone: a line would join it to its successor
+            log(["speed", LABEL_NAMES[label]], rr.Clear(recursive=False))
+        self._plotted = set(speeds)
         for label, speed in speeds.items():
             log(["speed", LABEL_NAMES[label]], rr.Scalars(speed))
         log("figures/objects", rr.Scalars(len(ids)))
@@ -174,8 +188,12 @@ class Scene:
         self._stream.log("tracks", strips)
 
 
-def blueprint() -> rrb.Blueprint:
-    """Our layout: what moves large on the left; edges, tracks and figures over time beside it."""
+def blueprint(live: bool = False) -> rrb.Blueprint:
+    """Our layout: what moves large on the left; edges, tracks and figures over time beside it.
+
+    Args:
+        live: stay at the newest window, instead of playing all from the first on.
+    """
     return rrb.Blueprint(
         rrb.Horizontal(
             rrb.Vertical(
@@ -199,7 +217,9 @@ def blueprint() -> rrb.Blueprint:
             ),
             column_shares=[3, 2],
         ),
-        rrb.TimePanel(state="collapsed"),
+        rrb.TimePanel(
+            state="collapsed", timeline=_TIMELINE, play_state="following" if live else "playing"
+        ),
         rrb.SelectionPanel(state="hidden"),
         rrb.BlueprintPanel(state="hidden"),
     )
@@ -210,6 +230,12 @@ def _color(label: int) -> tuple[int, int, int, int]:
     if label == 0:
         return (0, 0, 0, 0)
     return (*LAYER_COLORS[(label - 1) % len(LAYER_COLORS)], 255)
+
+
+def _arrow(velocity: np.ndarray) -> np.ndarray:
+    """float64 [2], px: to where an object will be, or longer where that is hard to see."""
+    speed = float(np.hypot(*velocity))
+    return velocity * max(_AHEAD, _ARROW_LEAST / max(speed, 1.0))
 
 
 def _velocity(row: np.void, x: float, y: float) -> np.ndarray:

@@ -52,6 +52,8 @@ class RawRecording(Recording):
             first = next(self._decoded(Decoder(self._encoding, *_LARGEST)), None)
             some = first is not None and len(first)
             self.assume_size(sensors.smallest(first.x, first.y) if first and some else (1280, 720))
+        # At most: a block without events makes no packet.
+        self.total = max(1, -(-(path.stat().st_size - self._start) // _BLOCK))
 
     def _packets(self) -> Iterator[Packet]:
         decoder = Decoder(self._encoding, self.width, self.height)

@@ -57,10 +57,12 @@ def run(recording: Path, out: Path, tell: Tell) -> str:
 
     with Listener(NODE, EVENTS, tuple(PICTURES)) as listener:
         _perform(recording, listener, tell)
-    if len(listener.masks) < 2:
+    if (masks := len(listener.masks)) < 2:
+        came = "one mask" if masks else "no mask"
+        fault = f" The node said: {listener.fault}" if listener.fault else ""
         raise InputError(
-            f"{recording} is too short for a demo: {len(listener.masks)} of two masks came out (a "
-            f"window lasts 33 ms). The node said: {listener.said}"
+            f"{recording} is too short for a demo: {came} came out, of at least two (a window "
+            f"lasts 33 ms).{fault}"
         )
     tell(_write_pictures(listener, out))
     return figures(listener)

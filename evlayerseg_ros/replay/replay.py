@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.errors import InputError, is_interrupt
 from evlayerseg_ros.events.decoded import LATE_TIME
 from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.outputs import annotate, outputs, pictures
@@ -21,6 +22,7 @@ from evlayerseg_ros.recordings.writer import BagWriter
 from evlayerseg_ros.replay.video import VideoWriter, scale_of, side_by_side
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
+_STEADY = 30  # frames that the wheel's speed is kept for, once nothing is so fast any more
 DEFAULT_TOPICS = ("mask", "layers", "mask_overlay")
 
 
@@ -140,7 +142,9 @@ def _until_interrupted(summary: Summary) -> Iterator[None]:
     """Lets what is around it end in order on Ctrl-C."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not is_interrupt(error):
+            raise
         summary.interrupted = True
 
 
@@ -154,6 +158,7 @@ def _sink(
         video_writer = stack.enter_context(VideoWriter(video, fps)) if video else None
         pool = stack.enter_context(ThreadPoolExecutor(1))
         pending: list[Future[None]] = []
+        speeds: deque[float] = deque(maxlen=_STEADY)
 
         def write(window: Window, segmentation: Segmentation, frame_id: str, first: int) -> None:
             if bag_writer:
@@ -161,7 +166,7 @@ def _sink(
                     output = outputs.OUTPUTS[topic](window, segmentation)
                     bag_writer.write(topic, output, window.stamp, frame_id)
             if video_writer:
-                video_writer.write(frame_of(window, segmentation, first))
+                video_writer.write(frame_of(window, segmentation, first, speeds))
 
         def finish() -> None:
             while pending:
@@ -175,13 +180,17 @@ def _sink(
         finish()
 
 
-def frame_of(window: Window, segmentation: Segmentation, first: int) -> np.ndarray:
+def frame_of(
+    window: Window, segmentation: Segmentation, first: int, speeds: deque[float] | None = None
+) -> np.ndarray:
     """A video frame of a window: overlay, flow, sharpened events and mask, uint8 [h, w, 3] RGB.
 
     Args:
         window: the window.
         segmentation: of the window.
         first: sensor time in ns from which the caption counts.
+        speeds: of the wheel in the frames before; this window's joins them, and the largest is
+            taken, so that colours do not change from frame to frame.
     """
     count, duration = len(window.events), max(window.duration, 1e-9)
     found = len(segmentation.objects)
@@ -191,7 +200,9 @@ def frame_of(window: Window, segmentation: Segmentation, first: int) -> np.ndarr
         f"{count / duration * 1e-6:.2f} Mev/s"
     )
     field = segmentation.flow()
-    full = annotate.full_speed(field, window.duration)
+    speeds = deque() if speeds is None else speeds
+    speeds.append(annotate.full_speed(field, window.duration))
+    full = max(speeds)
     scale = scale_of(window.events.width)
     overlay = outputs.mask_overlay(window, segmentation).data
     panels = {

@@ -18,16 +18,13 @@ if TYPE_CHECKING:
 Progress = Callable[[], object]
 
 
-def view_recording(
-    packets: Iterable[Packet], pipeline: Pipeline, scene: Scene, progress: Progress
-) -> int:
+def view_recording(packets: Iterable[Packet], pipeline: Pipeline, scene: Scene) -> int:
     """Segments a recording into a scene; returns the number of windows.
 
     Args:
         packets: the recording.
         pipeline: what the node runs.
         scene: that shows it.
-        progress: called after each window.
 
     Raises:
         InputError: the recording is unsound.
@@ -45,7 +42,6 @@ def view_recording(
         scene.log(window.stamp, shown, figures)
         scene.say(window.stamp, pipeline.faults() or "The recording is sound so far.")
         count += 1
-        progress()
     if faults := pipeline.faults():
         print(f"evlayerseg: {faults}", file=sys.stderr)
     return count

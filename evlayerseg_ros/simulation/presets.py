@@ -12,9 +12,10 @@ from tqdm import tqdm
 from evlayerseg_ros.errors import InputError, MissingPackage
 from evlayerseg_ros.simulation.scenes import KINDS, random_scene
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor, simulate
-from evlayerseg_ros.simulation.suites import SUITES, suite_scenes
+from evlayerseg_ros.simulation.suites import SEQUENCES, SUITES, suite_scenes
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
 
+OF_A_KIND = 8  # sequences
 MASK_RATE = 40.0  # Hz, ground truth of the paper's sequences
 # Photographs of scikit-image's wheel; training never sees those for evaluation.
 EVALUATION_PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "motorcycle_left", "camera")
@@ -99,7 +100,7 @@ def _kind(kind: str) -> Callable[[int], Iterator[tuple[str, Scene]]]:
 
     def scenes(seed: int) -> Iterator[tuple[str, Scene]]:
         bank = TextureBank(photographs(EVALUATION_PHOTOS))
-        for index in range(8):
+        for index in range(OF_A_KIND):
             rng = np.random.default_rng([seed, 4, list(KINDS).index(kind), index])
             yield f"{kind}{index}", random_scene(rng, bank, kind, duration=0.3)
 
@@ -130,6 +131,14 @@ PRESETS: dict[str, Callable[[int], Iterator[tuple[str, Scene]]]] = {
 }
 
 
+def count_of(preset: str) -> int:
+    """How many sequences a preset has, without making one."""
+    if preset in SUITES:
+        return SEQUENCES
+    others = {"demo": 1, "affine25": 25, "suites": len(SUITES) * SEQUENCES}
+    return others.get(preset, OF_A_KIND)
+
+
 def write_preset(preset: str, out: Path, seed: int = 0) -> list[Path]:
     """Simulate a preset's sequences into npz files.
 
@@ -148,7 +157,7 @@ def write_preset(preset: str, out: Path, seed: int = 0) -> list[Path]:
         raise InputError(f"Preset {preset!r} is none of {', '.join(PRESETS)}.")
     out.mkdir(parents=True, exist_ok=True)
     files = []
-    scenes = tqdm(PRESETS[preset](seed), desc=preset, unit="sequence", disable=None)
+    scenes = tqdm(PRESETS[preset](seed), preset, count_of(preset), unit="sequence", disable=None)
     for index, (name, scene) in enumerate(scenes):
         files.append(out / f"{name}.npz")
         write_sequence(files[-1], scene, np.random.default_rng([seed, 5, index]))

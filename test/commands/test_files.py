@@ -21,6 +21,36 @@ def test_replay_keeps_what_exists(dots, tmp_path, option, name):
     assert path.read_bytes() != b"mine"
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("view dots.npz --save a.rrd", "a.rrd"),
+        ("evaluate dots.npz --json a.json", "a.json"),
+        ("evaluate dots.npz --csv a.csv", "a.csv"),
+        ("evaluate dots.npz --report .", "index.html"),
+        ("demo --recording dots.npz", "demo.mp4"),
+        ("demo --recording dots.npz --out .", "demo.png"),
+    ],
+)
+def test_view_evaluate_and_demo_keep_what_exists(dots, monkeypatch, command, name):
+    monkeypatch.chdir(dots.parent)
+    path = dots.with_name(name)
+    path.write_text("mine")
+    result = CliRunner().invoke(main, command.split())
+    assert result.exit_code == 2
+    assert f"{name} exists already" in result.output and "--force" in result.output
+    assert path.read_text() == "mine"
+
+
+def test_view_and_evaluate_replace_with_force(dots):
+    scene, scores = dots.with_name("a.rrd"), dots.with_name("a.json")
+    for command in (["view", dots, "--save", scene], ["evaluate", dots, "--json", scores]):
+        command[-1].write_text("mine")
+        result = CliRunner().invoke(main, [*map(str, command), "--force"])
+        assert result.exit_code == 0, result.output
+        assert command[-1].read_bytes() != b"mine"
+
+
 def test_simulate_keeps_sequences(tmp_path):
     (tmp_path / "demo.npz").write_text("mine")
     result = CliRunner().invoke(main, ["simulate", str(tmp_path)])
@@ -31,7 +61,8 @@ def test_train_keeps_a_finished_run_and_export_a_model(tmp_path):
     pytest.importorskip("torch")
     (tmp_path / "checkpoint.pt").write_text("mine")
     result = CliRunner().invoke(main, ["train", str(tmp_path), "--preset", "smoke"])
-    assert result.exit_code == 2 and "--force" in result.output
+    assert result.exit_code == 2
+    assert "--force" in result.output and "--resume to go on" in result.output
     (tmp_path / "m.onnx").write_text("mine")
     result = CliRunner().invoke(main, ["export", "paper", "-o", str(tmp_path / "m.onnx")])
     assert result.exit_code == 2 and "--force" in result.output
@@ -45,10 +76,13 @@ def test_help_of_the_node_helps_instead_of_starting_it(capsys):
         assert "--params-file" in capsys.readouterr().out
 
 
-def test_ctrl_c_is_one_sentence_and_status_130(dots, monkeypatch):
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_ctrl_c_is_one_sentence_and_status_130(dots, monkeypatch, wrapped):
     from evlayerseg_ros.recordings import readers
 
     def interrupted(*args):
+        if wrapped:  # as numba does
+            raise SystemError from KeyboardInterrupt()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(readers, "open_recording", interrupted)

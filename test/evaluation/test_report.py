@@ -149,3 +149,11 @@ def test_report_says_what_nothing_that_moves_is_taken_for(events) -> None:
     assert report.why(found) == "nothing moves here; 8.3% of the pixels are called moving"
     data = results.as_data([found], {"model": "m"})
     assert "false alarms on 8.3% of the pixels" in report._headline(data)
+
+
+def test_that_recordings_have_no_masks_is_said_once():
+    bare, other = " has no masks (--masks): only its sharpness is measured.", "d: 1 bad packets."
+    assert results.in_few_words([f"a{bare}", other]) == [f"a{bare}", other]
+    told = results.in_few_words([f"a{bare}", f"b{bare}", other, f"c{bare}"])
+    every = "a and 2 more have no masks (--masks): only their sharpness is measured."
+    assert told == [every, other]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,15 @@ def test_a_frame_has_room_for_its_titles_whatever_the_sensor(size):
     assert 640 <= width <= 1280 and height % 2 == 0 and width % 128 == 0
     bar = frame[-28:]
     assert (bar[:, -4:] == bar[0, 0]).all()  # the caption ends before the edge
+
+
+def test_colours_keep_their_meaning_from_frame_to_frame():
+    fast, slow = seen(64, 48, 190), seen(64, 48, 90)
+    speeds = deque(maxlen=2)
+    frames = [frame_of(s.window, s, 0, speeds) for s in (slow, fast, slow, slow)]
+    assert list(speeds) == [100, 100]
+    assert (frames[2] != frames[0]).any()  # paler beside the fast one
+    assert (frames[3] == frames[0]).all()  # which is forgotten some time
 
 
 def test_a_caption_too_long_is_cut_at_the_edge():

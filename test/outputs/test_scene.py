@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 pytest.importorskip("rerun", reason="the extra [view] is not installed")
 
 from evlayerseg_ros.cli import main
+from evlayerseg_ros.outputs.outputs import LAYER_DTYPE, Image, Points
+from evlayerseg_ros.outputs.scene import Scene
 
 
 def run(*arguments):
@@ -31,6 +34,17 @@ def test_a_recording_is_segmented_and_saved(dots, tmp_path):
     assert result.exit_code == 0, result.output
     assert "6 windows shown" in result.output or "7 windows shown" in result.output
     assert out.stat().st_size > 10_000
+    assert "/camera/events" in entities(out)
+
+
+def test_ctrl_c_says_that_the_file_is_there(dots, tmp_path, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Scene, "say", interrupted)  # after the first window
+    out = tmp_path / "out.rrd"
+    result = run(dots, "--save", out)
+    assert result.exit_code == 130 and f"interrupted; {out} holds" in result.output
     assert "/camera/events" in entities(out)
 
 
@@ -70,3 +84,48 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(dots):
         port = other.getsockname()[1]
         result = run(dots, "--web", "--no-browser", "--web-port", port)
     assert result.exit_code == 2 and f"Port {port}" in result.output
+
+
+def layers(*labels):
+    table = np.zeros(1 + len(labels), LAYER_DTYPE)
+    table["label"], table["events"] = (0, *labels), 9
+    return Points(table)
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """A scene and what it logs: (path, what)."""
+    scene, said = Scene("test"), []
+    monkeypatch.setattr(scene._stream, "log", lambda path, what: said.append((path, what)))
+    return scene, said
+
+
+MASK = Image("mono8", np.ones((8, 8), np.uint8))
+
+
+def test_the_line_of_an_object_that_is_gone_ends(logged):
+    scene, said = logged
+    for k, labels in enumerate([(1,), (), (), (1,)]):
+        scene.log(k, {"mask": MASK, "layers": layers(*labels)})
+    found = [type(what).__name__ for path, what in said if path == ["speed", "moving 1"]]
+    assert found == ["Scalars", "Clear", "Scalars"]
+
+
+def test_arrows_of_slow_objects_can_be_seen_and_texts_read(logged):
+    scene, said = logged
+    table = layers(1)
+    for speed, length in ((25, 15), (400, 40)):
+        table.data["a_u0"][1] = speed
+        scene.log(0, {"mask": MASK, "layers": table})
+        shown = {path: what for path, what in said if isinstance(path, str)}
+        assert shown["camera/motion"].vectors.as_arrow_array().to_pylist() == [[length, 0]]
+        names = shown["camera/names"]
+        assert names.labels.as_arrow_array().to_pylist() == [f"1: {speed} px/s"]
+        assert names.colors.as_arrow_array().to_pylist() == [0xFFFFFFFF]
+
+
+def test_a_recording_is_played_and_a_node_followed():
+    from evlayerseg_ros.outputs.scene import blueprint
+
+    for live, state in ((False, "playing"), (True, "following")):
+        assert blueprint(live).time_panel.play_state == state

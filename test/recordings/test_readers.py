@@ -66,6 +66,7 @@ def test_files(recordings, name, count, size, span):
         packets = list(recording)
         assert (recording.width, recording.height) == size
         assert recording.total in (None, len(packets))
+        assert recording.total or not name.endswith(".raw")
     events = Events.concatenate([p.events for p in packets])
     assert len(events) == count
     assert np.all(np.diff(events.t) >= 0)

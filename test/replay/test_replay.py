@@ -18,6 +18,7 @@ from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.node import warm_up
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, windows_of
 from evlayerseg_ros.recordings.published import are_outputs, outputs_in
@@ -65,11 +66,14 @@ def read(bag: Path) -> dict[str, list]:
     return topics
 
 
-def test_what_was_written_until_ctrl_c_is_whole(recording, tmp_path) -> None:
-    """The third window is done when it comes."""
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_was_written_until_ctrl_c_is_whole(recording, tmp_path, wrapped) -> None:
+    """The third window is done when it comes; numba may wrap it."""
 
     def interrupt(events: int, seconds: float) -> None:
         if seconds and len(seen) == 2:
+            if wrapped:
+                raise SystemError from KeyboardInterrupt()
             raise KeyboardInterrupt
         seen.append(events)
 
@@ -82,6 +86,14 @@ def test_what_was_written_until_ctrl_c_is_whole(recording, tmp_path) -> None:
     assert len(read(bag)["/event_camera/evlayerseg/mask"]) == 3
     capture = cv2.VideoCapture(str(video))
     assert sum(1 for _ in iter(lambda: capture.read()[0], False)) == 3
+
+
+@pytest.mark.parametrize(("usual", "told"), [(0.0, 1), (600.0, 0)])
+def test_a_first_window_that_takes_long_is_explained(recording, monkeypatch, usual, told) -> None:
+    monkeypatch.setattr(warm_up, "USUAL", usual)
+    result = CliRunner().invoke(main, ["replay", str(recording)])
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count(warm_up.SLOW) == told
 
 
 def test_bag_holds_every_window_with_its_stamp(recording, segmenter, tmp_path) -> None:

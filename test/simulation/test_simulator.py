@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from evlayerseg_ros.simulation import presets
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor, simulate
 
 W, H = 64, 48
@@ -99,3 +100,8 @@ def test_the_same_seed_gives_the_same_events() -> None:
     a, b = (simulate(scene, np.random.default_rng(7))[0] for _ in range(2))
     for name in "xytp":
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+def test_the_number_of_a_presets_sequences_is_known_before_they_are_made():
+    for preset in ("demo", "static", "one_small"):
+        assert presets.count_of(preset) == sum(1 for _ in presets.PRESETS[preset](0))

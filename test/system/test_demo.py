@@ -32,6 +32,7 @@ def test_a_recording_too_short_is_told_in_a_sentence(tmp_path):
     np.savez(path, x=[1, 2], y=[1, 2], t=[0, 1000], p=[0, 1], size=(128, 96))
     result = CliRunner().invoke(main, ["demo", "--recording", str(path), "--out", str(tmp_path)])
     assert result.exit_code == 2
+    assert "Nobody publishes" not in result.output  # true when all is over, and no reason
     assert "short.npz is too short for a demo" in result.output and "Traceback" not in result.output
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from dataclasses import replace
 
 import pytest
@@ -30,6 +31,7 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from evlayerseg_ros.bench.encode import encode
+from evlayerseg_ros.node.diagnostics import Facts, Monitor
 
 WINDOW = 33 * MS
 
@@ -231,3 +233,9 @@ def test_subscriber_that_is_slow(camera):
     camera.client.until(lambda: len(flows) >= 31, "31 flows")
     slow.destroy_node()
     rclpy.shutdown(context=context)
+
+
+def test_counts_are_told_in_whole_sentences():
+    for count, sentence in ((1, "The camera began anew."), (2, "The camera began anew 2 times.")):
+        grown = defaultdict(int, restarts=count)
+        assert Monitor()._verdict(Facts("active"), grown)[1] == sentence

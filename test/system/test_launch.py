@@ -125,6 +125,17 @@ def test_a_recording_that_is_missing_ends_the_launch_with_a_sentence(launched, t
     assert "none.mcap" in launch.log and "Traceback" not in launch.log
 
 
+def test_a_model_that_is_missing_ends_the_launch_with_a_sentence(launched):
+    launch = launched(of_segment("model:=nosuch"))
+    launch.wait()
+    assert "model nosuch does not exist" in launch.log and "Traceback" not in launch.log
+
+
+def test_a_shipped_model_is_taken_by_name(launched, client):
+    launched(of_segment("model:=layernet-label-free", "threads:=1"))
+    client.until(lambda: heard_by(client, "/event_camera/events"), "the node to listen")
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
