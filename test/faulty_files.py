@@ -12,6 +12,7 @@ from typing import Any
 import faery
 import h5py
 import numpy as np
+import whole_files
 from faulty import PACKETS, SIZE, bases, some_events
 from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag1 import Writer as Writer1
@@ -24,6 +25,7 @@ from evlayerseg_ros.outputs.messages import DEFINITIONS
 
 EVENT_PACKET = "event_camera_msgs/msg/EventPacket"
 STAMP = 1_700_000_000_000_000_000
+ROUNDS = 40  # of the 12 sound packets
 
 
 def sound_files(folder: Path) -> dict[str, bytes]:
@@ -175,3 +177,21 @@ def event_array(events: Events) -> bytes:
         raw += bytes(-(len(raw) - 4) % 2) + struct.pack("<HH", x, y)
         raw += bytes(-(len(raw) - 4) % 4) + struct.pack("<iIB", *divmod(int(t), 10**9), p)
     return raw
+
+
+def camera_bag(path: Path, storage="mcap", short=None, empty=(), **how):
+    """A bag of 12 * ROUNDS packets in encoding mono; number `short` is cut."""
+    with packet_bag(path, storage, "/camera/events", **how) as (connect, add):
+        for topic in empty:
+            connect(topic)
+        for seq in range(12 * ROUNDS):
+            base = bases()[seq % 12] + seq // 12 * bases()[-1]
+            data, keep = PACKETS["mono"][seq % 12], 40 if seq == short else None
+            add(STAMP + base, *SIZE, seq, base, "mono", data, keep=keep)
+    return path
+
+
+def counted(path, **options):
+    """The counters of a stream that got all of a recording, and the number of its windows."""
+    _, windows, stats = whole_files.run(path, **options)
+    return stats, len(windows)

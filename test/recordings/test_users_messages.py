@@ -1,0 +1,70 @@
+"""What messages users' bags hold: old names, other packages, as ROS 1 serializes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import whole_files
+from faulty_files import ROUNDS, STAMP, array_bag, as_mcap, camera_bag, counted
+from rosbags.rosbag1 import Writer
+from rosbags.typesys import Stores, get_typestore
+
+from evlayerseg_ros.events import Events
+from evlayerseg_ros.recordings.storage import messages_in
+
+
+def test_the_old_name_of_event_packets(tmp_path):
+    bag = camera_bag(tmp_path / "some", kind="event_array_msgs/msg/EventArray")
+    assert counted(bag)[0].packets == 12 * ROUNDS
+
+
+@pytest.mark.parametrize("kind", ["packets", "arrays"])
+def test_mcap_with_messages_as_ros_1_serializes_them(tmp_path, kind):
+    bag, e = tmp_path / "some.bag", whole_files.some_events(1000, (240, 180))
+    if kind == "packets":
+        camera_bag(bag, "bag")
+    else:
+        with array_bag(bag, ros1=True) as add:
+            for k in range(2):
+                add(Events(e.x, e.y, STAMP + e.t + k * 10**9, e.p, 240, 180), STAMP + k * 10**9)
+    path = as_mcap(bag, tmp_path / "some.mcap")
+    stats, windows = counted(path)
+    assert (stats, windows) == counted(bag)
+    assert stats.bad_packets == 0 and stats.packets == (12 * ROUNDS if kind == "packets" else 2)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert counted(path)[0].last_error.endswith("`mcap recover` mends it.")
+
+
+def test_a_gyro_in_such_an_mcap(tmp_path):
+    types = get_typestore(Stores.ROS1_NOETIC)
+    new, kind = types.types, "sensor_msgs/msg/Imu"
+    head = new["std_msgs/msg/Header"](7, new["builtin_interfaces/msg/Time"](12, 34), "imu")
+    rate, none = new["geometry_msgs/msg/Vector3"](0.1, 0.2, 0.3), np.zeros(9)
+    still = new["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0)
+    with Writer(tmp_path / "some.bag") as bag:
+        connection = bag.add_connection("/imu", kind, typestore=types)
+        message = new[kind](head, still, none, rate, none, rate, none)
+        bag.write(connection, STAMP, bytes(types.serialize_ros1(message, kind)))
+    path = as_mcap(tmp_path / "some.bag", tmp_path / "some.mcap")
+    wanted = lambda _, found: found == kind  # noqa: E731
+    ((topic, found),) = messages_in(path, wanted, lambda message, _: message)
+    assert topic == "/imu" and found.header.stamp.sec == 12 and found.angular_velocity.z == 0.3
+
+
+@pytest.mark.parametrize("ros1", [False, True])
+@pytest.mark.parametrize("package", ["dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs"])
+def test_event_arrays_of_three_packages(tmp_path, package, ros1):
+    path = tmp_path / ("some.bag" if ros1 else "some")
+    with array_bag(path, ros1, package) as add:
+        for k in range(100):  # one of 10 ms a message
+            t, x = STAMP + k * 10_000_000 + np.arange(50) * 200_000, np.arange(50)
+            first = int(t[0])
+            if k % 10 == 5:
+                t[20] -= 99_000_000
+                x[7] = 700
+            add(Events(x, x * 0 + 3, t, x * 0 + 1, 240, 180), first)
+    stats, windows = counted(path)
+    assert (stats.packets, stats.events, windows) == (100, 4980, 31)
+    assert (stats.out_of_range, stats.stray_events, stats.time_jumps) == (10, 10, 0)
+    stats, _ = counted(path, size=(800, 180))
+    assert (stats.events, stats.out_of_range) == (4990, 0)
