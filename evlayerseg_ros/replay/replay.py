@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 
@@ -122,7 +126,8 @@ def replay(
     begun = time.perf_counter()
     first: int | None = None
     with _sink(bag, video, topics, fps) as write, _until_interrupted(summary):
-        for segmentation, frame_id, seconds in pipeline.run(packets):
+        going_on = takewhile(lambda packet: not summary.interrupted, packets)
+        for segmentation, frame_id, seconds in pipeline.run(going_on):
             window = segmentation.window
             summary.compute.append(seconds)
             first = window.start if first is None else first
@@ -132,6 +137,8 @@ def replay(
             write(window, segmentation, frame_id, first)
             summary.seconds = time.perf_counter() - begun
             progress(summary.events, summary.seconds)
+            if summary.interrupted:
+                break
     summary.seconds = time.perf_counter() - begun
     summary.faults = pipeline.faults()
     return summary
@@ -139,13 +146,27 @@ def replay(
 
 @contextmanager
 def _until_interrupted(summary: Summary) -> Iterator[None]:
-    """Lets what is around it end in order on Ctrl-C."""
+    """Lets what is around it end in order on Ctrl-C: after this window; a second one, at once.
+
+    An exception anywhere is no order: inside an import it leaves a lock that threads wait for.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if summary.interrupted:
+            raise KeyboardInterrupt
+        summary.interrupted = True
+
+    ours = threading.current_thread() is threading.main_thread()  # others can set no handler
+    before = signal.signal(signal.SIGINT, stop) if ours else None
     try:
         yield
     except (KeyboardInterrupt, SystemError) as error:
         if not is_interrupt(error):
             raise
         summary.interrupted = True
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

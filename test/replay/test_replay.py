@@ -1,5 +1,6 @@
 """Replay: what it writes, and that it writes the same again."""
 
+import signal
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,15 +67,17 @@ def read(bag: Path) -> dict[str, list]:
     return topics
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_what_was_written_until_ctrl_c_is_whole(recording, tmp_path, wrapped) -> None:
+@pytest.mark.parametrize("how", ["signal", "raised", "wrapped"])
+def test_what_was_written_until_ctrl_c_is_whole(recording, tmp_path, how) -> None:
     """The third window is done when it comes; numba may wrap it."""
 
     def interrupt(events: int, seconds: float) -> None:
         if seconds and len(seen) == 2:
-            if wrapped:
+            if how == "wrapped":
                 raise SystemError from KeyboardInterrupt()
-            raise KeyboardInterrupt
+            if how == "raised":
+                raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         seen.append(events)
 
     seen: list[int] = []
@@ -83,6 +86,7 @@ def test_what_was_written_until_ctrl_c_is_whole(recording, tmp_path, wrapped) ->
     with open_recording(recording) as opened:
         summary = replay(opened, pipeline, bag, video, progress=interrupt)
     assert summary.interrupted and summary.windows == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert len(read(bag)["/event_camera/evlayerseg/mask"]) == 3
     capture = cv2.VideoCapture(str(video))
     assert sum(1 for _ in iter(lambda: capture.read()[0], False)) == 3
