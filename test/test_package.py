@@ -38,6 +38,7 @@ LAUNCH_ARGUMENTS = (
     "rviz",
     "frame_id",
     "bag",
+    "bag_topic",
     "use_sim_time",
     "log_level",
 )
