@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, MissingPackage
+from evlayerseg_ros.errors import InputError, MissingPackage, is_interrupt
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
 from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of
@@ -70,9 +70,11 @@ class Recording(ABC):
             for packet in self._packets():
                 some = some or not packet.fault
                 yield packet
-        except (KeyboardInterrupt, GeneratorExit, SystemExit):
+        except (GeneratorExit, SystemExit):
             raise
         except BaseException as error:  # some readers panic
+            if is_interrupt(error):
+                raise
             if not some:
                 raise self._told(error) from error
             told = str(error) if isinstance(error, InputError) else "it is cut off or damaged."
