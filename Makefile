@@ -27,9 +27,8 @@ $(VENV)/.made-dev: $(VENV)/.made-run
 	@touch $@
 
 # The real node in its own process, a recording played into it over DDS, and what came out as a video.
-# Run again, it replaces what it wrote.
 demo: $(VENV)/.made-run
-	@$(BIN)/evlayerseg demo --force $(if $(RECORDING),--recording $(RECORDING))
+	@$(BIN)/evlayerseg demo $(if $(RECORDING),--recording $(RECORDING))
 
 test: lint
 	$(PYTEST)

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 import click
 
 from evlayerseg_ros.commands import options
-from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 from evlayerseg_ros.commands.live import need_ros
 
 
@@ -20,14 +19,12 @@ from evlayerseg_ros.commands.live import need_ros
     default=Path(),
     help="Folder for demo.mp4 and demo.png; else this one.",
 )
-@force_option
-def demo(recording: Path | None, out: Path, force: bool) -> None:
+def demo(recording: Path | None, out: Path) -> None:
     """Play a recording into the real node and show what it sees: demo.mp4, demo.png and figures.
 
     The node runs in its own process, the recording is played from another, over ROS on a domain of
     its own. The node's first start after an installation compiles, which takes half a minute.
     """
-    refuse_to_replace(force, out / "demo.mp4", out / "demo.png")
     need_ros()
     from evlayerseg_ros.replay.demo import run
 

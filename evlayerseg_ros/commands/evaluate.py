@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evlayerseg_ros.commands import options
-from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 
 if TYPE_CHECKING:
     from evlayerseg_ros.evaluation.scores import SequenceScores
@@ -68,7 +67,6 @@ TABLE = 100  # characters that a table is wide at most, unless --wide
 @click.option("--json", "json_path", type=options.PATH, help="Writes the scores as JSON.")
 @click.option("--csv", "csv_path", type=options.PATH, help="Writes the scores as CSV.")
 @click.option("--report", type=options.PATH, help="Writes a page with pictures, DIR/index.html.")
-@force_option
 @click.pass_context
 def evaluate(
     context: click.Context,
@@ -84,7 +82,6 @@ def evaluate(
     json_path: Path | None,
     csv_path: Path | None,
     report: Path | None,
-    force: bool,
     **where: Any,
 ) -> None:
     """Score a model on RECORDINGS with ground truth: IoU, detection rate, flow error, sharpness.
@@ -98,8 +95,6 @@ def evaluate(
     from evlayerseg_ros.evaluation import results
 
     _check(**context.params)
-    page = report / "index.html" if report else None
-    refuse_to_replace(force, json_path, csv_path, page)
     if report:  # before anything is scored: it may miss its library
         from evlayerseg_ros.evaluation.report import write_page
     if protocol == "paper":

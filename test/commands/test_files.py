@@ -21,34 +21,17 @@ def test_replay_keeps_what_exists(dots, tmp_path, option, name):
     assert path.read_bytes() != b"mine"
 
 
-@pytest.mark.parametrize(
-    ("command", "name"),
-    [
-        ("view dots.npz --save a.rrd", "a.rrd"),
-        ("evaluate dots.npz --json a.json", "a.json"),
-        ("evaluate dots.npz --csv a.csv", "a.csv"),
-        ("evaluate dots.npz --report .", "index.html"),
-        ("demo --recording dots.npz", "demo.mp4"),
-        ("demo --recording dots.npz --out .", "demo.png"),
-    ],
-)
-def test_view_evaluate_and_demo_keep_what_exists(dots, monkeypatch, command, name):
-    monkeypatch.chdir(dots.parent)
-    path = dots.with_name(name)
-    path.write_text("mine")
-    result = CliRunner().invoke(main, command.split())
+def test_view_keeps_what_exists_unless_force_is_said(dots):
+    scene = dots.with_name("a.rrd")
+    scene.write_text("mine")
+    command = ["view", str(dots), "--save", str(scene)]
+    result = CliRunner().invoke(main, command)
     assert result.exit_code == 2
-    assert f"{name} exists already" in result.output and "--force" in result.output
-    assert path.read_text() == "mine"
-
-
-def test_view_and_evaluate_replace_with_force(dots):
-    scene, scores = dots.with_name("a.rrd"), dots.with_name("a.json")
-    for command in (["view", dots, "--save", scene], ["evaluate", dots, "--json", scores]):
-        command[-1].write_text("mine")
-        result = CliRunner().invoke(main, [*map(str, command), "--force"])
-        assert result.exit_code == 0, result.output
-        assert command[-1].read_bytes() != b"mine"
+    assert "a.rrd exists already" in result.output and "--force" in result.output
+    assert scene.read_text() == "mine"
+    result = CliRunner().invoke(main, [*command, "--force"])
+    assert result.exit_code == 0, result.output
+    assert scene.read_bytes() != b"mine"
 
 
 def test_simulate_keeps_sequences(tmp_path):

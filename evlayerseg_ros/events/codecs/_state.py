@@ -21,10 +21,10 @@ X, Y, POLARITY = 7, 8, 9
 # Encodings with a time base: its value (ns).
 BASE = 10
 # EVT 2.1: 0 unknown, 1 the low half of a word comes first, 2 the high half comes first.
-LAYOUT = 11
+LAYOUT = 12
 # Counters.
-IGNORED, UNKNOWN, UNSYNCED, OUTSIDE, GLITCHES, STRAYS = 12, 13, 14, 15, 16, 17
-SIZE = 18
+IGNORED, UNKNOWN, UNSYNCED, OUTSIDE, GLITCHES, STRAYS = 13, 14, 15, 16, 17, 18
+SIZE = 19
 
 # Words in a row that must agree before a jump of the high time is believed.
 CONFIRM = 3
