@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from root import ROOT
 
-# Before anything imports rclpy; child processes inherit it.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+# Before anything imports rclpy; child processes inherit it. Workers side by side have one each.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+RUN = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+os.environ["ROS_DOMAIN_ID"] = str(1 + RUN % 25 * 4 + WORKER % 4)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="evlayerseg_test_log_")
 os.environ["OMP_NUM_THREADS"] = "2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from dataclasses import replace
 from typing import NamedTuple
@@ -50,7 +51,7 @@ class DecodedEvents:
         self._timeline, self._stats = timeline, stats
         self._back: list[_Message] = []
         self._ahead: _Message | None = None
-        self._used: deque[tuple[int, ...]] = deque(maxlen=MEMORY)
+        self._used: deque[int] = deque(maxlen=MEMORY)
         self._in_ros_time = False
 
     def push(self, events: Events, stamp: int) -> list[Window]:
@@ -78,12 +79,14 @@ class DecodedEvents:
 
     def _came_again(self, events: Events, now: int | None) -> bool:
         """Whether a short message of a moment ago comes once more, which is counted."""
-        first, last = int(events.t[0]), int(events.t[-1])
-        mark = len(events), first, last, int(events.x.sum()), int(events.y.sum())
-        known = len(events) >= AGAIN and mark in self._used  # fewer may be alike by chance
+        first, last, mark = int(events.t[0]), int(events.t[-1]), 0
+        for column in (events.x, events.y, events.t, events.p):
+            mark = zlib.crc32(np.ascontiguousarray(column).data, mark)
+        # Few events, or all of one instant, may be alike by chance.
+        known = len(events) >= AGAIN and first < last and mark in self._used
         self._used.append(mark)
         # What lies far back is judged by what comes next.
-        again = known and now is not None and now - last >= 0 and now - first <= OVERLAP
+        again = known and now is not None and now >= last and now - first <= OVERLAP
         if again:
             self._stats.doubled_packets += 1
             self._stats.last_fault = "A message of events came again."
@@ -117,7 +120,9 @@ class DecodedEvents:
         last = events.t[-max(_FEW, int(_SHARE * len(events))) - 1 :]
         if now is not None and len(events) <= _FEW:
             last = np.concatenate([[now], last])
-        steps = np.flatnonzero(np.diff(last) > _STEP)
+        limit = np.full(len(last) - 1, OVERLAP)  # which is common disorder
+        limit[-_FEW:] = _STEP
+        steps = np.flatnonzero(np.diff(last) > limit)
         if not len(steps):
             return message
         at = len(events) - len(last) + 1 + int(steps[0])

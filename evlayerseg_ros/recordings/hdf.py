@@ -132,9 +132,9 @@ class HdfRecording(Table):
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         size = (self.width, self.height)
         said = columns.unit_in(self._source.names.get("t", ""))
-        if usual == "us" and {"t_offset", "ms_to_idx"} & set(self._file):  # DSEC's layout
-            said = said or "us"
-        unit = unit_of(times, size, usual, self.path, self._count, said=said)
+        dsec = usual == "us" and {"t_offset", "ms_to_idx"} & set(self._file)
+        trust = 5.0 if dsec else 0.5
+        unit = unit_of(times, size, usual, self.path, self._count, trust, said)
         self.notice(unit.told(usual))
         self._unit = unit.name
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
@@ -166,7 +166,7 @@ class HdfRecording(Table):
         for k in range(len(steps), -1, -1):  # the nearest first
             said = _said(self._file["/".join(steps[:k]) or "/"])
             frame = said.get("image_raw")  # of the same sensor, as in MVSEC
-            size = sensors.stated(said, y) or (
+            size = sensors.stated(said, x, y) or (
                 frame if sensors.holds(frame or (0, 0), x, y) else None
             )
             if size:

@@ -48,8 +48,8 @@ NAMES = (
 )  # fmt: skip
 # How a line of a header states it.
 _SIZES = (
-    r"\b(?:geometry|resolution|size)[\s:=(]+(\d+)\s*[x*, ]\s*(\d+)",
-    r"^[^\w\n]*(\d+) *[x*] *(\d+)[^\w\n]*$",
+    re.compile(r"\b(?:geometry|resolution|size)[\s:=(]+(\d+)\s*[x*, ]\s*(\d+)", re.I),
+    re.compile(r"^[^\w\n]*(\d+) *[x*] *(\d+)[^\w\n]*$", re.I | re.M),
 )
 # What Prophesee's sensors of these sizes write where the header does not say it.
 _ENCODINGS = {(304, 240): "evt2", (640, 480): "evt2", (1280, 720): "evt3"}
@@ -97,35 +97,37 @@ def holds(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> bool:
     return max(size) <= MAX_SIDE and outside <= _STRAY_SHARE * len(x)
 
 
-def stated(values: Mapping[str, Any], y: np.ndarray) -> tuple[int, int] | None:
+def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
     """The size (width, height) in px that named values of a file state; None if none does.
 
     Args:
         values: numbers, pairs of them or text as 640x480, by name; only NAMES are looked at, and
             0 says nothing.
-        y: px, of some events: of a resolution some write the height first, some the width.
+        x, y: px, of some events, which lie on what is stated by any other name than `size`; of a
+            resolution some write the height first, some the width.
     """
+    if sides := _sides(values.get("size")):
+        return sides
+    found = [_sides(values.get(name)) for name in ("sensor_size", "geometry")]
+    found.append(_sides(_numbers(values.get("width")) + _numbers(values.get("height"))))
     for name in ("sensor_resolution", "resolution"):
         if sides := _sides(values.get(name)):
             short, long = sorted(sides)
-            return (short, long) if np.mean(y >= short) > 0.01 else (long, short)
-    pair = _numbers(values.get("width")), _numbers(values.get("height"))
-    if sides := _sides(pair[0] + pair[1]):
-        return sides
-    found = (_sides(values.get(name)) for name in ("size", "sensor_size", "geometry"))
-    return next((sides for sides in found if sides), None)
+            found += [(long, short), (short, long)]
+    return next((sides for sides in found if sides and holds(sides, x, y)), None)
 
 
 def in_words(header: str) -> tuple[int, int] | None:
     """The size (width, height) in px that the lines of a header state; None if none does."""
-    for pattern in _SIZES:
-        found = re.search(pattern, header, re.IGNORECASE | re.MULTILINE)
-        if found and (sides := _sides(found.groups())):
-            return sides
-    found_sides = [
-        re.search(rf"\b{name}[=:\s]+([1-9]\d*)", header, re.I) for name in ("width", "height")
-    ]
-    return _sides([side[1] for side in found_sides if side])
+    return next(iter(sizes_in(header)), None)
+
+
+def sizes_in(header: str) -> list[tuple[int, int]]:
+    """All sizes (width, height) in px that the lines of a header may state, the likeliest first."""
+    texts: list[Any] = [found for pattern in _SIZES for found in pattern.findall(header)]
+    sides = [re.search(rf"\b{name}[=:\s]+([1-9]\d*)", header, re.I) for name in ("width", "height")]
+    texts.append([side[1] for side in sides if side])
+    return [size for size in map(_sides, texts) if size]
 
 
 def _sides(value: Any) -> tuple[int, int] | None:

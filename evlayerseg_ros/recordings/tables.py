@@ -81,7 +81,10 @@ class NpzRecording(Table):
                 self._names, has_size = names, "size" in archive.files
                 small = [name for name in sensors.NAMES if name in archive.files]
                 small = [k for k in small if archive.zip.getinfo(f"{k}.npy").file_size < _PIECE]
-                said = {name: archive[name] for name in small}
+                said = {}
+                for name in small:
+                    with contextlib.suppress(ValueError):  # an array of Python's objects
+                        said[name] = archive[name]
                 masks = "mask_t" in archive.files
             self._there = [name for name in "xytp" if name in names]
             with self._streams(*self._there) as streams:
@@ -109,21 +112,21 @@ class NpzRecording(Table):
     def _find_size(self, said: dict[str, np.ndarray]) -> None:
         if self.size is not None:
             return
-        with self._streams("y") as (y,):
-            size = sensors.stated(said, y.read(CHUNK))
+        with self._streams("x", "y") as streams:
+            x, y = (stream.read(1 << 22) for stream in streams)
+        size = sensors.stated(said, x, y)
         if size:
             check_size(*size)
             self.width, self.height = size
-            return
-        with self._streams("x", "y") as (x, y):
-            self.assume_size(sensors.smallest(x.read(1 << 22), y.read(1 << 22)))
+        else:
+            self.assume_size(sensors.smallest(x, y))
 
     def _find_unit(self, has_size: bool, masks: bool) -> None:
         with self._streams("t") as (t,):
             if t.dtype.kind not in "iuf":
                 raise InputError(f"Its times are of type {t.dtype}: expected numbers.")
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
-            trust = 1.0 if has_size else 0.5  # of our layout
+            trust = 3.0 if has_size else 0.5  # of our layout
             size = (self.width, self.height)
             times, n = t.read(CHUNK), t.shape[0]
         if masks:  # on the clock of the events
@@ -131,8 +134,7 @@ class NpzRecording(Table):
                 usual, trust = unit_of_masks(t.read(CHUNK)), 3.0
         said = columns.unit_in(self._names["t"])
         unit = unit_of([times], size, usual, self.path, n, trust, said)
-        if unit.name != "ns" or not has_size:  # which is our layout
-            self.notice(unit.told("ns"))
+        self.notice(unit.told("ns"))
         self._unit = unit.name
 
     def _columns(self) -> Iterator[Columns]:

@@ -85,7 +85,7 @@ class TextRecording(Table):
         if not self.width:
             every = np.concatenate(stretches)
             xs, ys = every[:, x], every[:, y]
-            sizes = [*filter(None, [sensors.in_words(self._comments)]), *self._sizes]
+            sizes = [*sensors.sizes_in(self._comments), *self._sizes]
             said = next((size for size in sizes if sensors.holds(size, xs, ys)), None)
             if said:
                 self.width, self.height = said
@@ -95,7 +95,9 @@ class TextRecording(Table):
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))
         size = (self.width, self.height)
-        unit = unit_of(times, size, "s", self.path, total, said=self._said)
+        whole = all(np.all((t == np.rint(t)) & (t < 1 << 53)) for t in times)
+        usual = "us" if whole else "s"
+        unit = unit_of(times, size, usual, self.path, total, 1.0, self._said)
         self.notice(unit.told("s"))
         self._unit = unit.name
         span = to_ns(np.array([first[0, t], last[-1, t]]), self._unit)

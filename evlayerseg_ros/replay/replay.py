@@ -76,6 +76,7 @@ def part_of(
     begin = round(start * 1e9)
     end = sys.maxsize if duration is None else begin + round(duration * 1e9)
     origin = last = None  # ns, of the first packet, by the clock of the last one
+    before: tuple[int, int] | None = None  # both, where the last one went back
     for packet in packets:
         if packet.fault:  # nobody knows when it was
             yield packet
@@ -83,7 +84,11 @@ def part_of(
         if origin is None or last is None:
             origin = packet.stamp
         elif last - packet.stamp > LATE_TIME:
-            origin -= last - packet.stamp
+            before, origin = (origin, last), origin - (last - packet.stamp)
+        else:
+            if before and packet.stamp >= before[1]:  # the last one was a stray
+                origin = before[0]
+            before = None
         last = packet.stamp
         if last - origin >= end:
             return

@@ -303,3 +303,14 @@ def test_a_long_pause_inside_a_packet_is_no_jump():
     assert (stats.events, stats.time_jumps, stats.pauses) == (1000, 0, 1)
     assert windows[-1].stamp == windows[-1].end == t[-1]
     assert stats.in_words() == ""
+
+
+def test_a_coarse_clock_and_a_blinking_lamp_are_no_message_again():
+    """Each message of 2 ms has the same pixels, and the time only moves every 10 ms."""
+    lamp = events_at(np.zeros(8, np.int64))
+    packets = []
+    for k in range(500):
+        t = np.full(8, STAMP + k // 5 * 10 * MS)
+        packets.append(Packet.of_events(replace(lamp, t=t), int(t[0]), "/events"))
+    _, stats = run(packets)
+    assert (stats.events, stats.doubled_packets) == (4000, 0)

@@ -139,3 +139,22 @@ def test_hdf5_that_says_height_or_width_first(tmp_path, size, said):
         file.attrs["sensor_resolution"] = said
     recording, _, stats = run(path)
     assert (recording.width, recording.height, stats.events) == (*size, 20_000)
+
+
+@pytest.mark.parametrize(
+    "said", [{"resolution": (18.5, 18.5)}, {"width": 100, "height": 100}, {"geometry": {"a": 1}}]
+)
+def test_a_statement_that_the_events_do_not_fit_is_none(tmp_path, said):
+    e, path = some_events(size=(346, 260)), tmp_path / "some.npz"
+    np.savez(path, x=e.x, y=e.y, t=e.t, p=e.p, **said)
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height) == (346, 260)
+    assert stats.out_of_range == 0 and "346x260 pixels is assumed" in recording.note
+
+
+def test_the_line_of_a_header_that_the_events_fit(tmp_path):
+    e = some_events(size=(346, 260))
+    path = write_table(tmp_path / "some.txt", e, e.t * 1e-9, (346, 260))
+    path.write_text("# File size: 200 300\n# Resolution: 346x260\n" + path.read_text())
+    recording, *_ = run(path)
+    assert (recording.width, recording.height) == (346, 260) and "assumed" not in recording.note

@@ -207,6 +207,17 @@ def test_no_part_is_lost_where_a_clock_was_set_back(as_file) -> None:
     assert [packet.stamp for packet in part_of(packets, 0.2, 0.6)] == stamps[21:82]
 
 
+def test_one_stamp_far_back_ends_no_part() -> None:
+    seconds = [1000, 1001, 1002, 100, 1003, 1004, 1005, 1006]
+    where = ("camera", "/events")
+    packets = [
+        Packet("mono", 64, 48, 0, np.zeros(0, np.uint8), t * 10**9, 0, False, *where)
+        for t in seconds
+    ]
+    part = [packet.stamp // 10**9 for packet in part_of(packets, 1, 5)]
+    assert part == [1001, 1002, 100, 1003, 1004, 1005]
+
+
 def test_a_camera_that_changes_inside_a_bag(segmenter) -> None:
     def packet(seq: int, width: int, height: int, big_endian: bool = False) -> Packet:
         n, base = 100, seq * 50_000_000

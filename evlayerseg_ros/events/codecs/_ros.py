@@ -39,8 +39,8 @@ def libcaer(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: 
     for k in range(np.uint64(0), np.uint64(len(words)), np.uint64(2)):
         address = np.int64(words[k])
         low = np.int64(words[k + np.uint64(1)] & 0x7FFFFFFF)
-        # A packet lasts milliseconds: it sees at most one roll-over, a step back by nearly all, and
-        # not from one time alone, which may be wrong.
+        # A packet lasts milliseconds: it sees at most one roll-over, a step back by nearly all. One
+        # time that lies ahead is none.
         if high == 0 and min(last, before) - low > 1 << 30:
             high = 1 << 31
         before, last = (last if before >= 0 else low), low
