@@ -120,7 +120,7 @@ class DecodedEvents:
         last = events.t[-max(_FEW, int(_SHARE * len(events))) - 1 :]
         if now is not None and len(events) <= _FEW:
             last = np.concatenate([[now], last])
-        limit = np.full(len(last) - 1, OVERLAP)  # which is common disorder
+        limit = np.full(max(len(last) - 1, 0), OVERLAP)  # which is common disorder
         limit[-_FEW:] = _STEP
         steps = np.flatnonzero(np.diff(last) > limit)
         if not len(steps):

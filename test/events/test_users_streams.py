@@ -273,6 +273,12 @@ def test_several_events_at_a_message_s_end_that_are_too_late_are_strays():
     assert (stats.events, stats.stray_events, stats.time_jumps) == (4950, 50, 0)
 
 
+def test_a_message_without_events():
+    empty = Packet.of_events(events_at([]), STAMP, "/events")
+    _, stats = run([empty, *arrays(n=2), empty])
+    assert (stats.packets, stats.events, stats.stray_events) == (4, 100, 0)
+
+
 def test_events_in_ros_time_whose_message_has_no_stamp():
     windows, _ = run(replace(packet, stamp=0) for packet in arrays(n=100))
     assert all(window.stamp == window.end for window in windows)
