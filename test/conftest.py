@@ -26,7 +26,7 @@ SLOW = ("test_training.py", "test_fuzz.py", "test_warm_up.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks whole files: those that use ros.py run nodes and talk over DDS. The longest go first."""
+    """The longest files go first. Files that use ros.py, which run nodes over DDS, are marked."""
     items.sort(key=lambda item: item.path.name not in SLOW)
     for item in items:
         if item.path.name in SLOW:
