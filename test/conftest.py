@@ -22,7 +22,13 @@ os.environ["OMP_NUM_THREADS"] = "2"
 
 
 # Files that take long as a whole; single tests say so themselves.
-SLOW = ("test_training.py", "test_fuzz.py", "test_warm_up.py")
+SLOW = (
+    "test_training.py",
+    "test_recordings.py",
+    "test_teacher.py",
+    "test_fuzz.py",
+    "test_warm_up.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
