@@ -1,0 +1,29 @@
+"""Streams of packets for tests: their times, and what comes out of them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Events
+from evlayerseg_ros.events.window import WindowConfig
+
+MS = 1_000_000
+STAMP = 1_700_000_000_000_000_000
+
+
+def events_at(t):
+    n = len(t)
+    k = np.arange(n)
+    return Events.from_arrays(k % 64, k % 48, np.asarray(t, np.int64), k % 2, 64, 48)
+
+
+def run(packets):
+    stream, windows = PacketStream(WindowConfig()), []
+    for packet in packets:
+        windows += stream.push(packet)
+    windows += stream.flush()
+    assert all(a.stamp <= b.stamp for a, b in pairwise(windows))
+    return windows, stream.stats
