@@ -24,7 +24,7 @@ QUALITY = 50  # of 100
 def picture(segmentation: Segmentation) -> np.ndarray:
     """uint8 [h, WIDTH, 3] RGB: a window's events by layer, its objects' numbers and speeds."""
     overlay = outputs.mask_overlay(segmentation.window, segmentation).data
-    return annotate.with_objects(overlay, segmentation, WIDTH / overlay.shape[1])
+    return annotate.with_objects(overlay, segmentation.objects, WIDTH / overlay.shape[1])
 
 
 def moments(recording: Path) -> np.ndarray:

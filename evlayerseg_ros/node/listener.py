@@ -45,7 +45,7 @@ class Listener(OwnNode):
         super().__init__("demo")
         self.packets: list[tuple[int, int]] = []  # stamp, published; both ns
         self.masks: dict[int, int] = {}  # stamp to arrival, ns
-        self.events: dict[int, int] = {}  # stamp to events of the window
+        self.layers: dict[int, np.ndarray] = {}  # stamp to table of LAYER_DTYPE
         self.pictures: dict[str, dict[int, bytes]] = {name: {} for name in pictures}
         self.diagnostics: dict[str, str] = {}
         self.said = "nothing"  # the diagnostics' sentence
@@ -125,8 +125,8 @@ class Listener(OwnNode):
         self.packets.append((_stamp(message), info["source_timestamp"]))
 
     def _hear_layers(self, message: PointCloud2) -> None:
-        table = np.frombuffer(message.data, LAYER_DTYPE)
-        self.events[from_time(message.header.stamp)] = int(table["events"].sum())
+        stamp = from_time(message.header.stamp)
+        self.layers[stamp] = np.frombuffer(message.data, LAYER_DTYPE)
 
     def _hear_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 import cv2
 import numpy as np
 
 from evlayerseg_ros.outputs.pictures import GROUND, LAYER_COLORS, flow_wheel
-from evlayerseg_ros.segmentation.segmentation import MovingObject, Segmentation
+from evlayerseg_ros.segmentation.segmentation import MovingObject
 
 AHEAD = 0.1
 """An arrow ends where its object is after so many seconds."""
@@ -17,22 +18,22 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _WHITE = (255, 255, 255)
 
 
-def with_objects(picture: np.ndarray, segmentation: Segmentation, scale: float = 1) -> np.ndarray:
+def with_objects(
+    picture: np.ndarray, objects: Iterable[MovingObject], scale: float = 1
+) -> np.ndarray:
     """A copy with each object's number, speed and an arrow to where it is 0.1 s later.
 
     Args:
-        picture: uint8 [H, W, 3], RGB, of the segmentation's size.
-        segmentation: whose objects to draw.
+        picture: uint8 [H, W, 3], RGB, of the sensor's size.
+        objects: to draw.
         scale: how many times to enlarge it first, so that what is written can be read.
 
     Returns:
         uint8 [scale H, scale W, 3], RGB.
     """
     out = scaled(picture, scale)
-    for thing in segmentation.objects:
-        x, y = segmentation.centroids[thing.id]
-        if np.isfinite((x, y)).all():
-            _draw_object(out, thing, float(x), float(y), scale)
+    for thing in objects:
+        _draw_object(out, thing, scale)
     return out
 
 
@@ -81,13 +82,14 @@ def full_speed(flow: np.ndarray, seconds: float) -> float:
     return float(decade * next(step for step in (1, 2, 5, 10) if step * decade >= least * 0.999))
 
 
-def _draw_object(out: np.ndarray, thing: MovingObject, x: float, y: float, scale: float) -> None:
-    velocity = thing.motion @ np.array([x, y, 1.0])
-    if not np.isfinite(velocity).all():
+def _draw_object(out: np.ndarray, thing: MovingObject, scale: float) -> None:
+    place = np.array(thing.place)
+    velocity = thing.motion @ (*place, 1.0)
+    if not np.isfinite((*place, *velocity)).all():
         return
     start, end = (
-        tuple(round(scale * float(np.clip(c, -1e4, 1e4))) for c in place)
-        for place in ((x, y), np.array([x, y]) + AHEAD * velocity)
+        tuple(round(scale * float(np.clip(c, -1e4, 1e4))) for c in at)
+        for at in (place, place + AHEAD * velocity)
     )
     color = LAYER_COLORS[(thing.id - 1) % len(LAYER_COLORS)]
     for tint, width in ((GROUND, 4), (_WHITE, 2)):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.recfunctions import structured_to_unstructured
 
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.types import Packet, Window
@@ -28,6 +29,8 @@ LAYER_DTYPE = np.dtype(
     ]
 )
 """One layer as a point: centroid, px; u = a_ux x + a_uy y + a_u0 and v likewise, px/s."""
+
+_AFFINE = ["a_ux", "a_uy", "a_u0", "a_vx", "a_vy", "a_v0"]
 
 
 DETECTION_DTYPE = np.dtype(
@@ -101,9 +104,14 @@ def layers(window: Window, segmentation: Segmentation) -> Points:
     table["x"], table["y"] = segmentation.centroids.T
     table["label"] = np.arange(len(table))
     table["events"] = segmentation.layer_events
-    for i, name in enumerate(("a_ux", "a_uy", "a_u0", "a_vx", "a_vy", "a_v0")):
+    for i, name in enumerate(_AFFINE):
         table[name] = segmentation.affine.reshape(-1, 6)[:, i]
     return Points(table)
+
+
+def affine_in(layers: np.ndarray) -> np.ndarray:
+    """float64 [L, 2, 3], px/s: the motions in what `layers` made."""
+    return structured_to_unstructured(layers[_AFFINE], np.float64).reshape(-1, 2, 3)
 
 
 def sharpened_events(window: Window, segmentation: Segmentation) -> Image:

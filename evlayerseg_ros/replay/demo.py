@@ -16,9 +16,11 @@ import cv2
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.outputs.pictures import label_picture
+from evlayerseg_ros.outputs.outputs import affine_in
+from evlayerseg_ros.pipeline import PipelineConfig
 from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.replay.video import VideoWriter, side_by_side
+from evlayerseg_ros.replay.video import Frames, VideoWriter
+from evlayerseg_ros.segmentation.segmentation import flow_of, objects_of
 
 if TYPE_CHECKING:
     from evlayerseg_ros.node.listener import Listener
@@ -26,12 +28,7 @@ if TYPE_CHECKING:
 NAMESPACE = "/event_camera"
 NODE = f"{NAMESPACE}/evlayerseg"
 EVENTS = f"{NAMESPACE}/events"
-PICTURES = {
-    "mask_overlay": "events by layer",
-    "flow_color": "motion",
-    "sharpened_events": "events sharpened along the motion",
-    "mask": "mask",
-}
+PICTURES = ("mask_overlay", "sharpened_events", "mask")
 Tell = Callable[[str], object]
 
 
@@ -55,7 +52,7 @@ def run(recording: Path, out: Path, tell: Tell) -> str:
     prepare_ros()
     from evlayerseg_ros.node.listener import Listener
 
-    with Listener(NODE, EVENTS, tuple(PICTURES)) as listener:
+    with Listener(NODE, EVENTS, PICTURES) as listener:
         _perform(recording, listener, tell)
     if (masks := len(listener.masks)) < 2:
         came = "one mask" if masks else "no mask"
@@ -95,7 +92,8 @@ def figures(listener: Listener) -> str:
     arrivals = sorted(listener.masks.values())
     seconds = (arrivals[-1] - arrivals[0]) * 1e-9
     windows = len(arrivals) - 1  # after the first, whose arrival begins the time
-    events = sum(listener.events.values()) - listener.events.get(min(listener.masks), 0)
+    first = min(listener.masks)
+    events = sum(int(table["events"].sum()) for at, table in listener.layers.items() if at != first)
     latencies = listener.latencies()
     latency = "not measured: no packet was heard beside its mask"
     if latencies:
@@ -129,15 +127,24 @@ def _perform(recording: Path, listener: Listener, tell: Tell) -> None:
 
 
 def _write_pictures(listener: Listener, out: Path) -> str:
-    """Writes demo.mp4, a frame for each window of which every picture came, and demo.png."""
-    stamps = sorted(set.intersection(*(set(heard) for heard in listener.pictures.values())))
+    """Writes demo.mp4, a frame for each window of which all came, and demo.png."""
+    stamps = sorted(set(listener.layers).intersection(*listener.pictures.values()))
+    frames = Frames()
     with VideoWriter(out / "demo.mp4", fps=30.0) as video:
         for i, stamp in enumerate(stamps):
-            panels = {title: listener.picture(name, stamp) for name, title in PICTURES.items()}
-            panels["mask"] = label_picture(panels["mask"])
-            seconds = (stamp - stamps[0]) * 1e-9
-            frame = side_by_side(panels, f"t {seconds:6.3f} s   heard over DDS from {NODE}")
+            frame = _frame(listener, stamp, frames, (stamp - stamps[0]) * 1e-9)
             video.write(frame)
             if i == len(stamps) // 2:
                 cv2.imwrite(str(out / "demo.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     return f"wrote {out / 'demo.mp4'} ({len(stamps)} frames) and {out / 'demo.png'}"
+
+
+def _frame(listener: Listener, stamp: int, frames: Frames, seconds: float) -> np.ndarray:
+    """A window's frame, of what the node said about it."""
+    shown = {name: listener.picture(name, stamp) for name in PICTURES}
+    table, mask = listener.layers[stamp], shown["mask"]
+    affine, places = affine_in(table), np.stack([table["x"], table["y"]], axis=1)
+    shown["flow"] = flow_of(mask, affine)
+    objects = objects_of(mask, affine, table["events"], places, {})
+    duration = PipelineConfig().window.duration_ms * 1e-3  # the node runs with the defaults
+    return frames.draw(shown, objects, duration, seconds, f"heard over DDS from {NODE}")

@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -20,13 +19,12 @@ import numpy as np
 from evlayerseg_ros.errors import InputError, is_interrupt
 from evlayerseg_ros.events.decoded import LATE_TIME
 from evlayerseg_ros.events.types import Packet, Window
-from evlayerseg_ros.outputs import annotate, outputs, pictures
+from evlayerseg_ros.outputs import outputs
 from evlayerseg_ros.pipeline import Pipeline
 from evlayerseg_ros.recordings.writer import BagWriter
-from evlayerseg_ros.replay.video import VideoWriter, scale_of, side_by_side
+from evlayerseg_ros.replay.video import Frames, VideoWriter
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
-_STEADY = 30  # frames that the wheel's speed is kept for, once nothing is so fast any more
 DEFAULT_TOPICS = ("mask", "layers", "mask_overlay")
 
 
@@ -184,7 +182,7 @@ def _sink(
         video_writer = stack.enter_context(VideoWriter(video, fps)) if video else None
         pool = stack.enter_context(ThreadPoolExecutor(1))
         pending: list[Future[None]] = []
-        speeds: deque[float] = deque(maxlen=_STEADY)
+        frames = Frames()
 
         def write(window: Window, segmentation: Segmentation, frame_id: str, first: int) -> None:
             if bag_writer:
@@ -192,7 +190,7 @@ def _sink(
                     output = outputs.OUTPUTS[topic](window, segmentation)
                     bag_writer.write(topic, output, window.stamp, frame_id)
             if video_writer:
-                video_writer.write(frame_of(window, segmentation, first, speeds))
+                video_writer.write(frame_of(window, segmentation, first, frames))
 
         def finish() -> None:
             while pending:
@@ -206,37 +204,23 @@ def _sink(
         finish()
 
 
-def frame_of(
-    window: Window, segmentation: Segmentation, first: int, speeds: deque[float] | None = None
-) -> np.ndarray:
-    """A video frame of a window: overlay, flow, sharpened events and mask, uint8 [h, w, 3] RGB.
+def frame_of(window: Window, segmentation: Segmentation, first: int, frames: Frames) -> np.ndarray:
+    """A video frame of a window, uint8 [h, w, 3] RGB.
 
     Args:
         window: the window.
         segmentation: of the window.
         first: sensor time in ns from which the caption counts.
-        speeds: of the wheel in the frames before; this window's joins them, and the largest is
-            taken, so that colours do not change from frame to frame.
+        frames: what draws it.
     """
     count, duration = len(window.events), max(window.duration, 1e-9)
-    found = len(segmentation.objects)
-    caption = (
-        f"t {(window.end - first) * 1e-9:7.3f} s   {found} object{'s' * (found != 1)}   "
+    note = (
         f"{window.duration * 1e3:.1f} ms   {count * 1e-3:.1f} k events   "
         f"{count / duration * 1e-6:.2f} Mev/s"
     )
-    field = segmentation.flow()
-    speeds = deque() if speeds is None else speeds
-    speeds.append(annotate.full_speed(field, window.duration))
-    full = max(speeds)
-    scale = scale_of(window.events.width)
-    overlay = outputs.mask_overlay(window, segmentation).data
-    panels = {
-        "events by layer": annotate.with_objects(overlay, segmentation, scale),
-        "motion: white is at rest": annotate.with_wheel(
-            pictures.flow_wheel(field, full), full, scale
-        ),
-        "events sharpened along the motion": outputs.sharpened_events(window, segmentation).data,
-        "mask": pictures.label_picture(segmentation.labels),
+    shown = {
+        make.__name__: make(window, segmentation).data
+        for make in (outputs.mask_overlay, outputs.flow, outputs.sharpened_events, outputs.mask)
     }
-    return side_by_side(panels, caption)
+    seconds = (window.end - first) * 1e-9
+    return frames.draw(shown, segmentation.objects, window.duration, seconds, note)

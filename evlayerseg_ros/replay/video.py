@@ -1,8 +1,9 @@
-"""Videos for people: the node's pictures side by side."""
+"""Videos for people: what the node sees, its pictures side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import cv2
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.outputs.annotate import scaled
+from evlayerseg_ros.outputs import annotate, pictures
+from evlayerseg_ros.segmentation.segmentation import MovingObject
 
 try:
     import av
@@ -26,6 +28,7 @@ _STEP = 64
 _BAR = 28
 _INK = (235, 235, 235)
 _PAPER = (24, 24, 28)
+_STEADY = 30  # frames that the wheel's speed is kept for, once nothing is so fast any more
 _QUALITY = "26"  # x264's constant rate factor: noise of events costs most, and nobody looks at it
 
 
@@ -47,7 +50,8 @@ def side_by_side(panels: Mapping[str, np.ndarray], caption: str) -> np.ndarray:
     width = min(picture.shape[1] for picture in panels.values())
     width = round(width * scale_of(width))
     tiles = [
-        _tile(name, scaled(picture, width / picture.shape[1])) for name, picture in panels.items()
+        _tile(name, annotate.scaled(picture, width / picture.shape[1]))
+        for name, picture in panels.items()
     ]
     if len(tiles) % 2 and len(tiles) > 1:
         tiles.append(np.full_like(tiles[0], _PAPER))
@@ -55,6 +59,48 @@ def side_by_side(panels: Mapping[str, np.ndarray], caption: str) -> np.ndarray:
     bar = np.full((_BAR, rows[0].shape[1], 3), _PAPER, np.uint8)
     _write(bar, caption)
     return np.vstack([*rows, bar])
+
+
+class Frames:
+    """Draws the frames of a video: overlay, flow, sharpened events and mask.
+
+    The wheel's speed is the largest of the last frames, so that colours keep their meaning from
+    frame to frame.
+    """
+
+    def __init__(self, steady: int = _STEADY) -> None:
+        """For so many frames a speed is kept."""
+        self._speeds: deque[float] = deque(maxlen=steady)
+
+    def draw(
+        self,
+        shown: Mapping[str, np.ndarray],
+        objects: Sequence[MovingObject],
+        duration: float,
+        seconds: float,
+        note: str,
+    ) -> np.ndarray:
+        """A frame, uint8 [h, w, 3] RGB.
+
+        Args:
+            shown: what the topics mask_overlay, flow, sharpened_events and mask hold of a window.
+            objects: in it.
+            duration: of it, s.
+            seconds: that the text below begins with; then comes the number of objects.
+            note: the rest of that text.
+        """
+        self._speeds.append(annotate.full_speed(shown["flow"], duration))
+        full, scale = max(self._speeds), scale_of(shown["mask"].shape[1])
+        wheel = pictures.flow_wheel(shown["flow"], full)
+        panels = {
+            "events by layer": annotate.with_objects(shown["mask_overlay"], objects, scale),
+            "motion: white is at rest": annotate.with_wheel(wheel, full, scale),
+            "events sharpened along the motion": shown["sharpened_events"],
+            "mask": pictures.label_picture(shown["mask"]),
+        }
+        found = len(objects)
+        caption = f"t {seconds:7.3f} s   {found} object{'s' * (found != 1)}   {note}"
+        return side_by_side(panels, caption)
 
 
 class VideoWriter:

@@ -22,6 +22,7 @@ class MovingObject:
         id: its label in the mask, the same from window to window while it is followed.
         motion: float64 [2, 3], its affine velocity at the window's end, px/s (see Segmentation).
         events: how many of the window's events are its own.
+        place: (x, y), the mean of these, px; nan if there are none.
         box: (left, top, right, bottom) of its pixels at the window's end, px; right and bottom are
             just outside of it.
         score: 0 to 1, how sure it is.
@@ -30,6 +31,7 @@ class MovingObject:
     id: int
     motion: np.ndarray
     events: int
+    place: tuple[float, float]
     box: tuple[int, int, int, int]
     score: float
 
@@ -119,21 +121,12 @@ class Segmentation:
     @cached_property
     def objects(self) -> list[MovingObject]:
         """What moves by itself, by rising id; a label without pixels is not among it."""
-        found = []
-        for label in range(1, len(self.affine)):
-            left, top, width, height = cv2.boundingRect((self.labels == label).view(np.uint8))
-            if width:
-                box = (left, top, left + width, top + height)
-                count = int(self.layer_events[label])
-                score = self.scores.get(label, 1.0)
-                found.append(MovingObject(label, self.affine[label], count, box, score))
-        return found
+        events = self.layer_events
+        return objects_of(self.labels, self.affine, events, self.centroids, self.scores)
 
     def flow(self) -> np.ndarray:
         """float32 [H, W, 2]: affine flow field (u, v) in px/s, of each pixel's own layer."""
-        out = np.empty((*self.labels.shape, 2), np.float32)
-        _paint_flow(self.labels, self.affine, out)
-        return out
+        return flow_of(self.labels, self.affine)
 
     def labels_at(self, t: int) -> np.ndarray:
         """The mask carried along the layers' motions to another instant.
@@ -156,6 +149,38 @@ class Segmentation:
         x, y = np.empty(len(events), np.float32), np.empty(len(events), np.float32)
         _warp(events.x, events.y, events.t, self.window.end, self.affine, self.event_labels, x, y)
         return x, y
+
+
+def objects_of(
+    labels: np.ndarray,
+    affine: np.ndarray,
+    events: np.ndarray,
+    places: np.ndarray,
+    scores: Mapping[int, float],
+) -> list[MovingObject]:
+    """See Segmentation.objects, for what of it came as topics.
+
+    Args:
+        labels: uint8 [H, W].
+        affine, events, places: [L, 2, 3], [L] and [L, 2], of each label; see MovingObject.
+        scores: of labels; 1 where it is missing.
+    """
+    found = []
+    for label in range(1, len(affine)):
+        left, top, width, height = cv2.boundingRect((labels == label).view(np.uint8))
+        if width:
+            place = float(places[label, 0]), float(places[label, 1])
+            box = (left, top, left + width, top + height)
+            score = scores.get(label, 1.0)
+            found.append(MovingObject(label, affine[label], int(events[label]), place, box, score))
+    return found
+
+
+def flow_of(labels: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """See Segmentation.flow, for what of it came as topics."""
+    out = np.empty((*labels.shape, 2), np.float32)
+    _paint_flow(labels, affine, out)
+    return out
 
 
 @numba.njit(nogil=True, cache=True, inline="always")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.outputs import annotate, outputs
+from evlayerseg_ros.replay import demo
 from evlayerseg_ros.replay.replay import frame_of
-from evlayerseg_ros.replay.video import VideoWriter, side_by_side
+from evlayerseg_ros.replay.video import Frames, VideoWriter, side_by_side
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 
@@ -32,7 +33,7 @@ def seen(width: int, height: int, speed: float = 200.0) -> Segmentation:
 @pytest.mark.parametrize("size", [(64, 48), (128, 128), (240, 180), (346, 260), (1280, 720)])
 def test_a_frame_has_room_for_its_titles_whatever_the_sensor(size):
     segmentation = seen(*size)
-    frame = frame_of(segmentation.window, segmentation, 0)
+    frame = frame_of(segmentation.window, segmentation, 0, Frames())
     height, width = frame.shape[:2]
     assert 640 <= width <= 1280 and height % 2 == 0 and width % 128 == 0
     bar = frame[-28:]
@@ -41,11 +42,22 @@ def test_a_frame_has_room_for_its_titles_whatever_the_sensor(size):
 
 def test_colours_keep_their_meaning_from_frame_to_frame():
     fast, slow = seen(64, 48, 190), seen(64, 48, 90)
-    speeds = deque(maxlen=2)
-    frames = [frame_of(s.window, s, 0, speeds) for s in (slow, fast, slow, slow)]
-    assert list(speeds) == [100, 100]
+    drawn = Frames(steady=2)
+    frames = [frame_of(s.window, s, 0, drawn) for s in (slow, fast, slow, slow)]
     assert (frames[2] != frames[0]).any()  # paler beside the fast one
     assert (frames[3] == frames[0]).all()  # which is forgotten some time
+
+
+def test_the_demo_draws_what_replay_does_of_topics_alone():
+    segmentation = seen(128, 96)
+    window, layers = segmentation.window, outputs.layers(segmentation.window, segmentation)
+    listener = SimpleNamespace(
+        picture=lambda name, stamp: outputs.OUTPUTS[name](window, segmentation).data,
+        layers={7: layers.data},
+    )
+    heard = demo._frame(listener, 7, Frames(), 0.033)
+    drawn = frame_of(window, segmentation, 0, Frames())
+    assert (heard[:-28] == drawn[:-28]).all()  # all but the caption
 
 
 def test_a_caption_too_long_is_cut_at_the_edge():
@@ -70,7 +82,7 @@ def test_the_wheels_speed_is_round_and_above_the_fastest(fastest, full):
 def test_objects_carry_their_colour_and_an_arrow_ahead_of_them():
     segmentation = seen(320, 240)
     black = np.zeros((240, 320, 3), np.uint8)
-    out = annotate.with_objects(black, segmentation)
+    out = annotate.with_objects(black, segmentation.objects)
     x, y = segmentation.centroids[1]
     tip = out[round(y), round(x) + 10]
     assert (tip == 255).all()  # 20 px to the right of the middle in 0.1 s
