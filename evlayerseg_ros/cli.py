@@ -6,23 +6,28 @@ import sys
 from functools import partial
 from typing import Any
 
-from evlayerseg_ros import __version__
-from evlayerseg_ros.errors import MissingPackage, is_interrupt
+from evlayerseg_ros import __version__, interrupts
+from evlayerseg_ros.errors import MissingPackage
 
 try:
-    import click
-except ImportError:  # the first that is missed where nothing was installed from pip
+    with interrupts.none_in_imports():
+        import click
+
+        from evlayerseg_ros.commands.bench import bench
+        from evlayerseg_ros.commands.demo import demo
+        from evlayerseg_ros.commands.evaluate import evaluate
+        from evlayerseg_ros.commands.live import play, segment
+        from evlayerseg_ros.commands.replay import replay
+        from evlayerseg_ros.commands.training import export, simulate, train
+        from evlayerseg_ros.commands.view import view
+        from evlayerseg_ros.surroundings import sentence_of
+except KeyboardInterrupt:
+    interrupts.end()
+except ModuleNotFoundError as error:  # the first that is missed where nothing was installed
+    if error.name != "click":
+        raise
     print(f"evlayerseg: {MissingPackage.of('click')}", file=sys.stderr)
     sys.exit(2)
-
-from evlayerseg_ros.commands.bench import bench
-from evlayerseg_ros.commands.demo import demo
-from evlayerseg_ros.commands.evaluate import evaluate
-from evlayerseg_ros.commands.live import play, segment
-from evlayerseg_ros.commands.replay import replay
-from evlayerseg_ros.commands.training import export, simulate, train
-from evlayerseg_ros.commands.view import view
-from evlayerseg_ros.surroundings import sentence_of
 
 
 class _Group(click.Group):
@@ -30,11 +35,11 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with interrupts.none_in_imports():
+                return super().invoke(ctx)
         except (Exception, KeyboardInterrupt) as error:
-            if is_interrupt(error):
-                click.echo("\nevlayerseg: interrupted.", err=True)
-                ctx.exit(130)
+            if interrupts.is_interrupt(error):
+                interrupts.end()
             if (sentence := sentence_of(error)) is None:
                 raise
         click.echo(f"evlayerseg: {sentence}", err=True)

@@ -1,4 +1,4 @@
-"""The one error that bad input raises, and what Ctrl-C raises."""
+"""The one error that bad input raises."""
 
 from __future__ import annotations
 
@@ -44,13 +44,3 @@ class MissingPackage(InputError):
             )
         package = package or _PACKAGES.get(top, top)
         return cls(f"This needs {package}, which is not installed: pip install {package}.")
-
-
-def is_interrupt(error: BaseException) -> bool:
-    """Whether this is Ctrl-C, as it is or in the SystemError that numba makes of it.
-
-    Numba does so where Ctrl-C comes while a compiled function is loaded.
-    """
-    if isinstance(error, SystemError):
-        error = error.__cause__ or error.__context__ or error
-    return isinstance(error, KeyboardInterrupt)

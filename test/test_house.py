@@ -12,9 +12,9 @@ from root import ROOT
 PACKAGE = ROOT / "evlayerseg_ros"
 # Each imports only from itself and those before it.
 ROOMS = (
-    "errors", "surroundings", "events", "motion", "segmentation", "pipeline", "outputs",
-    "recordings", "replay", "network", "simulation", "paper", "training", "evaluation", "bench",
-    "node", "commands", "cli",
+    "errors", "interrupts", "surroundings", "events", "motion", "segmentation", "pipeline",
+    "outputs", "recordings", "replay", "network", "simulation", "paper", "training", "evaluation",
+    "bench", "node", "commands", "cli",
 )  # fmt: skip
 # replay/play.py gives packets to ROS, bench/ measures the node, training/report.py judges by the
 # measures of evaluation. Each imports it where it runs.

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, MissingPackage, is_interrupt
+from evlayerseg_ros.errors import InputError, MissingPackage
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
+from evlayerseg_ros.interrupts import is_interrupt
 from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of
 
 # Events a packet for recordings that are not made of packets.

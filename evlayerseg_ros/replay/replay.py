@@ -16,9 +16,10 @@ from types import FrameType
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, is_interrupt
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.decoded import LATE_TIME
 from evlayerseg_ros.events.types import Packet, Window
+from evlayerseg_ros.interrupts import is_interrupt
 from evlayerseg_ros.outputs import outputs
 from evlayerseg_ros.pipeline import Pipeline
 from evlayerseg_ros.recordings.writer import BagWriter

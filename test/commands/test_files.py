@@ -57,17 +57,3 @@ def test_help_of_the_node_helps_instead_of_starting_it(capsys):
     for flag in ("-h", "--help"):
         segment(["segment", flag])
         assert "--params-file" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_ctrl_c_is_one_sentence_and_status_130(dots, monkeypatch, wrapped):
-    from evlayerseg_ros.recordings import readers
-
-    def interrupted(*args):
-        if wrapped:  # as numba does
-            raise SystemError from KeyboardInterrupt()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(readers, "open_recording", interrupted)
-    result = CliRunner().invoke(main, ["replay", str(dots)])
-    assert result.exit_code == 130 and result.output.strip() == "evlayerseg: interrupted."

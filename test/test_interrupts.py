@@ -1,0 +1,60 @@
+"""Ctrl-C: one line and status 130, whenever it comes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from root import ROOT
+
+from evlayerseg_ros.cli import main
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_ctrl_c_is_one_sentence_and_status_130(dots, monkeypatch, wrapped):
+    from evlayerseg_ros.recordings import readers
+
+    def interrupted(*args):
+        if wrapped:  # as numba does
+            try:
+                raise SystemError from KeyboardInterrupt()
+            except SystemError as error:
+                raise SystemError from error
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(readers, "open_recording", interrupted)
+    result = CliRunner().invoke(main, ["replay", str(dots)])
+    assert result.exit_code == 130 and result.output.strip() == "evlayerseg: interrupted."
+
+
+@pytest.mark.parametrize("seconds", [0.3, 5.0])
+def test_ctrl_c_inside_an_import_waits_until_it_is_over_but_not_for_long(tmp_path, seconds):
+    """An exception in there may abort the process, or come out as an ImportError."""
+    (tmp_path / "slow.py").write_text(
+        "import os, signal, time\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        f"    end = time.monotonic() + {seconds}\n"
+        "    while time.monotonic() < end: time.sleep(0.01)\n"
+        "except KeyboardInterrupt:\n"
+        "    raise ImportError('initialization failed')\n"
+        "print('imported', flush=True)\n"
+    )
+    script = (
+        "import click\n"
+        "from evlayerseg_ros.cli import main\n"
+        "@main.command()\n"
+        "def test():\n"
+        "    import slow\n"
+        "    print('went on')\n"
+        "main(['test'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+    )  # fmt: skip
+    assert done.returncode == 130 and done.stderr.strip() == "evlayerseg: interrupted."
+    assert ("imported" in done.stdout) == (seconds < 1)
