@@ -81,7 +81,8 @@ def learn(
     settings = replace(settings, teacher=str(teacher) if settings.regime == "label-free" else "")
     lessons = Lessons(Runs(sources, settings.seed), RunTeacher(teacher), recorded.mix)
     seconds = sum(len(source) * 0.033 for source in sources)
-    tqdm.write(f"Learning from {len(sources)} recordings, {seconds:.1f} s of them.")
+    plural = "s" * (len(sources) != 1)
+    tqdm.write(f"Learning from {len(sources)} recording{plural}, {seconds:.1f} s of them.")
     checkpoint = train(out, settings, photos, cutouts, resume, init, lessons)
     network, state = load_checkpoint(checkpoint)
     about = {key: state[key] for key in ("training", "step", "scores", "data")}

@@ -92,6 +92,12 @@ def test_report_says_what_was_measured(events, truth, tmp_path) -> None:
         report.write_page(tmp_path / "scores.json", [sequences], data)
 
 
+def test_a_narrow_table_keeps_the_papers_metric_which_was_asked_for():
+    measures = ["iou", "dr", "event_iou", "paper_iou", "paper_dr"]
+    (kept,) = results._fitting([["sequence", *measures, "windows"]], measures, width=50)
+    assert {"paper_iou", "paper_dr"} < set(kept)
+
+
 def test_report_says_why_a_sequence_is_bad(events, truth) -> None:
     whole = np.ones((HEIGHT, WIDTH), np.uint8)
 
