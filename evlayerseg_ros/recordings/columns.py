@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from evlayerseg_ros.recordings.rows import PAIRS
+
 # What the columns are called, in lower case.
 NAMES = {
     "x": ("x", "xs", "col"),
@@ -64,7 +66,8 @@ def by_values(rows: np.ndarray) -> str | None:
         x, y, t, p = (rows[:, order.index(name)] for name in "xytp")
         steps = np.diff(t)
         rises = np.count_nonzero(steps < 0) <= 0.05 * len(t) and (len(t) < 50 or t[-1] > t[0])
-        signs = np.mean(np.isin(p[:1000], (-1, 0, 1))) > 0.99  # one that is wrong does not matter
+        # One that is wrong does not matter.
+        signs = any(np.mean(np.isin(p[:1000], pair)) > 0.99 for pair in PAIRS)
         if rises and signs and np.all(np.median((x, y), 1) >= 0):
             return order
     return None

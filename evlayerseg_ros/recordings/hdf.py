@@ -124,7 +124,8 @@ class HdfRecording(Table):
         self.topic = where if topic is not None else ""
         self._set_length(self._n())
         offset = self._file.get("t_offset", 0)
-        self._offset = int(offset[()]) * 1000 if offset != 0 else 0  # DSEC counts from it
+        # DSEC counts from it.
+        self._zero = self._offset = int(np.ravel(offset)[0]) * 1000 if offset != 0 else 0
         starts = np.unique(np.linspace(0, max(self._count - _LENGTH, 0), _STRETCHES).astype(int))
         stretches = self._stretches(starts.tolist())
         self._find_size(where, stretches)

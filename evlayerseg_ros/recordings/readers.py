@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from evlayerseg_ros.errors import InputError, MissingPackage, is_interrupt
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
 from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of
+from evlayerseg_ros.recordings.rows import Columns, Rows
 
 # Events a packet for recordings that are not made of packets.
 CHUNK = 1 << 17
+# A table of more parts than this, of fewer events each, is not in the order of its times.
+_PARTS, _EVENTS = 16, 1000
 
 
 class Recording(ABC):
@@ -135,11 +136,10 @@ class Recording(ABC):
         return None
 
 
-Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
 class Table(Recording):
     """A recording of plain columns in chunks; subclasses give _columns() and the size."""
+
+    _zero = 0  # time (ns) of a row of zeros
 
     def _columns(self) -> Iterator[Columns]:
         """x, y (px), t (ns), p, a chunk at a time, as they lie in the file."""
@@ -149,8 +149,16 @@ class Table(Recording):
         last = None
         some = False
         outside = strays = 0
+        rows = Rows(self._zero)
         for columns in self._columns():
-            for part in clean(*columns, self.width, self.height, last):
+            x, y, t, p = rows.sound(*columns)
+            parts = clean(x, y, t, p, self.width, self.height, last)
+            if not some and len(parts) > max(_PARTS, len(t) // _EVENTS):
+                raise InputError(
+                    f"{self.path}: the times of its events go back {len(parts) - 1} times: "
+                    "sort them by time."
+                )
+            for part in parts:
                 outside, strays = outside + part.outside, strays + part.strays
                 if not len(part.events):
                     continue
@@ -162,6 +170,8 @@ class Table(Recording):
         if outside or strays:
             none = Events.empty(self.width, self.height)
             yield Packet.of_events(none, last, outside=outside, strays=strays)
+        if rows.zeros:
+            raise InputError(f"{self.path}: {rows.zeros} of its rows are zeros, and no events.")
 
     def _why_none(self, outside: int) -> str:
         if outside:

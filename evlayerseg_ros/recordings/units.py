@@ -9,6 +9,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import MAX_TIME
+from evlayerseg_ros.recordings.ticks import Wraps
 
 UNITS = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
 # Events a second and pixel that recordings have on the average.
@@ -67,7 +68,7 @@ def unit_of(
     Raises:
         InputError: no unit makes sense of these times, or they tell no events apart.
     """
-    sorted_ = [np.sort(t[np.isfinite(t)].astype(np.float64)) for t in stretches]
+    sorted_ = [np.sort(_times(t)) for t in stretches]
     n = sum(len(t) for t in sorted_)
     # Strays do not matter to the span: it is that of the middle 96 %.
     span = sum(float(np.subtract(*np.quantile(t, (0.98, 0.02)))) for t in sorted_ if len(t)) / 0.96
@@ -112,6 +113,12 @@ def unit_of(
     best, *others = sorted(possible or UNITS, key=unlikely)
     doubt = [u for u in others if unlikely(u) < unlikely(best) + _DOUBT and length(u) > _SHORTEST]
     return Unit(best, doubt[0] if doubt and n >= _FEW else "")
+
+
+def _times(t: np.ndarray) -> np.ndarray:
+    """Those that say something, float64, with wraps of 32 bits undone: no zeros among others."""
+    t = Wraps()(t[np.isfinite(t)].astype(np.float64))
+    return t[t != 0] if np.any(t) else t
 
 
 def _odd(length: float) -> float:
