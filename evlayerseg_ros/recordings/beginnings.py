@@ -43,6 +43,8 @@ _KINDS = (
         "a pointer of Git LFS",
         remedy="`git lfs pull` fetches the file itself",
     ),
+    Kind(b"\xff\xfe", "text in UTF-16", remedy="save it as UTF-8"),
+    Kind(b"\xfe\xff", "text in UTF-16", remedy="save it as UTF-8"),
     Kind(b"<!doctype html", "a web page", remedy="download it again"),
     Kind(b"<html", "a web page", remedy="download it again"),
     Kind(b"", ""),

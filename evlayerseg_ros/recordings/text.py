@@ -18,6 +18,10 @@ from evlayerseg_ros.recordings.units import to_ns, unit_of
 # Where a long file is looked into for its size and unit: so many stretches of so many bytes.
 _STRETCHES, _BYTES = 16, 1 << 18
 _BOM = b"\xef\xbb\xbf"  # which some editors put before all else
+_SPACES = bytes.maketrans(b",;\"'[]()", b" " * 8)
+# Polarities in words.
+_SIGNS = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
+_EXPECTED = "expected t x y p, or a first line that names the columns"
 
 
 class TextRecording(Table):
@@ -79,7 +83,7 @@ class TextRecording(Table):
         self._order = self._order or columns.by_values(first)
         if self._order is None:
             raise InputError(
-                f"{self.path}: no column rises as times do, with polarities last: expected t x y p."
+                f"{self.path}: no column rises as times do, with polarities last: {_EXPECTED}."
             )
         x, y, t = (self._order.index(name) for name in "xyt")
         if not self.width:
@@ -130,7 +134,7 @@ class TextRecording(Table):
         if not lines:
             return np.empty((0, width)), 0
         try:
-            rows = np.loadtxt((line.replace(b",", b" ") for line in lines), ndmin=2)
+            rows = np.loadtxt(map(_plain, lines), ndmin=2)
             if rows.size == 0 or rows.shape[1] == width:
                 return rows.reshape(-1, width), 0
         except ValueError:
@@ -138,7 +142,7 @@ class TextRecording(Table):
         good = [numbers for line in lines if (numbers := _numbers(line, width))]
         if strict and lines and not good:
             line = lines[0].decode(errors="replace").strip()[:40]
-            raise InputError(f"{self.path}: the line {line!r} is no event: expected t x y p.")
+            raise InputError(f"{self.path}: the line {line!r} is no event: {_EXPECTED}.")
         return np.array(good, np.float64).reshape(-1, width), len(lines) - len(good)
 
     def _columns(self) -> Iterator[Columns]:
@@ -156,14 +160,21 @@ class TextRecording(Table):
                 yield x, y, times, p
 
 
+def _plain(line: bytes) -> bytes:
+    """A line with nothing but spaces between its numbers; these may have commas for points."""
+    if b"," in line and re.search(rb"[;\t]", line):
+        line = re.sub(rb"(?<=\d),(?=\d)", b".", line)
+    return line.translate(_SPACES)
+
+
 def _words(line: bytes) -> list[str]:
-    return re.split(r"[\s,;]+", line.decode("latin-1").strip(" \t\r\n,;"))
+    return _plain(line).decode("latin-1").strip().split() or [""]
 
 
 def _order_of(line: bytes) -> tuple[str, str] | None:
     """Order of the columns that a line names, as in "txyp", and the unit; None without names."""
     split = r"[,;\t]" if re.search(rb"[,;\t]", line) else r"\s+"
-    words = re.split(split, line.decode("latin-1").strip())
+    words = re.split(split, line.decode("latin-1").replace('"', "").strip())
     names = columns.by_names(words)
     where = {v: k for k, v in (names or {}).items()}
     if not names:
@@ -174,6 +185,7 @@ def _order_of(line: bytes) -> tuple[str, str] | None:
 def _numbers(line: bytes, width: int) -> list[float] | None:
     words = _words(line)
     try:
-        return [float(word) for word in words] if len(words) == width else None
+        numbers = [float(_SIGNS.get(word.lower(), word)) for word in words]
+        return numbers if len(words) == width else None
     except ValueError:
         return None
