@@ -25,7 +25,7 @@ class Kind(NamedTuple):
 _KINDS = (
     Kind(b"\x89HDF\r\n\x1a\n", "an HDF5 file", (".h5", ".hdf5")),
     Kind(b"PK\x03\x04", "an npz file (or a zip archive, to be unpacked)", (".npz",)),
-    Kind(b"\x93NUMPY", "one array of numpy", remedy="expected an npz with x, y, t and p"),
+    Kind(b"\x93NUMPY", "one array of numpy", (".npy",)),
     Kind(b"\x89MCAP", "an mcap file", (".mcap",)),
     Kind(b"SQLite format 3", "a database of rosbag2", (".db3",)),
     Kind(b"#ROSBAG V2", "a ROS 1 bag", (".bag", ".active")),

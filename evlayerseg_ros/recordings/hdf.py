@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, MissingPackage
+from evlayerseg_ros.errors import InputError, MissingPackage, needs
 from evlayerseg_ros.recordings import columns, sensors
-from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table, needs
+from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.units import to_ns, unit_of
 
 # Stretches of events that are looked at for size and unit, and how long each is.
@@ -51,6 +51,9 @@ class _Source(NamedTuple):
             found = [rows[self.names[name]] if name in self.names else None for name in "xytp"]
         else:
             found = [None if column is None else column[part] for column in self.data]
+        for column in found:
+            if column is not None and column.dtype.kind not in "biuf":
+                raise InputError(f"A column is of type {column.dtype}: expected numbers.")
         n = max(len(column) for column in found if column is not None)
         return [np.ones(n) if column is None else np.ravel(column) for column in found]
 

@@ -7,11 +7,12 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from evlayerseg_ros.errors import InputError, MissingPackage, is_interrupt
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
+from evlayerseg_ros.recordings import columns
+from evlayerseg_ros.recordings.archives import names_in
 from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of
 from evlayerseg_ros.recordings.rows import Columns, Rows
 
@@ -150,8 +151,8 @@ class Table(Recording):
         some = False
         outside = strays = 0
         rows = Rows(self._zero)
-        for columns in self._columns():
-            x, y, t, p = rows.sound(*columns)
+        for chunk in self._columns():
+            x, y, t, p = rows.sound(*chunk)
             parts = clean(x, y, t, p, self.width, self.height, last)
             if not some and len(parts) > max(_PARTS, len(t) // _EVENTS):
                 raise InputError(
@@ -187,18 +188,6 @@ class Table(Recording):
         self.total = -(-n // CHUNK)
 
 
-def needs(module: str, package: str = "") -> Any:
-    """Imports a module that only some recordings need.
-
-    Raises:
-        MissingPackage: it is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingPackage.of(error.name or module, package) from error
-
-
 def open_recording(
     path: str | Path, topic: str | None = None, size: tuple[int, int] | None = None
 ) -> Recording:
@@ -206,8 +195,9 @@ def open_recording(
 
     Bags (rosbag2 folder, .mcap or .db3 file, also .zstd, ROS 1 .bag) with EventPacket or one of the
     EventArrays; Prophesee .raw and .dat; iniVation .aedat4 and .aedat (2.0, 3.1); .es; .h5 in
-    the EV-LayerSegNet authors' layout, DSEC's and v2e's; .npz with x, y, t, p, size; .txt and .csv
-    with lines `t x y p`; a sequence of EVIMO or EVIMO2 in its npz format, a file or a folder.
+    the EV-LayerSegNet authors' layout, DSEC's and v2e's; .npz with x, y, t, p, size; .npy or .npz
+    with one table; .txt and .csv with lines `t x y p`; a sequence of EVIMO or EVIMO2 in its npz
+    format, a file or a folder.
 
     Args:
         path: file or folder.
@@ -259,10 +249,9 @@ def _reader_of(path: Path) -> tuple[str, bool]:
     if path.is_dir() or bag_kind(path):
         return "bags:BagRecording", True
     if ending == ".npz":
-        from evlayerseg_ros.recordings.evimo2 import is_evimo
-
-        return ("evimo2:EvimoRecording" if is_evimo(path) else "tables:NpzRecording"), False
+        return _reader_of_npz(path), False
     readers = {
+        ".npy": ("arrays:ArrayRecording", False),
         ".raw": ("raw:RawRecording", False),
         ".dat": ("dat:DatRecording", False),
         ".aedat4": ("vendor:AedatRecording", True),
@@ -276,9 +265,19 @@ def _reader_of(path: Path) -> tuple[str, bool]:
     if ending not in readers:
         raise InputError(
             f"{path} is of no known kind: expected a bag (folder, .mcap, .db3, .bag), .raw, .dat, "
-            ".aedat4, .aedat, .es, .h5, .npz, .txt or .csv."
+            ".aedat4, .aedat, .es, .h5, .npz, .npy, .txt or .csv."
         )
     return readers[ending]
+
+
+def _reader_of_npz(path: Path) -> str:
+    from evlayerseg_ros.recordings.evimo2 import is_evimo
+
+    if is_evimo(path):
+        return "evimo2:EvimoRecording"
+    names = [name.removesuffix(".npy") for name in names_in(path)]
+    lone = names and columns.by_names(names) is None
+    return "arrays:ArrayRecording" if lone else "tables:NpzRecording"
 
 
 def _only_recording_in(folder: Path) -> Path:

@@ -39,7 +39,12 @@ class NpyStream:
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         self.shape, by_columns, self.dtype = read(file)
-        if self.dtype.hasobject or len(self.shape) != dimensions:
+        n = math.prod(self.shape)
+        if dimensions == 1 and n in self.shape:  # a column or a row of a matrix, as of Matlab
+            self.shape, by_columns = (n,), False
+        if self.dtype.kind not in "biuf":
+            raise InputError(f"An array is of type {self.dtype}: expected numbers.")
+        if len(self.shape) != dimensions:
             raise InputError(f"Expected plain arrays of dimensions: {dimensions}.")
         if by_columns and dimensions > 1:
             raise InputError("An array is stored column by column: expected rows.")
@@ -123,8 +128,6 @@ class NpzRecording(Table):
 
     def _find_unit(self, has_size: bool, masks: bool) -> None:
         with self._streams("t") as (t,):
-            if t.dtype.kind not in "iuf":
-                raise InputError(f"Its times are of type {t.dtype}: expected numbers.")
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
             trust = 3.0 if has_size else 0.5  # of our layout
             size = (self.width, self.height)
