@@ -45,6 +45,7 @@ _KINDS = (
     ),
     Kind(b"\xff\xfe", "text in UTF-16", remedy="save it as UTF-8"),
     Kind(b"\xfe\xff", "text in UTF-16", remedy="save it as UTF-8"),
+    Kind(bytes(32), "zeros from its first byte on", remedy="its recorder or disk lost its power"),
     Kind(b"<!doctype html", "a web page", remedy="download it again"),
     Kind(b"<html", "a web page", remedy="download it again"),
     Kind(b"", ""),

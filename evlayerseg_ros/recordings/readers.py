@@ -11,9 +11,7 @@ from pathlib import Path
 from evlayerseg_ros.errors import InputError, MissingPackage, is_interrupt
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
-from evlayerseg_ros.recordings import columns
-from evlayerseg_ros.recordings.archives import names_in
-from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of
+from evlayerseg_ros.recordings.kinds import reader_of, recording_at
 from evlayerseg_ros.recordings.rows import Columns, Rows
 
 # Events a packet for recordings that are not made of packets.
@@ -222,70 +220,13 @@ def open_recording(
 def _opened(path: Path, topic: str | None, size: tuple[int, int] | None) -> Recording:
     if not path.exists():
         raise InputError(f"There is no recording at {path}.")
-    if path.is_dir() and not _is_whole(path):
-        path = _only_recording_in(path)
+    path = recording_at(path)
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: expected a recording.")
-    name, choices = _reader_of(path)
+    name, choices = reader_of(path)
     module, reader = name.split(":")
     found = getattr(importlib.import_module(f"evlayerseg_ros.recordings.{module}"), reader)
     recording: Recording = found(path, topic, size) if choices else found(path, size)
     if not choices:
         recording.only_camera(topic)
     return recording
-
-
-def _is_whole(folder: Path) -> bool:
-    return (folder / "dataset_info.npz").exists() or any(
-        p.name == "metadata.yaml" or bag_kind(p) in (".mcap", ".db3") for p in folder.iterdir()
-    )
-
-
-def _reader_of(path: Path) -> tuple[str, bool]:
-    """The reader, imported on use since each needs a library; whether it offers a choice."""
-    if path.is_dir() and (path / "dataset_info.npz").exists():
-        return "evimo2:Evimo2Recording", False
-    ending = ending_of(path) if path.is_file() else path.suffix.lower()
-    if path.is_dir() or bag_kind(path):
-        return "bags:BagRecording", True
-    if ending == ".npz":
-        return _reader_of_npz(path), False
-    readers = {
-        ".npy": ("arrays:ArrayRecording", False),
-        ".raw": ("raw:RawRecording", False),
-        ".dat": ("dat:DatRecording", False),
-        ".aedat4": ("vendor:AedatRecording", True),
-        ".aedat": ("aedat:AedatRecording", True),
-        ".es": ("vendor:EsRecording", False),
-        ".txt": ("text:TextRecording", False),
-        ".csv": ("text:TextRecording", False),
-        ".h5": ("hdf:HdfRecording", True),
-        ".hdf5": ("hdf:HdfRecording", True),
-    }
-    if ending not in readers:
-        raise InputError(
-            f"{path} is of no known kind: expected a bag (folder, .mcap, .db3, .bag), .raw, .dat, "
-            ".aedat4, .aedat, .es, .h5, .npz, .npy, .txt or .csv."
-        )
-    return readers[ending]
-
-
-def _reader_of_npz(path: Path) -> str:
-    from evlayerseg_ros.recordings.evimo2 import is_evimo
-
-    if is_evimo(path):
-        return "evimo2:EvimoRecording"
-    names = [name.removesuffix(".npy") for name in names_in(path)]
-    lone = names and columns.by_names(names) is None
-    return "arrays:ArrayRecording" if lone else "tables:NpzRecording"
-
-
-def _only_recording_in(folder: Path) -> Path:
-    """The one recording that a folder without a bag holds."""
-    found = [p for p in (folder / "events.txt", folder / "events.h5") if p.exists()]
-    if len(found) != 1:
-        raise InputError(
-            f"{folder} is no recording: expected a rosbag2 folder with a metadata.yaml, "
-            "or a folder with .mcap or .db3 files, events.txt or events.h5."
-        )
-    return found[0]

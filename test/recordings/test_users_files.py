@@ -186,7 +186,7 @@ def test_a_table_that_was_cut_off_is_named_with_what_to_do(tmp_path, suffix):
         ("some.h5", b"<!DOCTYPE html>", "is a web page: download it again"),
         ("some.npz", b"version https://git-lfs.github.com/spec/v1", "`git lfs pull` fetches"),
         ("some.aedat", b"#!AER-DAT1.0\r\n", "is AEDAT 1.0: expected AEDAT 2.0, 3.1 or 4"),
-        ("some.aedat", bytes(99), "has no AEDAT header"),
+        ("some.aedat", b"\1" * 99, "has no AEDAT header"),
     ],
 )
 def test_a_file_that_is_something_else_is_named(tmp_path, name, content, told):
