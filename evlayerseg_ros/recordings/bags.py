@@ -80,7 +80,11 @@ class BagRecording(Recording):
             raise InputError(f"{self.path} has several event topics, choose: {', '.join(full)}.")
         self.topic = topic or full[0]
         self.total = found[self.topic]
-        first = next((packet for packet in self if not packet.fault), None)
+        first = None
+        for packet in self:
+            first = first if packet.fault else packet
+            if first is not None and min(first.width, first.height) > 0:
+                break  # some say no size at first
         if first is None:
             raise InputError(self._why_none())
         self.width, self.height = first.width, first.height

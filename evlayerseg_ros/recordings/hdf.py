@@ -44,13 +44,13 @@ class _Source(NamedTuple):
     def read(self, part: slice) -> list[np.ndarray]:
         """x, y, t, p of some events."""
         if self.order:
-            rows = self.data[0][part]
+            rows = _rows(self.data[0], part)
             return [rows[:, self.order.index(name)] for name in "xytp"]
         if len(self.data) == 1:
             rows = self.data[0][part]
             found = [rows[self.names[name]] if name in self.names else None for name in "xytp"]
         else:
-            found = [None if column is None else column[part] for column in self.data]
+            found = [None if column is None else _rows(column, part) for column in self.data]
         for column in found:
             if column is not None and column.dtype.kind not in "biuf":
                 raise InputError(f"A column is of type {column.dtype}: expected numbers.")
@@ -117,9 +117,9 @@ class HdfRecording(Table):
                 raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
         if not found:
             raise InputError(
-                f"{self.path} lacks events/xs, ys, ts, ps (or DSEC's x, y, t, p, or a table)."
+                f"{self.path} lacks events/xs, ys, ts, ps (or DSEC's x, y, t, p, or rows `t x y p`)."
             )
-        full = {k: v for k, v in found.items() if all(c is None or len(c) for c in v.data)}
+        full = {k: v for k, v in found.items() if all(c is None or _length(c) for c in v.data)}
         found = full if len(found) > 1 and full else found
         if len(found) > 1:
             raise InputError(f"{self.path} has several cameras, choose: {', '.join(found)}.")
@@ -142,10 +142,10 @@ class HdfRecording(Table):
         self.notice(unit.told(usual))
         self._unit = unit.name
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
-        self.duration = float(last - first) * 1e-9
+        self.duration = float(last - first) * 1e-9 if last >= first else None
 
     def _n(self) -> int:
-        lengths = {len(column) for column in self._source.data if column is not None}
+        lengths = {_length(column) for column in self._source.data if column is not None}
         self._count = min(lengths)
         if len(lengths) != 1 and self._count:
             self.notice(f"its columns differ in length, the first {self._count} events are used")
@@ -193,8 +193,9 @@ class HdfRecording(Table):
                 names = columns.by_names(item.dtype.names)
                 if names is not None:
                     found[name] = _Source((item,), "", names)
-            elif item.ndim == 2 and item.shape[1] == 4 and name.rsplit("/")[-1] == "events":
-                order = columns.by_values(item[:_LENGTH]) if len(item) else "txyp"
+            elif item.ndim == 2 and 4 in item.shape and name.rsplit("/")[-1] == "events":
+                rows = _rows(item, slice(_LENGTH))
+                order = columns.by_values(rows) if len(rows) else "txyp"
                 if order is not None:
                     found[name] = _Source((item,), order, {})
 
@@ -230,8 +231,22 @@ class HdfRecording(Table):
 
 
 def _is_column(data: Any) -> bool:
-    shape = getattr(data, "shape", None)
-    return shape is not None and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1))
+    shape = getattr(data, "shape", ())
+    return len(shape) == 1 or (len(shape) == 2 and 1 in shape)
+
+
+def _on_side(data: Any) -> bool:
+    """Whether a matrix has an event a column, as Matlab writes it."""
+    return data.ndim == 2 and (data.shape[0] == 1 or (data.shape[0] == 4 != data.shape[1]))
+
+
+def _length(data: Any) -> int:
+    return int(data.shape[1] if _on_side(data) else data.shape[0])
+
+
+def _rows(data: Any, part: slice) -> np.ndarray:
+    """Some rows of a data set, with an event a row."""
+    return data[:, part].T if _on_side(data) else data[part]
 
 
 def _said(item: Any) -> dict[str, Any]:

@@ -67,11 +67,28 @@ def test_several_tables_are_told(tmp_path):
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_columns_that_are_matrices(tmp_path, axis):
-    """As SciPy loads Matlab's."""
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_columns_that_are_matrices(tmp_path, suffix, axis):
+    """As Matlab writes them, and SciPy loads them."""
+    path = tmp_path / f"some.{suffix}"
     parts = {k: np.expand_dims(getattr(E, k), axis) for k in "xytp"}
-    np.savez(tmp_path / "some.npz", **parts, size=VGA)
-    assert run(tmp_path / "some.npz")[2].events == 20_000
+    if suffix == "npz":
+        np.savez(path, **parts, size=VGA)
+    else:
+        with h5py.File(path, "w") as file:
+            for k, column in parts.items():
+                file[f"TD/{k}"] = column if k != "t" else column // 1000
+    _, windows, stats = run(path)
+    assert stats.events == 20_000 and len(windows) == 16
+
+
+@pytest.mark.parametrize("name", ["stacked", "transposed"])
+def test_hdf5_with_an_event_a_column(tmp_path, name):
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["events"] = TABLES[name]
+    _, windows, stats = run(tmp_path / "some.h5")
+    assert stats.events == 20_000 and len(windows) == 16
+    assert np.array_equal(np.concatenate([w.events.x for w in windows]), E.x)
 
 
 @pytest.mark.parametrize("name", ["t", "p"])

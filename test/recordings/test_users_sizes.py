@@ -5,6 +5,8 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+from faulty import PACKETS, SIZE, bases
+from faulty_files import STAMP, packet_bag
 from whole_files import VGA, run, some_events, write_table
 
 
@@ -158,3 +160,13 @@ def test_the_line_of_a_header_that_the_events_fit(tmp_path):
     path.write_text("# File size: 200 300\n# Resolution: 346x260\n" + path.read_text())
     recording, *_ = run(path)
     assert (recording.width, recording.height) == (346, 260) and "assumed" not in recording.note
+
+
+def test_packets_that_say_no_size_at_first(tmp_path):
+    """As of a driver that asks its camera later."""
+    with packet_bag(tmp_path / "some") as (_, add):
+        for seq, data in enumerate(PACKETS["mono"]):
+            size = (0, 0) if seq < 3 else SIZE
+            add(STAMP + bases()[seq], *size, seq, bases()[seq], "mono", data)
+    recording, _, stats = run(tmp_path / "some")
+    assert (recording.width, recording.height) == SIZE and stats.bad_packets == 3
