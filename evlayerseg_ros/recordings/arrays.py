@@ -60,7 +60,7 @@ class ArrayRecording(Table):
             if stated:
                 self.width, self.height = stated
             else:
-                self.assume_size(sensors.smallest(x[:_SEEN], y[:_SEEN]))
+                self.assume_from(x[:_SEEN], y[:_SEEN])
         usual = "us" if np.all(t[:CHUNK] == np.rint(t[:CHUNK])) else "s"
         size = (self.width, self.height)
         found_unit = unit_of([t[:CHUNK]], size, usual, self.path, len(t), said=unit)

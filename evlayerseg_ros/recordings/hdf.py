@@ -117,7 +117,7 @@ class HdfRecording(Table):
                 raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
         if not found:
             raise InputError(
-                f"{self.path} lacks events/xs, ys, ts, ps (or DSEC's x, y, t, p, or rows `t x y p`)."
+                f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
             )
         full = {k: v for k, v in found.items() if all(c is None or _length(c) for c in v.data)}
         found = full if len(found) > 1 and full else found
@@ -176,7 +176,7 @@ class HdfRecording(Table):
             if size:
                 self.width, self.height = size
                 return
-        self.assume_size(sensors.smallest(x, y))
+        self.assume_from(x, y)
 
     def _sources(self) -> dict[str, _Source]:
         """Everything in the file that holds events, by its path."""

@@ -8,9 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from evlayerseg_ros.errors import InputError, MissingPackage, is_interrupt
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
+from evlayerseg_ros.recordings import sensors
 from evlayerseg_ros.recordings.kinds import reader_of, recording_at
 from evlayerseg_ros.recordings.rows import Columns, Rows
 
@@ -139,6 +142,14 @@ class Table(Recording):
     """A recording of plain columns in chunks; subclasses give _columns() and the size."""
 
     _zero = 0  # time (ns) of a row of zeros
+    _first = 0  # the number of the first column and row of the sensor
+
+    def assume_from(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Takes the smallest sensor that holds these events (px), and notes it."""
+        if sensors.count_from_1(x, y):
+            self._first = 1
+            self.notice("its x and y are taken to count from 1")
+        self.assume_size(sensors.smallest(x - self._first, y - self._first))
 
     def _columns(self) -> Iterator[Columns]:
         """x, y (px), t (ns), p, a chunk at a time, as they lie in the file."""
@@ -148,7 +159,7 @@ class Table(Recording):
         last = None
         some = False
         outside = strays = 0
-        rows = Rows(self._zero)
+        rows = Rows(self._zero, self._first)
         for chunk in self._columns():
             x, y, t, p = rows.sound(*chunk)
             parts = clean(x, y, t, p, self.width, self.height, last)

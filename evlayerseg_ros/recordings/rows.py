@@ -20,14 +20,15 @@ class Rows:
 
     Args:
         zero: time (ns) of a row of zeros.
+        first: the number of the sensor's first column and row.
 
     Attributes:
         zeros: rows of zeros that were left out.
     """
 
-    def __init__(self, zero: int = 0) -> None:
+    def __init__(self, zero: int = 0, first: int = 0) -> None:
         self.zeros = 0
-        self._zero = zero
+        self._zero, self._first = zero, first
         self._begun = False
         self._off: float | None = None
         self._wraps = Wraps(1000)
@@ -41,6 +42,8 @@ class Rows:
         if (n := np.count_nonzero(zeros)) >= _ZEROS:
             self.zeros += n
             x, y, t, p = x[~zeros], y[~zeros], t[~zeros], p[~zeros]
+        if self._first:
+            x, y = x - self._first, y - self._first
         return x, y, self._wraps(t), p if self._off is None else p != self._off
 
 

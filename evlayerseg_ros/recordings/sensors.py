@@ -91,6 +91,11 @@ def smallest(x: np.ndarray, y: np.ndarray) -> tuple[int, int]:
     return max(int(x.max()) + 1, 1), max(int(y.max()) + 1, 1)
 
 
+def count_from_1(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether x and y (px) reach from 1 to the width and the height of a known sensor."""
+    return (x.max(), y.max()) in SENSORS and bool(x.min() == y.min() == 1)
+
+
 def holds(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> bool:
     """Whether there may be a sensor of that size (px) and all events but a few strays lie on it."""
     outside = np.count_nonzero((x < 0) | (x >= size[0]) | (y < 0) | (y >= size[1]))

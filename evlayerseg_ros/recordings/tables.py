@@ -124,7 +124,7 @@ class NpzRecording(Table):
             check_size(*size)
             self.width, self.height = size
         else:
-            self.assume_size(sensors.smallest(x, y))
+            self.assume_from(x, y)
 
     def _find_unit(self, has_size: bool, masks: bool) -> None:
         with self._streams("t") as (t,):

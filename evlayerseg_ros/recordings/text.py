@@ -94,7 +94,7 @@ class TextRecording(Table):
             if said:
                 self.width, self.height = said
             else:
-                self.assume_size(sensors.smallest(xs, ys))
+                self.assume_from(xs, ys)
         times = [rows[:, t] for rows in stretches]
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))

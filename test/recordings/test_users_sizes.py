@@ -9,6 +9,8 @@ from faulty import PACKETS, SIZE, bases
 from faulty_files import STAMP, packet_bag
 from whole_files import VGA, run, some_events, write_table
 
+from evlayerseg_ros.events import Events
+
 
 @pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
 @pytest.mark.parametrize("size", [(240, 180), VGA, (1280, 720)])
@@ -160,6 +162,17 @@ def test_the_line_of_a_header_that_the_events_fit(tmp_path):
     path.write_text("# File size: 200 300\n# Resolution: 346x260\n" + path.read_text())
     recording, *_ = run(path)
     assert (recording.width, recording.height) == (346, 260) and "assumed" not in recording.note
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
+def test_columns_and_rows_that_count_from_1(tmp_path, suffix):
+    """As Matlab's do."""
+    e = some_events()
+    path = write_table(tmp_path / f"some.{suffix}", Events(e.x + 1, e.y + 1, e.t, e.p, *VGA))
+    recording, windows, stats = run(path)
+    assert (recording.width, recording.height) == VGA and "count from 1" in recording.note
+    assert stats.events == 20_000 and stats.out_of_range == 0
+    assert np.array_equal(np.concatenate([window.events.x for window in windows]), e.x)
 
 
 def test_packets_that_say_no_size_at_first(tmp_path):
