@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evlayerseg_ros.errors import InputError, MissingPackage, needs
+from evlayerseg_ros.events.types import MAX_TIME
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.units import to_ns, unit_of
@@ -82,6 +83,7 @@ class HdfRecording(Table):
             import hdf5plugin  # noqa: F401
         h5py = needs("h5py")
         self._file: Any = None
+        self._offset = 0  # ns, of the times
         try:
             self._file = h5py.File(path, "r")
             self._open(topic)
@@ -126,23 +128,31 @@ class HdfRecording(Table):
         ((where, self._source),) = found.items()
         self.topic = where if topic is not None else ""
         self._set_length(self._n())
-        offset = self._file.get("t_offset", 0)
-        # DSEC counts from it.
-        self._zero = self._offset = int(np.ravel(offset)[0]) * 1000 if offset != 0 else 0
         starts = np.unique(np.linspace(0, max(self._count - _LENGTH, 0), _STRETCHES).astype(int))
         stretches = self._stretches(starts.tolist())
         self._find_size(where, stretches)
         times = [t for _, _, t, _ in stretches]
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         size = (self.width, self.height)
-        said = columns.unit_in(self._source.names.get("t", ""))
+        said = self._said_unit()
         dsec = usual == "us" and {"t_offset", "ms_to_idx"} & set(self._file)
         trust = 5.0 if dsec else 0.5
         unit = unit_of(times, size, usual, self.path, self._count, trust, said)
         self.notice(unit.told(usual))
         self._unit = unit.name
+        if "t_offset" in self._file:  # DSEC counts from it
+            offset = to_ns(np.ravel(self._file["t_offset"][()])[:1], self._unit)
+            self._zero = self._offset = int(offset[0]) if offset[0] < MAX_TIME else 0
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
         self.duration = float(last - first) * 1e-9 if last >= first else None
+
+    def _said_unit(self) -> str:
+        """The unit that the name of the column of times says, or its attribute."""
+        name = self._source.names.get("t", "")
+        times = self._source.data[2] if len(self._source.data) > 2 else None
+        attribute = next((v for k, v in getattr(times, "attrs", {}).items() if "unit" in k), "")
+        text = attribute.decode("latin-1") if isinstance(attribute, bytes) else str(attribute)
+        return columns.unit_in(name) or columns.unit_in(f"t {text}")
 
     def _n(self) -> int:
         lengths = {_length(column) for column in self._source.data if column is not None}
