@@ -108,11 +108,12 @@ def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int
     Args:
         values: numbers, pairs of them or text as 640x480, by name; only NAMES are looked at, and
             0 says nothing.
-        x, y: px, of some events, which lie on what is stated by any other name than `size`; of a
-            resolution some write the height first, some the width.
+        x, y: px, of some events, which lie on what is stated by any other name than `size`; some
+            write the height first, some the width.
     """
     if sides := _sides(values.get("size")):
-        return sides
+        turned = not holds(sides, x, y) and holds(sides[::-1], x, y)
+        return sides[::-1] if turned else sides
     found = [_sides(values.get(name)) for name in ("sensor_size", "geometry")]
     found.append(_sides(_numbers(values.get("width")) + _numbers(values.get("height"))))
     for name in ("sensor_resolution", "resolution"):

@@ -41,7 +41,7 @@ class TextRecording(Table):
         self._said = ""  # the unit, by the name of the column of times
         self._sizes: list[tuple[int, int]] = []  # what comments may mean
         self._comments = ""
-        self._bad = 0
+        self._zeros = False  # bytes that no text has
         try:
             self._read_head()
             self._look()
@@ -52,6 +52,7 @@ class TextRecording(Table):
         """The lines before the first event: a size, names of columns, comments."""
         with self.path.open("rb") as file:
             self._start = file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
+            prose: int | None = None  # where the first line that is none of these begins
             named: list[tuple[str, str]] = []
             for line in iter(file.readline, b""):
                 plain = line.lstrip(b"#% ")  # what numpy.savetxt writes as its header is a comment
@@ -68,13 +69,16 @@ class TextRecording(Table):
                     self.width, self.height = self.size or said
                 elif (found := _order_of(plain)) is not None:
                     named.append(found)
+                elif not comment and words != [""] and _numbers(line, len(words)) is None:
+                    prose = self._start if prose is None else prose
                 elif not comment and words != [""]:
                     fits = [found for found in named if len(found[0]) == len(words)]
                     self._order, self._said = fits[-1] if fits else (None, "")
                     return
                 self._start = file.tell()
                 if self._start > 1 << 20:
-                    return
+                    break
+            self._start = self._start if prose is None else prose
 
     def _look(self) -> None:
         """Order, size, unit and duration, from some stretches."""
@@ -140,6 +144,7 @@ class TextRecording(Table):
         except ValueError:
             pass
         good = [numbers for line in lines if (numbers := _numbers(line, width))]
+        self._zeros = self._zeros or any(b"\0" in line for line in lines)
         if strict and lines and not good:
             line = lines[0].decode(errors="replace").strip()[:40]
             raise InputError(f"{self.path}: the line {line!r} is no event: {_EXPECTED}.")
@@ -158,6 +163,8 @@ class TextRecording(Table):
                 times = to_ns(t, self._unit)
                 times[len(rows) - bad :] = times[:1] if bad < len(rows) else 0
                 yield x, y, times, p
+        if self._zeros:
+            raise InputError(f"{self.path} holds zeros amid its text: its recorder lost its power.")
 
 
 def _plain(line: bytes) -> bytes:

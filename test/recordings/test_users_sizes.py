@@ -145,6 +145,12 @@ def test_hdf5_that_says_height_or_width_first(tmp_path, size, said):
     assert (recording.width, recording.height, stats.events) == (*size, 20_000)
 
 
+@pytest.mark.parametrize("size", [(480, 640), VGA])
+def test_an_npz_whose_size_says_the_height_first(tmp_path, size):
+    recording, _, stats = run(write_table(tmp_path / "some.npz", some_events(), size=size))
+    assert (recording.width, recording.height) == VGA and stats.events == 20_000
+
+
 @pytest.mark.parametrize(
     "said", [{"resolution": (18.5, 18.5)}, {"width": 100, "height": 100}, {"geometry": {"a": 1}}]
 )

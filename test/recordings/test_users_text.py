@@ -77,6 +77,29 @@ def test_a_unit_by_any_of_its_names(tmp_path, name, unit):
     assert np.concatenate([window.events.t for window in windows])[-1] == 59 * step
 
 
+def test_lines_before_the_names_of_columns(tmp_path):
+    path = tmp_path / "some.csv"
+    lines = [f"{y},{x},{t},{p}" for t, x, y, p in ROWS]
+    path.write_text("\n".join(["recorded by hand", "date: 2024", "", "y,x,t,p", *lines]))
+    for found, right in zip(found_in(path), (E.x, E.y, US, E.p), strict=True):
+        assert np.array_equal(found, right)
+
+
+@pytest.mark.parametrize("at", [200_000, None], ids=["middle", "end"])
+def test_zeros_amid_text_are_told(tmp_path, at):
+    """As a file system leaves it that lost its power."""
+    text = bytearray("".join(f"{t} {x} {y} {p}\n" for t, x, y, p in ROWS).encode())
+    if at is None:
+        text += bytes(4096)
+    else:
+        text[at : at + 4096] = bytes(4096)
+    path = tmp_path / "some.txt"
+    path.write_bytes(text)
+    _, _, stats = run(path)
+    assert 19_500 < stats.events <= 20_000
+    assert "zeros amid its text: its recorder lost its power" in stats.last_error
+
+
 @pytest.mark.parametrize("coding", ["utf-16", "utf-16-be"])
 def test_text_in_utf_16_is_named(tmp_path, coding):
     """As PowerShell writes it."""
