@@ -11,7 +11,9 @@ import numpy as np
 from evlayerseg_ros.events.types import MAX_SIDE
 
 # Sensors that a file without a size may come from, the smallest first.
-SENSORS = ((128, 128), (240, 180), (304, 240), (320, 320), (346, 260), (640, 480), (1280, 720))
+SENSORS = (
+    (128, 128), (240, 180), (304, 240), (320, 320), (346, 260), (640, 480), (640, 512), (1280, 720)
+)  # fmt: skip
 # Of the events of a recording this share may lie outside the sensor; more, and it is a larger one.
 _STRAY_SHARE = 1e-3
 
@@ -24,20 +26,22 @@ _SYSTEMS = {
     0x1A: ("evt2", (1280, 720)),
     0x28: ("evt3", (640, 480)),
     **dict.fromkeys((0x1E, 0x1F, 0x20, 0x27, 0x2E, 0x30, 0x31, 0x32, 0x35, 0x3A), _GEN4),
-    **dict.fromkeys((0x34, 0x36), ("evt3", (640, 480))),
+    **dict.fromkeys((0x34, 0x36), ("evt3", (640, 512))),
     0x40: ("evt3", (320, 320)),
 }
 # Other words of headers: plug-ins, sensor names and generations, chips.
 _WORDS = (
     (r"genx320|gen_?x320", (320, 320)),
     (r"imx63[67]hd|imx636|imx646|gen_?4\S*", (1280, 720)),
-    (r"imx637|imx647|gen_?3\S*", (640, 480)),
+    (r"imx637|imx647", (640, 512)),
+    (r"gen_?3\S*", (640, 480)),
     (r"generation 3\S*", (640, 480)),
     (r"generation 4\S*", (1280, 720)),
     (r"generation 320\S*", (320, 320)),
     (r"dvs128", (128, 128)),
     (r"davis240|dvs240", (240, 180)),
     (r"davis346|dvs346|mini346", (346, 260)),
+    (r"dvxplorer.?lite", (320, 240)),
     (r"davis640|dvxplorer|dvs640", (640, 480)),
     (r"dvs132", (132, 104)),
     (r"atis|gen_?1\S*", (304, 240)),
@@ -52,7 +56,7 @@ _SIZES = (
     re.compile(r"^[^\w\n]*(\d+) *[x*] *(\d+)[^\w\n]*$", re.I | re.M),
 )
 # What Prophesee's sensors of these sizes write where the header does not say it.
-_ENCODINGS = {(304, 240): "evt2", (640, 480): "evt2", (1280, 720): "evt3"}
+_ENCODINGS = {(304, 240): "evt2", (640, 480): "evt2", (640, 512): "evt3", (1280, 720): "evt3"}
 
 
 class Implied(NamedTuple):
