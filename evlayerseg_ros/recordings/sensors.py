@@ -27,18 +27,18 @@ _SYSTEMS = {
     0x28: ("evt3", (640, 480)),
     **dict.fromkeys((0x1E, 0x1F, 0x20, 0x27, 0x2E, 0x30, 0x31, 0x32, 0x35, 0x3A), _GEN4),
     **dict.fromkeys((0x34, 0x36), ("evt3", (640, 512))),
-    0x40: ("evt3", (320, 320)),
+    **dict.fromkeys((0x3B, 0x40), ("evt3", (320, 320))),
 }
 # Other words of headers: plug-ins, sensor names and generations, chips.
 _WORDS = (
-    (r"genx320|gen_?x320", (320, 320)),
+    (r"genx320|gen_?x320|generation 320", (320, 320)),
     (r"imx63[67]hd|imx636|imx646|gen_?4\S*", (1280, 720)),
     (r"imx637|imx647", (640, 512)),
     (r"gen_?3\S*", (640, 480)),
-    (r"generation 3\S*", (640, 480)),
-    (r"generation 4\S*", (1280, 720)),
-    (r"generation 320\S*", (320, 320)),
-    (r"dvs128", (128, 128)),
+    (r"generation 1", (304, 240)),
+    (r"generation [23]", (640, 480)),
+    (r"generation 4", (1280, 720)),
+    (r"dvs128|davis128", (128, 128)),
     (r"davis240|dvs240", (240, 180)),
     (r"davis346|dvs346|mini346", (346, 260)),
     (r"dvxplorer.?lite", (320, 240)),
@@ -68,7 +68,7 @@ class Implied(NamedTuple):
 
 def implied_by(header: str) -> Implied:
     """What a header says of its sensor without naming encoding or size."""
-    found = re.search(r"system_?id\D{1,3}(\d+)", header, re.IGNORECASE)
+    found = re.search(r"(?<!sub)system_?id\D{1,3}(\d+)", header, re.IGNORECASE)
     if found and (int(found[1]) & 0x7F) in _SYSTEMS:
         return Implied(*_SYSTEMS[int(found[1]) & 0x7F])
     text = re.sub(r"sensor_", "", header.lower())

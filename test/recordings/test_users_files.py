@@ -33,6 +33,10 @@ from evlayerseg_ros.recordings.salvage import zstd
         ("% evt 2.0\n% system_ID 49\n", (1280, 720)),
         ("% evt 2.0\n% sensor_name IMX636\n", (1280, 720)),
         ("% evt 2.0\n% sensor_generation 4.2\n", (1280, 720)),
+        ("% evt 2.0\n% sensor_generation 320.0\n", (320, 320)),
+        ("% evt 2.0\n% sensor_generation 1.0\n", (304, 240)),
+        ("% evt 2.0\n% subsystem_ID 537921537\n% system_ID 30\n", (1280, 720)),
+        ("% evt 2.0\n% system_ID 59\n", (320, 320)),
         ("% evt 2.0\n% sensor_name IMX637\n", (640, 512)),  # as Lucid's Triton2 EVS
         ("% evt 2.0\n% system_ID 54\n", (640, 512)),  # EVK3 with an IMX647
         ("% evt 2.0\n% sensor_name GenX320\n", (320, 320)),
