@@ -72,8 +72,7 @@ def by_values(rows: np.ndarray) -> str | None:
     """
     for order in _ORDERS:
         x, y, t, p = (rows[:, order.index(name)] for name in "xytp")
-        steps = np.diff(t)
-        rises = np.count_nonzero(steps < 0) <= 0.05 * len(t) and (len(t) < 50 or t[-1] > t[0])
+        rises = np.count_nonzero(t[1:] < t[:-1]) <= 0.05 * len(t) and (len(t) < 50 or t[-1] > t[0])
         # One that is wrong does not matter.
         signs = any(np.mean(np.isin(p[:1000], pair)) > 0.99 for pair in PAIRS)
         if rises and signs and np.all(np.median((x, y), 1) >= 0):

@@ -151,7 +151,7 @@ def _numbers(value: Any) -> list[int]:
     if len(array) > 2:
         return []
     if array.dtype.kind in "iuf":
-        return [int(number) for number in array if 0 <= number < 1e9]
+        return [int(number) for number in array.astype(float) if 0 <= number < 1e9]
     words = (v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in array.tolist())
     found = re.findall(r"\d+(?:\.\d+)?", " ".join(words))
     return [int(float(word)) for word in found if len(word) < 10]

@@ -60,6 +60,15 @@ def test_an_array_that_is_no_table(tmp_path, table, told):
         run(tmp_path / "some.npy")
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_all_bounds_say_nothing_of_their_own(tmp_path):
+    table = TABLES["txyp"].astype(float)
+    table[40:44, 0] = np.inf
+    np.savez(tmp_path / "some.npz", events=table, resolution=np.array([np.inf, 9], "f2"))
+    _, _, stats = run(tmp_path / "some.npz")
+    assert (stats.events, stats.stray_events) == (19_996, 4)
+
+
 def test_several_tables_are_told(tmp_path):
     np.savez(tmp_path / "some.npz", left=TABLES["txyp"], right=TABLES["txyp"])
     with pytest.raises(InputError, match="several tables of events"):
