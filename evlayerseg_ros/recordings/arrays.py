@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
+from evlayerseg_ros.recordings.tables import npy_header
 from evlayerseg_ros.recordings.units import to_ns, unit_of
 
 # Rows that tell the order of the columns, and events that tell the size.
@@ -29,6 +31,7 @@ class ArrayRecording(Table):
 
     def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
         super().__init__(path, size)
+        self._lost = 0  # rows that were cut off
         try:
             self._open()
         except Exception as error:  # numpy raises many kinds
@@ -50,7 +53,8 @@ class ArrayRecording(Table):
         if not table:
             missing = ", ".join(columns.lacking(names))
             raise InputError(
-                f"{self.path} lacks {missing}: expected x, y, t, p and size, or one table [N, 4]."
+                f"{self.path} lacks {missing}: expected x, y, t, p and size, "
+                "or one table whose rows are `t x y p`."
             )
         self._table = table
         x, y, t = (table[name] for name in "xyt")
@@ -68,14 +72,25 @@ class ArrayRecording(Table):
         self._unit = found_unit.name
 
     def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
-        loaded: Any = np.load(self.path, mmap_mode="r")
-        if isinstance(loaded, np.ndarray):
-            yield "", loaded
+        if self.path.suffix.lower() == ".npy":
+            yield "", self._mapped()
             return
-        with loaded as archive:
+        with np.load(self.path) as archive:
             for name in archive.files:
                 with contextlib.suppress(ValueError):  # an array of Python's objects
                     yield name, archive[name]
+
+    def _mapped(self) -> np.ndarray:
+        """The array of an npy; where it was cut off, the rows that are left."""
+        with self.path.open("rb") as file:
+            shape, by_columns, dtype = npy_header(file)
+            begin = file.tell()
+        row = dtype.itemsize * math.prod(shape[1:])
+        left = (self.path.stat().st_size - begin) // row
+        if left >= shape[0] or (by_columns and len(shape) > 1) or dtype.hasobject:
+            return np.asarray(np.load(self.path, mmap_mode="r"))
+        self._lost = shape[0] - left
+        return np.memmap(self.path, dtype, "r", begin, (left, *shape[1:]))
 
     def _columns(self) -> Iterator[Columns]:
         for start in range(0, len(self._table["t"]), CHUNK):
@@ -83,6 +98,8 @@ class ArrayRecording(Table):
             x, y, t = (self._table[name][part] for name in "xyt")
             p = self._table["p"][part] if "p" in self._table else np.ones(len(t))
             yield x, y, to_ns(t, self._unit), p
+        if self._lost:
+            raise InputError(f"{self.path} was cut off: {self._lost} of its events are missing.")
 
 
 def _table_in(array: np.ndarray) -> tuple[dict[str, np.ndarray], str] | None:

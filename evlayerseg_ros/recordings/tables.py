@@ -33,12 +33,7 @@ class NpyStream:
     def __init__(self, file: IO[bytes], dimensions: int = 1) -> None:
         self._file = file
         self.broken = False
-        version = np.lib.format.read_magic(file)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        self.shape, by_columns, self.dtype = read(file)
+        self.shape, by_columns, self.dtype = npy_header(file)
         n = math.prod(self.shape)
         if dimensions == 1 and n in self.shape:  # a column or a row of a matrix, as of Matlab
             self.shape, by_columns = (n,), False
@@ -64,6 +59,15 @@ class NpyStream:
             found += part
         found = found[: len(found) // row * row] if self.broken else found
         return np.frombuffer(bytes(found), self.dtype).reshape(-1, *self.shape[1:])
+
+
+def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """The shape of an npy, whether it lies column by column, and its type; its data come next."""
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    return read(file)
 
 
 class NpzRecording(Table):

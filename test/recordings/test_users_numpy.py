@@ -60,6 +60,16 @@ def test_an_array_that_is_no_table(tmp_path, table, told):
         run(tmp_path / "some.npy")
 
 
+@pytest.mark.parametrize("name", ["txyp", "n-imagenet"])
+def test_an_npy_that_was_cut_off(tmp_path, name):
+    path = tmp_path / "some.npy"
+    np.save(path, TABLES[name])
+    path.write_bytes(path.read_bytes()[: -TABLES[name][0].nbytes * 5000 - 3])
+    _, _, stats = run(path)
+    assert stats.events == 14_999
+    assert "was cut off: 5001 of its events are missing" in stats.last_error
+
+
 @pytest.mark.filterwarnings("error")
 def test_numbers_beyond_all_bounds_say_nothing_of_their_own(tmp_path):
     table = TABLES["txyp"].astype(float)
