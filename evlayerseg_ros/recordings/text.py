@@ -69,7 +69,7 @@ class TextRecording(Table):
                     self.width, self.height = self.size or said
                 elif (found := _order_of(plain)) is not None:
                     named.append(found)
-                elif not comment and words != [""] and _numbers(line, len(words)) is None:
+                elif not comment and words != [""] and numbers_in(line) is None:
                     prose = self._start if prose is None else prose
                 elif not comment and words != [""]:
                     fits = [found for found in named if len(found[0]) == len(words)]
@@ -189,10 +189,14 @@ def _order_of(line: bytes) -> tuple[str, str] | None:
     return "".join(where.get(word, "-") for word in words), columns.unit_in(names["t"])
 
 
-def _numbers(line: bytes, width: int) -> list[float] | None:
-    words = _words(line)
+def numbers_in(line: bytes) -> list[float] | None:
+    """The numbers of a line, None if it holds anything else."""
     try:
-        numbers = [float(_SIGNS.get(word.lower(), word)) for word in words]
-        return numbers if len(words) == width else None
+        return [float(_SIGNS.get(word.lower(), word)) for word in _words(line)]
     except ValueError:
         return None
+
+
+def _numbers(line: bytes, width: int) -> list[float] | None:
+    numbers = numbers_in(line)
+    return numbers if numbers is not None and len(numbers) == width else None

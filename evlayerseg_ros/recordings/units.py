@@ -132,11 +132,23 @@ def unit_of_masks(t: np.ndarray) -> str:
 
     One time alone counts s if it is no whole number.
     """
+    return unit_by_steps(t, _MASK_STEP, "ns" if np.all(t == np.rint(t)) else "s", "ns")
+
+
+def unit_by_steps(t: np.ndarray, usual_step: float, alone: str, usual: str) -> str:
+    """The unit of times [M] that come every `usual_step` (s), more or less.
+
+    Args:
+        t: in the order of arrival or any other.
+        usual_step: s from one to the next, on the average.
+        alone: the unit where no two differ.
+        usual: what the format documents; another has to be likelier by far.
+    """
     steps = np.diff(np.unique(t[np.isfinite(t)].astype(np.float64)))
     if not len(steps):
-        return "ns" if np.all(t == np.rint(t)) else "s"
+        return alone
     step = float(np.median(steps)) * 1e-9
-    return min(UNITS, key=lambda u: abs(np.log10(step * UNITS[u] / _MASK_STEP)) - (u == "ns"))
+    return min(UNITS, key=lambda u: abs(np.log10(step * UNITS[u] / usual_step)) - (u == usual))
 
 
 def to_ns(t: np.ndarray, unit: str, offset: int = 0) -> np.ndarray:
