@@ -77,6 +77,8 @@ class BagRecording(Recording):
             raise InputError(self._why_no_topic(topic, counts))
         full = [name for name, count in found.items() if count] or list(found)[:1]
         if topic is None and len(full) > 1:
+            full = [name for name in full if self._has_events(name)] or full
+        if topic is None and len(full) > 1:
             raise InputError(f"{self.path} has several event topics, choose: {', '.join(full)}.")
         self.topic = topic or full[0]
         self.total = found[self.topic]
@@ -90,6 +92,11 @@ class BagRecording(Recording):
         self.width, self.height = first.width, first.height
         spans = [storage.duration for storage in self._storages]
         self.duration = sum(spans) * 1e-9 if all(spans) else None
+
+    def _has_events(self, topic: str) -> bool:
+        """Whether any message of a topic holds some, as those of a covered camera do not."""
+        self.topic = topic
+        return any(packet.events or len(packet.data) for packet in self._packets())
 
     def _why_no_topic(self, topic: str | None, counts: dict[tuple[str, str], int]) -> str:
         if not counts:
