@@ -138,7 +138,7 @@ class TextRecording(Table):
         if not lines:
             return np.empty((0, width)), 0
         try:
-            rows = np.loadtxt(map(_plain, lines), ndmin=2)
+            rows = np.loadtxt(_plain(b"".join(lines)).splitlines(), ndmin=2)
             if rows.size == 0 or rows.shape[1] == width:
                 return rows.reshape(-1, width), 0
         except ValueError:
@@ -167,11 +167,11 @@ class TextRecording(Table):
             raise InputError(f"{self.path} holds zeros amid its text: its recorder lost its power.")
 
 
-def _plain(line: bytes) -> bytes:
-    """A line with nothing but spaces between its numbers; these may have commas for points."""
-    if b"," in line and re.search(rb"[;\t]", line):
-        line = re.sub(rb"(?<=\d),(?=\d)", b".", line)
-    return line.translate(_SPACES)
+def _plain(text: bytes) -> bytes:
+    """Lines with nothing but spaces between their numbers; these may have commas for points."""
+    if b"," in text and (b";" in text or b"\t" in text):
+        text = re.sub(rb"(?<=\d),(?=\d)", b".", text)
+    return text.translate(_SPACES)
 
 
 def _words(line: bytes) -> list[str]:
