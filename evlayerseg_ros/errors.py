@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 # Where a module's package has another name.
 _PACKAGES = {
     "backports": "backports.zstd",
@@ -44,3 +47,15 @@ class MissingPackage(InputError):
             )
         package = package or _PACKAGES.get(top, top)
         return cls(f"This needs {package}, which is not installed: pip install {package}.")
+
+
+def needs(module: str, package: str = "") -> Any:
+    """Imports a module that only some inputs need.
+
+    Raises:
+        MissingPackage: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingPackage.of(error.name or module, package) from error

@@ -44,6 +44,7 @@ def sound_files(folder: Path) -> dict[str, bytes]:
         for name in "xytp":
             column = getattr(events, name)
             file[f"events/{name}"] = column // 1000 if name == "t" else column
+    np.save(folder / "some.npy", table)
     rows = (f"{t * 1e-9:.6f} {x} {y} {p}\n" for x, y, t, p in zip(*_columns(events)))
     (folder / "some.txt").write_text("".join(rows))
     for storage in ("mcap", "db3", "bag"):

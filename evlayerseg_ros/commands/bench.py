@@ -54,7 +54,7 @@ SECTIONS = (
 )
 @click.option(
     "--rates",
-    type=options.Listed(click.FloatRange(0.01, 1000)),
+    type=options.Listed(options.Number(0.01, 1000)),
     default="1,5,20,50",
     show_default=True,
     metavar="NUMBERS",

@@ -50,7 +50,7 @@ TABLE = 100  # characters that a table is wide at most, unless --wide
 )
 @click.option(
     "--latency-ms",
-    type=click.FloatRange(min=0),
+    type=options.Number(),
     help="With --streaming: from each window's end to its mask; else as measured here, one "
     "recording at a time.",
 )

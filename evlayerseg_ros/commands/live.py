@@ -32,7 +32,7 @@ def segment(ros_args: tuple[str, ...]) -> None:
 @click.argument("recording", type=options.PATH)
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.Number(min_open=True),
     default=1.0,
     show_default=True,
     help="How many times as fast as it was recorded.",
@@ -42,7 +42,7 @@ def segment(ros_args: tuple[str, ...]) -> None:
 @options.topic
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=options.Number(),
     default=10.0,
     show_default=True,
     help="Seconds to wait for subscribers.",

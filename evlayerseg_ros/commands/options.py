@@ -39,6 +39,19 @@ class Size(click.ParamType):
         self.fail("expected WIDTHxHEIGHT in px, such as 640x480.", param, context)
 
 
+class Number(click.FloatRange):
+    """A number within bounds, which nan and inf are not."""
+
+    def __init__(self, min: float = 0, max: float = 1e9, min_open: bool = False) -> None:
+        super().__init__(min, max, min_open)
+
+    def convert(self, value: Any, param: Any, context: Any) -> float:
+        number = float(super().convert(value, param, context))
+        if number != number:
+            self.fail(f"{value} is no number.", param, context)
+        return number
+
+
 class Listed(click.ParamType):
     """Values of one type, separated by commas: a tuple."""
 
@@ -62,12 +75,8 @@ size = click.option(
     help="Of the sensor, px, whatever the recording says; else what it says or implies.",
 )
 topic = click.option("--topic", help="Topic of the events, where a recording holds several.")
-start = click.option(
-    "--start", type=click.FloatRange(min=0), default=0.0, help="Seconds to leave out first."
-)
-duration = click.option(
-    "--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to take; else all."
-)
+start = click.option("--start", type=Number(), default=0.0, help="Seconds to leave out first.")
+duration = click.option("--duration", type=Number(min_open=True), help="Seconds to take; else all.")
 _SEGMENTER = SegmenterConfig()
 
 
@@ -130,14 +139,14 @@ ANSWER = (
     ),
     click.option(
         "--camera-matrix",
-        type=Listed(click.FLOAT, 4),
+        type=Listed(Number(-1e9), 4),
         metavar="FX,FY,CX,CY",
         help="With --camera-motion imu: px; else from the bag's CameraInfo.",
     ),
 )
 STRIDE = click.option(
     "--stride-ms",
-    type=click.FloatRange(min=0),
+    type=Number(),
     help=_help("Time from window to window; 0: each begins where the last one ended.", 0),
 )
 WINDOW = (
@@ -146,13 +155,13 @@ WINDOW = (
     ),
     click.option(
         "--window-ms",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min_open=True),
         help=_help("Windows of a time.", 33),
     ),
     STRIDE,
     click.option(
         "--max-age-ms",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min_open=True),
         help=_help(
             "A window of a number of events closes after this time at the latest; a scene without "
             "events for so long is quiet.",

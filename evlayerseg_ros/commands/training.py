@@ -94,7 +94,7 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
 )
 @click.option(
     "--mix",
-    type=click.FloatRange(0, 1),
+    type=options.Number(0, 1),
     default=0.5,
     show_default=True,
     help="Of --recordings: share that is simulated, so that nothing is forgotten.",

@@ -121,6 +121,7 @@ def _offline(
 
     from evlayerseg_ros.pipeline import Pipeline
     from evlayerseg_ros.recordings.imu import turn_of
+    from evlayerseg_ros.recordings.kinds import recording_at
     from evlayerseg_ros.recordings.published import are_outputs
     from evlayerseg_ros.recordings.readers import Recording, open_recording
     from evlayerseg_ros.replay.replay import part_of
@@ -137,7 +138,7 @@ def _offline(
                 found.close()
             bar.unit = "window"
             open_()
-            return view_bag(recording, scene, bar.update)
+            return view_bag(recording_at(recording), scene, bar.update)
         if isinstance(found, InputError):
             raise found
         with found as opened:

@@ -77,15 +77,26 @@ class BagRecording(Recording):
             raise InputError(self._why_no_topic(topic, counts))
         full = [name for name, count in found.items() if count] or list(found)[:1]
         if topic is None and len(full) > 1:
+            full = [name for name in full if self._has_events(name)] or full
+        if topic is None and len(full) > 1:
             raise InputError(f"{self.path} has several event topics, choose: {', '.join(full)}.")
         self.topic = topic or full[0]
         self.total = found[self.topic]
-        first = next((packet for packet in self if not packet.fault), None)
+        first = None
+        for packet in self:
+            first = first if packet.fault else packet
+            if first is not None and min(first.width, first.height) > 0:
+                break  # some say no size at first
         if first is None:
             raise InputError(self._why_none())
         self.width, self.height = first.width, first.height
         spans = [storage.duration for storage in self._storages]
         self.duration = sum(spans) * 1e-9 if all(spans) else None
+
+    def _has_events(self, topic: str) -> bool:
+        """Whether any message of a topic holds some, as those of a covered camera do not."""
+        self.topic = topic
+        return any(packet.events or len(packet.data) for packet in self._packets())
 
     def _why_no_topic(self, topic: str | None, counts: dict[tuple[str, str], int]) -> str:
         if not counts:

@@ -25,7 +25,7 @@ class Kind(NamedTuple):
 _KINDS = (
     Kind(b"\x89HDF\r\n\x1a\n", "an HDF5 file", (".h5", ".hdf5")),
     Kind(b"PK\x03\x04", "an npz file (or a zip archive, to be unpacked)", (".npz",)),
-    Kind(b"\x93NUMPY", "one array of numpy", remedy="expected an npz with x, y, t and p"),
+    Kind(b"\x93NUMPY", "one array of numpy", (".npy",)),
     Kind(b"\x89MCAP", "an mcap file", (".mcap",)),
     Kind(b"SQLite format 3", "a database of rosbag2", (".db3",)),
     Kind(b"#ROSBAG V2", "a ROS 1 bag", (".bag", ".active")),
@@ -43,6 +43,9 @@ _KINDS = (
         "a pointer of Git LFS",
         remedy="`git lfs pull` fetches the file itself",
     ),
+    Kind(b"\xff\xfe", "text in UTF-16", remedy="save it as UTF-8"),
+    Kind(b"\xfe\xff", "text in UTF-16", remedy="save it as UTF-8"),
+    Kind(bytes(32), "zeros from its first byte on", remedy="its recorder or disk lost its power"),
     Kind(b"<!doctype html", "a web page", remedy="download it again"),
     Kind(b"<html", "a web page", remedy="download it again"),
     Kind(b"", ""),

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from evlayerseg_ros.recordings.rows import PAIRS
+
 # What the columns are called, in lower case.
 NAMES = {
     "x": ("x", "xs", "col"),
@@ -14,9 +16,17 @@ NAMES = {
     "t": ("t", "ts", "time", "timestamp", "timestamps"),
     "p": ("p", "ps", "pol", "polarity", "polarities", "on"),
 }
-# What follows a column's name as its unit: `timestamp (us)`, `t_ns`.
-_UNIT = re.compile(r"(?:\s*[(\[]\s*|_)(s|sec|seconds|ms|us|µs|ns)\s*[)\]]?$")
-_SAME = {"sec": "s", "seconds": "s", "µs": "us"}
+# What follows a column's name as its unit: `timestamp (us)`, `t_ns`, `time in microseconds`.
+_UNITS = {
+    "s": "s|secs?|seconds?",
+    "ms": "ms|msecs?|milliseconds?",
+    "us": "us|µs|usecs?|microseconds?",
+    "ns": "ns|nsecs?|nanoseconds?",
+}
+_ANY_UNIT = "|".join(f"(?P<{unit}>{words})" for unit, words in _UNITS.items())
+_UNIT = re.compile(rf"(?:\s*[(\[]\s*|_|\s(?:in\s)?)(?:{_ANY_UNIT})\s*[)\]]?$")
+# What stands around a column's name: `event_x`, `events/x`, `x_coordinate`, `x [px]`.
+_AROUND = re.compile(r"^events?[_/]|[_\s](?:coord\w*|pos\w*|addr\w*|pixels?)$|\s*[(\[].*")
 # Orders that tables without names come in.
 _ORDERS = ("txyp", "xytp", "xypt")
 
@@ -38,7 +48,7 @@ def lacking(names: Iterable[str]) -> list[str]:
 def _found(names: Iterable[str]) -> dict[str, str]:
     lower: dict[str, str] = {}
     for name in names:
-        plain = re.sub(r"^events?_|\s*[(\[].*", "", _UNIT.sub("", name.strip().lower()))
+        plain = _AROUND.sub("", _UNIT.sub("", name.strip().lower()))
         lower.setdefault(plain, name)
     found: dict[str, str] = {}
     for column, aliases in NAMES.items():
@@ -51,7 +61,7 @@ def _found(names: Iterable[str]) -> dict[str, str]:
 def unit_in(name: str) -> str:
     """The unit that a column's name says, of units.UNITS; "" if none."""
     found = _UNIT.search(name.strip().lower())
-    return _SAME.get(found[1], found[1]) if found else ""
+    return (found.lastgroup or "") if found else ""
 
 
 def by_values(rows: np.ndarray) -> str | None:
@@ -62,9 +72,9 @@ def by_values(rows: np.ndarray) -> str | None:
     """
     for order in _ORDERS:
         x, y, t, p = (rows[:, order.index(name)] for name in "xytp")
-        steps = np.diff(t)
-        rises = np.count_nonzero(steps < 0) <= 0.05 * len(t) and (len(t) < 50 or t[-1] > t[0])
-        signs = np.mean(np.isin(p[:1000], (-1, 0, 1))) > 0.99  # one that is wrong does not matter
+        rises = np.count_nonzero(t[1:] < t[:-1]) <= 0.05 * len(t) and (len(t) < 50 or t[-1] > t[0])
+        # One that is wrong does not matter.
+        signs = any(np.mean(np.isin(p[:1000], pair)) > 0.99 for pair in PAIRS)
         if rises and signs and np.all(np.median((x, y), 1) >= 0):
             return order
     return None

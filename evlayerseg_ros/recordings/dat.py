@@ -34,16 +34,17 @@ class DatRecording(Table):
             file.seek(start)
             about = file.read(2)
         if len(about) < 2 or about[0] not in _TYPES or about[1] != 8:
+            found = f"type {about[0]} of {about[1]} bytes" if len(about) == 2 else "none"
             raise InputError(
-                f"{path} is no {self.kind[2:]} with events of 8 bytes: expected event type "
-                f"{_TYPES[0]} or {_TYPES[1]}, found {about[0] if about else 'none'}."
+                f"{path} is no {self.kind[2:]} of events of 8 bytes: expected event type "
+                f"{_TYPES[0]} or {_TYPES[1]}, found {found}."
             )
         self._start = start + 2
         self._old = "version 1" in header.lower()
         self._set_length((path.stat().st_size - self._start) // 8)
-        found = size or sensors.in_words(header) or sensors.implied_by(header).size
-        if found:
-            self.width, self.height = found
+        known = size or sensors.in_words(header) or sensors.implied_by(header).size
+        if known:
+            self.width, self.height = known
         else:
             seen: list[tuple[np.ndarray, np.ndarray]] = []
             with contextlib.suppress(InputError):  # told when it is read

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, MissingPackage
+from evlayerseg_ros.errors import InputError, MissingPackage, needs
+from evlayerseg_ros.events.types import MAX_TIME
 from evlayerseg_ros.recordings import columns, sensors
-from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table, needs
+from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.units import to_ns, unit_of
 
 # Stretches of events that are looked at for size and unit, and how long each is.
@@ -44,13 +45,16 @@ class _Source(NamedTuple):
     def read(self, part: slice) -> list[np.ndarray]:
         """x, y, t, p of some events."""
         if self.order:
-            rows = self.data[0][part]
+            rows = _rows(self.data[0], part)
             return [rows[:, self.order.index(name)] for name in "xytp"]
         if len(self.data) == 1:
             rows = self.data[0][part]
             found = [rows[self.names[name]] if name in self.names else None for name in "xytp"]
         else:
-            found = [None if column is None else column[part] for column in self.data]
+            found = [None if column is None else _rows(column, part) for column in self.data]
+        for column in found:
+            if column is not None and column.dtype.kind not in "biuf":
+                raise InputError(f"A column is of type {column.dtype}: expected numbers.")
         n = max(len(column) for column in found if column is not None)
         return [np.ones(n) if column is None else np.ravel(column) for column in found]
 
@@ -79,6 +83,7 @@ class HdfRecording(Table):
             import hdf5plugin  # noqa: F401
         h5py = needs("h5py")
         self._file: Any = None
+        self._offset = 0  # ns, of the times
         try:
             self._file = h5py.File(path, "r")
             self._open(topic)
@@ -114,34 +119,43 @@ class HdfRecording(Table):
                 raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
         if not found:
             raise InputError(
-                f"{self.path} lacks events/xs, ys, ts, ps (or DSEC's x, y, t, p, or a table)."
+                f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
             )
-        full = {k: v for k, v in found.items() if all(c is None or len(c) for c in v.data)}
+        full = {k: v for k, v in found.items() if all(c is None or _length(c) for c in v.data)}
         found = full if len(found) > 1 and full else found
         if len(found) > 1:
             raise InputError(f"{self.path} has several cameras, choose: {', '.join(found)}.")
         ((where, self._source),) = found.items()
         self.topic = where if topic is not None else ""
         self._set_length(self._n())
-        offset = self._file.get("t_offset", 0)
-        self._offset = int(offset[()]) * 1000 if offset != 0 else 0  # DSEC counts from it
         starts = np.unique(np.linspace(0, max(self._count - _LENGTH, 0), _STRETCHES).astype(int))
         stretches = self._stretches(starts.tolist())
         self._find_size(where, stretches)
         times = [t for _, _, t, _ in stretches]
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         size = (self.width, self.height)
-        said = columns.unit_in(self._source.names.get("t", ""))
+        said = self._said_unit()
         dsec = usual == "us" and {"t_offset", "ms_to_idx"} & set(self._file)
         trust = 5.0 if dsec else 0.5
         unit = unit_of(times, size, usual, self.path, self._count, trust, said)
         self.notice(unit.told(usual))
         self._unit = unit.name
+        if "t_offset" in self._file:  # DSEC counts from it
+            offset = to_ns(np.ravel(self._file["t_offset"][()])[:1], self._unit)
+            self._zero = self._offset = int(offset[0]) if offset[0] < MAX_TIME else 0
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
-        self.duration = float(last - first) * 1e-9
+        self.duration = float(last - first) * 1e-9 if last >= first else None
+
+    def _said_unit(self) -> str:
+        """The unit that the name of the column of times says, or its attribute."""
+        name = self._source.names.get("t", "")
+        times = self._source.data[2] if len(self._source.data) > 2 else None
+        attribute = next((v for k, v in getattr(times, "attrs", {}).items() if "unit" in k), "")
+        text = attribute.decode("latin-1") if isinstance(attribute, bytes) else str(attribute)
+        return columns.unit_in(name) or columns.unit_in(f"t {text}")
 
     def _n(self) -> int:
-        lengths = {len(column) for column in self._source.data if column is not None}
+        lengths = {_length(column) for column in self._source.data if column is not None}
         self._count = min(lengths)
         if len(lengths) != 1 and self._count:
             self.notice(f"its columns differ in length, the first {self._count} events are used")
@@ -172,7 +186,7 @@ class HdfRecording(Table):
             if size:
                 self.width, self.height = size
                 return
-        self.assume_size(sensors.smallest(x, y))
+        self.assume_from(x, y)
 
     def _sources(self) -> dict[str, _Source]:
         """Everything in the file that holds events, by its path."""
@@ -189,8 +203,9 @@ class HdfRecording(Table):
                 names = columns.by_names(item.dtype.names)
                 if names is not None:
                     found[name] = _Source((item,), "", names)
-            elif item.ndim == 2 and item.shape[1] == 4 and name.rsplit("/")[-1] == "events":
-                order = columns.by_values(item[:_LENGTH]) if len(item) else "txyp"
+            elif item.ndim == 2 and 4 in item.shape and name.rsplit("/")[-1] == "events":
+                rows = _rows(item, slice(_LENGTH))
+                order = columns.by_values(rows) if len(rows) else "txyp"
                 if order is not None:
                     found[name] = _Source((item,), order, {})
 
@@ -226,8 +241,22 @@ class HdfRecording(Table):
 
 
 def _is_column(data: Any) -> bool:
-    shape = getattr(data, "shape", None)
-    return shape is not None and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1))
+    shape = getattr(data, "shape", ())
+    return len(shape) == 1 or (len(shape) == 2 and 1 in shape)
+
+
+def _on_side(data: Any) -> bool:
+    """Whether a matrix has an event a column, as Matlab writes it."""
+    return data.ndim == 2 and (data.shape[0] == 1 or (data.shape[0] == 4 != data.shape[1]))
+
+
+def _length(data: Any) -> int:
+    return int(data.shape[1] if _on_side(data) else data.shape[0])
+
+
+def _rows(data: Any, part: slice) -> np.ndarray:
+    """Some rows of a data set, with an event a row."""
+    return data[:, part].T if _on_side(data) else data[part]
 
 
 def _said(item: Any) -> dict[str, Any]:

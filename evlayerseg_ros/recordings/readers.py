@@ -7,7 +7,6 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,10 +14,14 @@ from evlayerseg_ros.errors import InputError, MissingPackage
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
 from evlayerseg_ros.interrupts import is_interrupt
-from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of
+from evlayerseg_ros.recordings import sensors
+from evlayerseg_ros.recordings.kinds import reader_of, recording_at
+from evlayerseg_ros.recordings.rows import Columns, Rows
 
 # Events a packet for recordings that are not made of packets.
 CHUNK = 1 << 17
+# A table of more parts than this, of fewer events each, is not in the order of its times.
+_PARTS, _EVENTS = 16, 1000
 
 
 class Recording(ABC):
@@ -136,11 +139,18 @@ class Recording(ABC):
         return None
 
 
-Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
 class Table(Recording):
     """A recording of plain columns in chunks; subclasses give _columns() and the size."""
+
+    _zero = 0  # time (ns) of a row of zeros
+    _first = 0  # the number of the first column and row of the sensor
+
+    def assume_from(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Takes the smallest sensor that holds these events (px), and notes it."""
+        if sensors.count_from_1(x, y):
+            self._first = 1
+            self.notice("its x and y are taken to count from 1")
+        self.assume_size(sensors.smallest(x - self._first, y - self._first))
 
     def _columns(self) -> Iterator[Columns]:
         """x, y (px), t (ns), p, a chunk at a time, as they lie in the file."""
@@ -150,8 +160,16 @@ class Table(Recording):
         last = None
         some = False
         outside = strays = 0
-        for columns in self._columns():
-            for part in clean(*columns, self.width, self.height, last):
+        rows = Rows(self._zero, self._first)
+        for chunk in self._columns():
+            x, y, t, p = rows.sound(*chunk)
+            parts = clean(x, y, t, p, self.width, self.height, last)
+            if not some and len(parts) > max(_PARTS, len(t) // _EVENTS):
+                raise InputError(
+                    f"{self.path}: the times of its events go back {len(parts) - 1} times: "
+                    "sort them by time."
+                )
+            for part in parts:
                 outside, strays = outside + part.outside, strays + part.strays
                 if not len(part.events):
                     continue
@@ -163,6 +181,8 @@ class Table(Recording):
         if outside or strays:
             none = Events.empty(self.width, self.height)
             yield Packet.of_events(none, last, outside=outside, strays=strays)
+        if rows.zeros:
+            raise InputError(f"{self.path}: {rows.zeros} of its rows are zeros, and no events.")
 
     def _why_none(self, outside: int) -> str:
         if outside:
@@ -178,18 +198,6 @@ class Table(Recording):
         self.total = -(-n // CHUNK)
 
 
-def needs(module: str, package: str = "") -> Any:
-    """Imports a module that only some recordings need.
-
-    Raises:
-        MissingPackage: it is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingPackage.of(error.name or module, package) from error
-
-
 def open_recording(
     path: str | Path, topic: str | None = None, size: tuple[int, int] | None = None
 ) -> Recording:
@@ -197,8 +205,9 @@ def open_recording(
 
     Bags (rosbag2 folder, .mcap or .db3 file, also .zstd, ROS 1 .bag) with EventPacket or one of the
     EventArrays; Prophesee .raw and .dat; iniVation .aedat4 and .aedat (2.0, 3.1); .es; .h5 in
-    the EV-LayerSegNet authors' layout, DSEC's and v2e's; .npz with x, y, t, p, size; .txt and .csv
-    with lines `t x y p`; a sequence of EVIMO or EVIMO2 in its npz format, a file or a folder.
+    the EV-LayerSegNet authors' layout, DSEC's and v2e's; .npz with x, y, t, p, size; .npy or .npz
+    with one table; .txt and .csv with lines `t x y p`; a sequence of EVIMO or EVIMO2 in its npz
+    format, a file or a folder.
 
     Args:
         path: file or folder.
@@ -223,61 +232,13 @@ def open_recording(
 def _opened(path: Path, topic: str | None, size: tuple[int, int] | None) -> Recording:
     if not path.exists():
         raise InputError(f"There is no recording at {path}.")
-    if path.is_dir() and not _is_whole(path):
-        path = _only_recording_in(path)
+    path = recording_at(path)
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: expected a recording.")
-    name, choices = _reader_of(path)
+    name, choices = reader_of(path)
     module, reader = name.split(":")
     found = getattr(importlib.import_module(f"evlayerseg_ros.recordings.{module}"), reader)
     recording: Recording = found(path, topic, size) if choices else found(path, size)
     if not choices:
         recording.only_camera(topic)
     return recording
-
-
-def _is_whole(folder: Path) -> bool:
-    return (folder / "dataset_info.npz").exists() or any(
-        p.name == "metadata.yaml" or bag_kind(p) in (".mcap", ".db3") for p in folder.iterdir()
-    )
-
-
-def _reader_of(path: Path) -> tuple[str, bool]:
-    """The reader, imported on use since each needs a library; whether it offers a choice."""
-    if path.is_dir() and (path / "dataset_info.npz").exists():
-        return "evimo2:Evimo2Recording", False
-    ending = ending_of(path) if path.is_file() else path.suffix.lower()
-    if path.is_dir() or bag_kind(path):
-        return "bags:BagRecording", True
-    if ending == ".npz":
-        from evlayerseg_ros.recordings.evimo2 import is_evimo
-
-        return ("evimo2:EvimoRecording" if is_evimo(path) else "tables:NpzRecording"), False
-    readers = {
-        ".raw": ("raw:RawRecording", False),
-        ".dat": ("dat:DatRecording", False),
-        ".aedat4": ("vendor:AedatRecording", True),
-        ".aedat": ("aedat:AedatRecording", True),
-        ".es": ("vendor:EsRecording", False),
-        ".txt": ("text:TextRecording", False),
-        ".csv": ("text:TextRecording", False),
-        ".h5": ("hdf:HdfRecording", True),
-        ".hdf5": ("hdf:HdfRecording", True),
-    }
-    if ending not in readers:
-        raise InputError(
-            f"{path} is of no known kind: expected a bag (folder, .mcap, .db3, .bag), .raw, .dat, "
-            ".aedat4, .aedat, .es, .h5, .npz, .txt or .csv."
-        )
-    return readers[ending]
-
-
-def _only_recording_in(folder: Path) -> Path:
-    """The one recording that a folder without a bag holds."""
-    found = [p for p in (folder / "events.txt", folder / "events.h5") if p.exists()]
-    if len(found) != 1:
-        raise InputError(
-            f"{folder} is no recording: expected a rosbag2 folder with a metadata.yaml, "
-            "or a folder with .mcap or .db3 files, events.txt or events.h5."
-        )
-    return found[0]

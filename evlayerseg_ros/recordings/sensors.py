@@ -11,7 +11,9 @@ import numpy as np
 from evlayerseg_ros.events.types import MAX_SIDE
 
 # Sensors that a file without a size may come from, the smallest first.
-SENSORS = ((128, 128), (240, 180), (304, 240), (320, 320), (346, 260), (640, 480), (1280, 720))
+SENSORS = (
+    (128, 128), (240, 180), (304, 240), (320, 320), (346, 260), (640, 480), (640, 512), (1280, 720)
+)  # fmt: skip
 # Of the events of a recording this share may lie outside the sensor; more, and it is a larger one.
 _STRAY_SHARE = 1e-3
 
@@ -24,20 +26,22 @@ _SYSTEMS = {
     0x1A: ("evt2", (1280, 720)),
     0x28: ("evt3", (640, 480)),
     **dict.fromkeys((0x1E, 0x1F, 0x20, 0x27, 0x2E, 0x30, 0x31, 0x32, 0x35, 0x3A), _GEN4),
-    **dict.fromkeys((0x34, 0x36), ("evt3", (640, 480))),
-    0x40: ("evt3", (320, 320)),
+    **dict.fromkeys((0x34, 0x36), ("evt3", (640, 512))),
+    **dict.fromkeys((0x3B, 0x40), ("evt3", (320, 320))),
 }
 # Other words of headers: plug-ins, sensor names and generations, chips.
 _WORDS = (
-    (r"genx320|gen_?x320", (320, 320)),
+    (r"genx320|gen_?x320|generation 320", (320, 320)),
     (r"imx63[67]hd|imx636|imx646|gen_?4\S*", (1280, 720)),
-    (r"imx637|imx647|gen_?3\S*", (640, 480)),
-    (r"generation 3\S*", (640, 480)),
-    (r"generation 4\S*", (1280, 720)),
-    (r"generation 320\S*", (320, 320)),
-    (r"dvs128", (128, 128)),
+    (r"imx637|imx647", (640, 512)),
+    (r"gen_?3\S*", (640, 480)),
+    (r"generation 1", (304, 240)),
+    (r"generation [23]", (640, 480)),
+    (r"generation 4", (1280, 720)),
+    (r"dvs128|davis128", (128, 128)),
     (r"davis240|dvs240", (240, 180)),
     (r"davis346|dvs346|mini346", (346, 260)),
+    (r"dvxplorer.?lite", (320, 240)),
     (r"davis640|dvxplorer|dvs640", (640, 480)),
     (r"dvs132", (132, 104)),
     (r"atis|gen_?1\S*", (304, 240)),
@@ -52,7 +56,7 @@ _SIZES = (
     re.compile(r"^[^\w\n]*(\d+) *[x*] *(\d+)[^\w\n]*$", re.I | re.M),
 )
 # What Prophesee's sensors of these sizes write where the header does not say it.
-_ENCODINGS = {(304, 240): "evt2", (640, 480): "evt2", (1280, 720): "evt3"}
+_ENCODINGS = {(304, 240): "evt2", (640, 480): "evt2", (640, 512): "evt3", (1280, 720): "evt3"}
 
 
 class Implied(NamedTuple):
@@ -64,7 +68,7 @@ class Implied(NamedTuple):
 
 def implied_by(header: str) -> Implied:
     """What a header says of its sensor without naming encoding or size."""
-    found = re.search(r"system_?id\D{1,3}(\d+)", header, re.IGNORECASE)
+    found = re.search(r"(?<!sub)system_?id\D{1,3}(\d+)", header, re.IGNORECASE)
     if found and (int(found[1]) & 0x7F) in _SYSTEMS:
         return Implied(*_SYSTEMS[int(found[1]) & 0x7F])
     text = re.sub(r"sensor_", "", header.lower())
@@ -91,6 +95,11 @@ def smallest(x: np.ndarray, y: np.ndarray) -> tuple[int, int]:
     return max(int(x.max()) + 1, 1), max(int(y.max()) + 1, 1)
 
 
+def count_from_1(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether x and y (px) reach from 1 to the width and the height of a known sensor."""
+    return (x.max(), y.max()) in SENSORS and bool(x.min() == y.min() == 1)
+
+
 def holds(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> bool:
     """Whether there may be a sensor of that size (px) and all events but a few strays lie on it."""
     outside = np.count_nonzero((x < 0) | (x >= size[0]) | (y < 0) | (y >= size[1]))
@@ -103,11 +112,12 @@ def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int
     Args:
         values: numbers, pairs of them or text as 640x480, by name; only NAMES are looked at, and
             0 says nothing.
-        x, y: px, of some events, which lie on what is stated by any other name than `size`; of a
-            resolution some write the height first, some the width.
+        x, y: px, of some events, which lie on what is stated by any other name than `size`; some
+            write the height first, some the width.
     """
     if sides := _sides(values.get("size")):
-        return sides
+        turned = not holds(sides, x, y) and holds(sides[::-1], x, y)
+        return sides[::-1] if turned else sides
     found = [_sides(values.get(name)) for name in ("sensor_size", "geometry")]
     found.append(_sides(_numbers(values.get("width")) + _numbers(values.get("height"))))
     for name in ("sensor_resolution", "resolution"):
@@ -141,7 +151,7 @@ def _numbers(value: Any) -> list[int]:
     if len(array) > 2:
         return []
     if array.dtype.kind in "iuf":
-        return [int(number) for number in array if 0 <= number < 1e9]
+        return [int(number) for number in array.astype(float) if 0 <= number < 1e9]
     words = (v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in array.tolist())
     found = re.findall(r"\d+(?:\.\d+)?", " ".join(words))
     return [int(float(word)) for word in found if len(word) < 10]

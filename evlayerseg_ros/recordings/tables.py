@@ -33,13 +33,13 @@ class NpyStream:
     def __init__(self, file: IO[bytes], dimensions: int = 1) -> None:
         self._file = file
         self.broken = False
-        version = np.lib.format.read_magic(file)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        self.shape, by_columns, self.dtype = read(file)
-        if self.dtype.hasobject or len(self.shape) != dimensions:
+        self.shape, by_columns, self.dtype = npy_header(file)
+        n = math.prod(self.shape)
+        if dimensions == 1 and n in self.shape:  # a column or a row of a matrix, as of Matlab
+            self.shape, by_columns = (n,), False
+        if self.dtype.kind not in "biuf":
+            raise InputError(f"An array is of type {self.dtype}: expected numbers.")
+        if len(self.shape) != dimensions:
             raise InputError(f"Expected plain arrays of dimensions: {dimensions}.")
         if by_columns and dimensions > 1:
             raise InputError("An array is stored column by column: expected rows.")
@@ -59,6 +59,15 @@ class NpyStream:
             found += part
         found = found[: len(found) // row * row] if self.broken else found
         return np.frombuffer(bytes(found), self.dtype).reshape(-1, *self.shape[1:])
+
+
+def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """The shape of an npy, whether it lies column by column, and its type; its data come next."""
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    return read(file)
 
 
 class NpzRecording(Table):
@@ -119,12 +128,10 @@ class NpzRecording(Table):
             check_size(*size)
             self.width, self.height = size
         else:
-            self.assume_size(sensors.smallest(x, y))
+            self.assume_from(x, y)
 
     def _find_unit(self, has_size: bool, masks: bool) -> None:
         with self._streams("t") as (t,):
-            if t.dtype.kind not in "iuf":
-                raise InputError(f"Its times are of type {t.dtype}: expected numbers.")
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
             trust = 3.0 if has_size else 0.5  # of our layout
             size = (self.width, self.height)

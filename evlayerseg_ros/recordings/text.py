@@ -18,6 +18,10 @@ from evlayerseg_ros.recordings.units import to_ns, unit_of
 # Where a long file is looked into for its size and unit: so many stretches of so many bytes.
 _STRETCHES, _BYTES = 16, 1 << 18
 _BOM = b"\xef\xbb\xbf"  # which some editors put before all else
+_SPACES = bytes.maketrans(b",;\"'[]()", b" " * 8)
+# Polarities in words.
+_SIGNS = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
+_EXPECTED = "expected t x y p, or a first line that names the columns"
 
 
 class TextRecording(Table):
@@ -37,7 +41,7 @@ class TextRecording(Table):
         self._said = ""  # the unit, by the name of the column of times
         self._sizes: list[tuple[int, int]] = []  # what comments may mean
         self._comments = ""
-        self._bad = 0
+        self._zeros = False  # bytes that no text has
         try:
             self._read_head()
             self._look()
@@ -48,6 +52,7 @@ class TextRecording(Table):
         """The lines before the first event: a size, names of columns, comments."""
         with self.path.open("rb") as file:
             self._start = file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
+            prose: int | None = None  # where the first line that is none of these begins
             named: list[tuple[str, str]] = []
             for line in iter(file.readline, b""):
                 plain = line.lstrip(b"#% ")  # what numpy.savetxt writes as its header is a comment
@@ -64,13 +69,16 @@ class TextRecording(Table):
                     self.width, self.height = self.size or said
                 elif (found := _order_of(plain)) is not None:
                     named.append(found)
+                elif not comment and words != [""] and numbers_in(line) is None:
+                    prose = self._start if prose is None else prose
                 elif not comment and words != [""]:
                     fits = [found for found in named if len(found[0]) == len(words)]
                     self._order, self._said = fits[-1] if fits else (None, "")
                     return
                 self._start = file.tell()
                 if self._start > 1 << 20:
-                    return
+                    break
+            self._start = self._start if prose is None else prose
 
     def _look(self) -> None:
         """Order, size, unit and duration, from some stretches."""
@@ -79,7 +87,7 @@ class TextRecording(Table):
         self._order = self._order or columns.by_values(first)
         if self._order is None:
             raise InputError(
-                f"{self.path}: no column rises as times do, with polarities last: expected t x y p."
+                f"{self.path}: no column rises as times do, with polarities last: {_EXPECTED}."
             )
         x, y, t = (self._order.index(name) for name in "xyt")
         if not self.width:
@@ -90,7 +98,7 @@ class TextRecording(Table):
             if said:
                 self.width, self.height = said
             else:
-                self.assume_size(sensors.smallest(xs, ys))
+                self.assume_from(xs, ys)
         times = [rows[:, t] for rows in stretches]
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))
@@ -130,15 +138,16 @@ class TextRecording(Table):
         if not lines:
             return np.empty((0, width)), 0
         try:
-            rows = np.loadtxt((line.replace(b",", b" ") for line in lines), ndmin=2)
+            rows = np.loadtxt(_plain(b"".join(lines)).splitlines(), ndmin=2)
             if rows.size == 0 or rows.shape[1] == width:
                 return rows.reshape(-1, width), 0
         except ValueError:
             pass
         good = [numbers for line in lines if (numbers := _numbers(line, width))]
+        self._zeros = self._zeros or any(b"\0" in line for line in lines)
         if strict and lines and not good:
             line = lines[0].decode(errors="replace").strip()[:40]
-            raise InputError(f"{self.path}: the line {line!r} is no event: expected t x y p.")
+            raise InputError(f"{self.path}: the line {line!r} is no event: {_EXPECTED}.")
         return np.array(good, np.float64).reshape(-1, width), len(lines) - len(good)
 
     def _columns(self) -> Iterator[Columns]:
@@ -154,16 +163,25 @@ class TextRecording(Table):
                 times = to_ns(t, self._unit)
                 times[len(rows) - bad :] = times[:1] if bad < len(rows) else 0
                 yield x, y, times, p
+        if self._zeros:
+            raise InputError(f"{self.path} holds zeros amid its text: its recorder lost its power.")
+
+
+def _plain(text: bytes) -> bytes:
+    """Lines with nothing but spaces between their numbers; these may have commas for points."""
+    if b"," in text and (b";" in text or b"\t" in text):
+        text = re.sub(rb"(?<=\d),(?=\d)", b".", text)
+    return text.translate(_SPACES)
 
 
 def _words(line: bytes) -> list[str]:
-    return re.split(r"[\s,;]+", line.decode("latin-1").strip(" \t\r\n,;"))
+    return _plain(line).decode("latin-1").strip().split() or [""]
 
 
 def _order_of(line: bytes) -> tuple[str, str] | None:
     """Order of the columns that a line names, as in "txyp", and the unit; None without names."""
     split = r"[,;\t]" if re.search(rb"[,;\t]", line) else r"\s+"
-    words = re.split(split, line.decode("latin-1").strip())
+    words = re.split(split, line.decode("latin-1").replace('"', "").strip())
     names = columns.by_names(words)
     where = {v: k for k, v in (names or {}).items()}
     if not names:
@@ -171,9 +189,14 @@ def _order_of(line: bytes) -> tuple[str, str] | None:
     return "".join(where.get(word, "-") for word in words), columns.unit_in(names["t"])
 
 
-def _numbers(line: bytes, width: int) -> list[float] | None:
-    words = _words(line)
+def numbers_in(line: bytes) -> list[float] | None:
+    """The numbers of a line, None if it holds anything else."""
     try:
-        return [float(word) for word in words] if len(words) == width else None
+        return [float(_SIGNS.get(word.lower(), word)) for word in _words(line)]
     except ValueError:
         return None
+
+
+def _numbers(line: bytes, width: int) -> list[float] | None:
+    numbers = numbers_in(line)
+    return numbers if numbers is not None and len(numbers) == width else None

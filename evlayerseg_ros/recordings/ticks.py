@@ -63,6 +63,30 @@ class Ticks:
         return good
 
 
+class Wraps:
+    """Times of a table whose counter of 32 bits, with a sign or without, wraps: they go on.
+
+    Args:
+        tick: what the counter's step is in the times' unit.
+    """
+
+    def __init__(self, tick: int = 1) -> None:
+        self._wrap, self._near = tick << 32, tick * _FAR
+        self._last: float | None = None
+        self._turns = 0
+
+    def __call__(self, t: np.ndarray) -> np.ndarray:
+        """The next times [N], in the order of arrival, with what the wraps before them add."""
+        if not len(t):
+            return t
+        steps = np.diff(t, prepend=t[0] if self._last is None else self._last)
+        back = np.abs(steps + self._wrap) < self._near
+        again = np.abs(steps - self._wrap) < self._near  # some came late
+        turns = np.maximum(np.cumsum(back.astype(np.int64) - again) + self._turns, 0)
+        self._last, self._turns = t[-1], int(turns[-1])
+        return t + turns * self._wrap if turns.any() else t
+
+
 def _steps(differences: Any) -> Any:
     """Differences of ticks, int or [N], the shorter way round: -2^31 to 2^31 - 1."""
     return ((differences + _TICKS // 2) & (_TICKS - 1)) - _TICKS // 2

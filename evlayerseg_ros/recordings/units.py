@@ -9,6 +9,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import MAX_TIME
+from evlayerseg_ros.recordings.ticks import Wraps
 
 UNITS = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
 # Events a second and pixel that recordings have on the average.
@@ -67,7 +68,7 @@ def unit_of(
     Raises:
         InputError: no unit makes sense of these times, or they tell no events apart.
     """
-    sorted_ = [np.sort(t[np.isfinite(t)].astype(np.float64)) for t in stretches]
+    sorted_ = [np.sort(_times(t)) for t in stretches]
     n = sum(len(t) for t in sorted_)
     # Strays do not matter to the span: it is that of the middle 96 %.
     span = sum(float(np.subtract(*np.quantile(t, (0.98, 0.02)))) for t in sorted_ if len(t)) / 0.96
@@ -114,6 +115,12 @@ def unit_of(
     return Unit(best, doubt[0] if doubt and n >= _FEW else "")
 
 
+def _times(t: np.ndarray) -> np.ndarray:
+    """Those that say something, float64, with wraps of 32 bits undone: no zeros among others."""
+    t = Wraps()(t[np.isfinite(t)].astype(np.float64))
+    return t[t != 0] if np.any(t) else t
+
+
 def _odd(length: float) -> float:
     """How rare a recording of so many seconds is, in powers of ten."""
     short = 3 * np.log10(_SHORT / max(length, _SHORTEST))
@@ -125,11 +132,23 @@ def unit_of_masks(t: np.ndarray) -> str:
 
     One time alone counts s if it is no whole number.
     """
+    return unit_by_steps(t, _MASK_STEP, "ns" if np.all(t == np.rint(t)) else "s", "ns")
+
+
+def unit_by_steps(t: np.ndarray, usual_step: float, alone: str, usual: str) -> str:
+    """The unit of times [M] that come every `usual_step` (s), more or less.
+
+    Args:
+        t: in the order of arrival or any other.
+        usual_step: s from one to the next, on the average.
+        alone: the unit where no two differ.
+        usual: what the format documents; another has to be likelier by far.
+    """
     steps = np.diff(np.unique(t[np.isfinite(t)].astype(np.float64)))
     if not len(steps):
-        return "ns" if np.all(t == np.rint(t)) else "s"
+        return alone
     step = float(np.median(steps)) * 1e-9
-    return min(UNITS, key=lambda u: abs(np.log10(step * UNITS[u] / _MASK_STEP)) - (u == "ns"))
+    return min(UNITS, key=lambda u: abs(np.log10(step * UNITS[u] / usual_step)) - (u == usual))
 
 
 def to_ns(t: np.ndarray, unit: str, offset: int = 0) -> np.ndarray:

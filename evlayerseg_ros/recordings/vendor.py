@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.recordings.readers import Columns, Table, needs
+from evlayerseg_ros.errors import InputError, needs
+from evlayerseg_ros.recordings.readers import Columns, Table
 
 
 class AedatRecording(Table):

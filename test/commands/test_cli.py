@@ -96,6 +96,13 @@ def test_wrong_windows(dots) -> None:
     refused(run("replay", dots, "--window-ms", "1e9"), "duration_ms")
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "1e300"])
+@pytest.mark.parametrize("option", ["--start", "--duration", "--window-ms", "--stride-ms"])
+def test_numbers_that_are_none(dots, option, number) -> None:
+    result = run("replay", dots, option, number)
+    assert result.exit_code == 2 and option in result.stderr
+
+
 def test_evaluate_without_masks(dots) -> None:
     result = run("evaluate", dots)
     assert result.exit_code == 0 and "dots has no masks" in result.stderr

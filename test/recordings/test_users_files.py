@@ -33,6 +33,12 @@ from evlayerseg_ros.recordings.salvage import zstd
         ("% evt 2.0\n% system_ID 49\n", (1280, 720)),
         ("% evt 2.0\n% sensor_name IMX636\n", (1280, 720)),
         ("% evt 2.0\n% sensor_generation 4.2\n", (1280, 720)),
+        ("% evt 2.0\n% sensor_generation 320.0\n", (320, 320)),
+        ("% evt 2.0\n% sensor_generation 1.0\n", (304, 240)),
+        ("% evt 2.0\n% subsystem_ID 537921537\n% system_ID 30\n", (1280, 720)),
+        ("% evt 2.0\n% system_ID 59\n", (320, 320)),
+        ("% evt 2.0\n% sensor_name IMX637\n", (640, 512)),  # as Lucid's Triton2 EVS
+        ("% evt 2.0\n% system_ID 54\n", (640, 512)),  # EVK3 with an IMX647
         ("% evt 2.0\n% sensor_name GenX320\n", (320, 320)),
         ("% evt 2.0\n% system_ID 64\n", (320, 320)),
         ("% format EVT2;width=346;height=260\n", (346, 260)),
@@ -64,7 +70,9 @@ def test_the_size_of_a_small_dvs(tmp_path):
     assert (recording.width, recording.height, stats.events) == (132, 104, 20_000)
 
 
-@pytest.mark.parametrize(("name", "encoding"), [("Gen3.1", "evt2"), ("IMX636", "evt3")])
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("Gen3.1", "evt2"), ("IMX636", "evt3"), ("IMX637", "evt3")]
+)
 def test_a_sensors_name_implies_its_encoding(tmp_path, name, encoding):
     path = tmp_path / "some.raw"
     head = f"% sensor_name {name}\n% geometry 0x0\n% end\n"
@@ -186,7 +194,7 @@ def test_a_table_that_was_cut_off_is_named_with_what_to_do(tmp_path, suffix):
         ("some.h5", b"<!DOCTYPE html>", "is a web page: download it again"),
         ("some.npz", b"version https://git-lfs.github.com/spec/v1", "`git lfs pull` fetches"),
         ("some.aedat", b"#!AER-DAT1.0\r\n", "is AEDAT 1.0: expected AEDAT 2.0, 3.1 or 4"),
-        ("some.aedat", bytes(99), "has no AEDAT header"),
+        ("some.aedat", b"\1" * 99, "has no AEDAT header"),
     ],
 )
 def test_a_file_that_is_something_else_is_named(tmp_path, name, content, told):

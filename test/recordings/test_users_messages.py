@@ -68,3 +68,14 @@ def test_event_arrays_of_three_packages(tmp_path, package, ros1):
     assert (stats.out_of_range, stats.stray_events, stats.time_jumps) == (10, 10, 0)
     stats, _ = counted(path, size=(800, 180))
     assert (stats.events, stats.out_of_range) == (4990, 0)
+
+
+def test_a_camera_without_events_beside_one_with_them(tmp_path):
+    """Its messages come all the same, as of a covered one."""
+    e = whole_files.some_events(2000)
+    with array_bag(tmp_path / "some", topics=("/left", "/right")) as add:
+        for k in range(0, 2000, 100):
+            add(e[:0], STAMP + int(e.t[k]), "/left")
+            add(e[k : k + 100], STAMP + int(e.t[k]), "/right")
+    stats, _ = counted(tmp_path / "some")
+    assert (stats.events, stats.bad_packets) == (2000, 0)

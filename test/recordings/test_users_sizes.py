@@ -5,7 +5,11 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+from faulty import PACKETS, SIZE, bases
+from faulty_files import STAMP, packet_bag
 from whole_files import VGA, run, some_events, write_table
+
+from evlayerseg_ros.events import Events
 
 
 @pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
@@ -141,6 +145,12 @@ def test_hdf5_that_says_height_or_width_first(tmp_path, size, said):
     assert (recording.width, recording.height, stats.events) == (*size, 20_000)
 
 
+@pytest.mark.parametrize("size", [(480, 640), VGA])
+def test_an_npz_whose_size_says_the_height_first(tmp_path, size):
+    recording, _, stats = run(write_table(tmp_path / "some.npz", some_events(), size=size))
+    assert (recording.width, recording.height) == VGA and stats.events == 20_000
+
+
 @pytest.mark.parametrize(
     "said", [{"resolution": (18.5, 18.5)}, {"width": 100, "height": 100}, {"geometry": {"a": 1}}]
 )
@@ -158,3 +168,24 @@ def test_the_line_of_a_header_that_the_events_fit(tmp_path):
     path.write_text("# File size: 200 300\n# Resolution: 346x260\n" + path.read_text())
     recording, *_ = run(path)
     assert (recording.width, recording.height) == (346, 260) and "assumed" not in recording.note
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
+def test_columns_and_rows_that_count_from_1(tmp_path, suffix):
+    """As Matlab's do."""
+    e = some_events()
+    path = write_table(tmp_path / f"some.{suffix}", Events(e.x + 1, e.y + 1, e.t, e.p, *VGA))
+    recording, windows, stats = run(path)
+    assert (recording.width, recording.height) == VGA and "count from 1" in recording.note
+    assert stats.events == 20_000 and stats.out_of_range == 0
+    assert np.array_equal(np.concatenate([window.events.x for window in windows]), e.x)
+
+
+def test_packets_that_say_no_size_at_first(tmp_path):
+    """As of a driver that asks its camera later."""
+    with packet_bag(tmp_path / "some") as (_, add):
+        for seq, data in enumerate(PACKETS["mono"]):
+            size = (0, 0) if seq < 3 else SIZE
+            add(STAMP + bases()[seq], *size, seq, bases()[seq], "mono", data)
+    recording, _, stats = run(tmp_path / "some")
+    assert (recording.width, recording.height) == SIZE and stats.bad_packets == 3

@@ -115,6 +115,28 @@ def test_a_unit_that_is_named_is_believed_at_any_pace(tmp_path, suffix, name):
     assert windows[-1].end - windows[0].start == pytest.approx(10e9, rel=0.05)
 
 
+@pytest.mark.parametrize("key, said", [("unit", "us"), ("units", b"microseconds")])
+def test_a_unit_in_an_attribute_of_hdf5(tmp_path, key, said):
+    e = some_events(300, span_us=10_000_000)
+    path = write_table(tmp_path / "some.h5", e)
+    with h5py.File(path, "a") as file:
+        file["events/t"].attrs[key] = said
+    _, windows, _ = run(path, size=VGA)
+    assert windows[-1].end - windows[0].start == pytest.approx(10e9, rel=0.05)
+
+
+@pytest.mark.parametrize("offset", [7 * 10**9, [7 * 10**9], 7e9, np.nan])
+def test_an_offset_counts_as_the_times_do(tmp_path, offset):
+    """As DSEC's, in the unit of the times."""
+    e = some_events()
+    path = write_table(tmp_path / "some.h5", e, e.t)  # ns
+    with h5py.File(path, "a") as file:
+        file["t_offset"] = offset
+    right = e.t + (7 * 10**9 if np.isfinite(offset).all() else 0)
+    _, windows, _ = run(path, size=VGA)
+    assert np.array_equal(np.concatenate([window.events.t for window in windows]), right)
+
+
 def test_times_of_no_unit_are_refused_in_a_sentence(tmp_path):
     e = some_events()
     path = write_table(tmp_path / "some.txt", e, e.t * 1e12)

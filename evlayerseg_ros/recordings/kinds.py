@@ -1,0 +1,100 @@
+"""Which recording a path means, and which reader it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings import columns
+from evlayerseg_ros.recordings.archives import names_in
+from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of
+
+# The reader of each ending, imported on use since each needs a library; whether it offers a choice.
+_READERS = {
+    ".npy": ("arrays:ArrayRecording", False),
+    ".npz": ("tables:NpzRecording", False),
+    ".raw": ("raw:RawRecording", False),
+    ".dat": ("dat:DatRecording", False),
+    ".aedat4": ("vendor:AedatRecording", True),
+    ".aedat": ("aedat:AedatRecording", True),
+    ".es": ("vendor:EsRecording", False),
+    ".txt": ("text:TextRecording", False),
+    ".csv": ("text:TextRecording", False),
+    ".h5": ("hdf:HdfRecording", True),
+    ".hdf5": ("hdf:HdfRecording", True),
+}
+# Of several recordings so many are listed.
+_LISTED = 8
+
+
+def reader_of(path: Path) -> tuple[str, bool]:
+    """The module and class that reads a path, and whether it offers a choice.
+
+    Raises:
+        InputError: it is of no known kind, or of another than its name says.
+    """
+    if _is_sequence(path):
+        return "evimo2:Evimo2Recording", False
+    if path.is_dir():
+        return "bags:BagRecording", True
+    ending = ending_of(path)
+    if bag_kind(path):
+        return "bags:BagRecording", True
+    if ending == ".npz":
+        return _reader_of_npz(path), False
+    if ending not in _READERS:
+        raise InputError(
+            f"{path} is of no known kind: expected a bag (folder, .mcap, .db3, .bag), .raw, .dat, "
+            ".aedat4, .aedat, .es, .h5, .npz, .npy, .txt or .csv."
+        )
+    return _READERS[ending]
+
+
+def recording_at(path: Path) -> Path:
+    """The recording that a path means: itself, its bag's folder, or the only one in a folder.
+
+    Raises:
+        InputError: a folder holds none, or several.
+    """
+    if path.name == "metadata.yaml":
+        path = path.parent
+    if not path.is_dir() or _is_sequence(path) or _is_bag(path):
+        return path
+    found = [p for p in (path / "events.txt", path / "events.h5") if p.exists()]
+    found = found or sorted(filter(_may_be_one, path.iterdir()))
+    if not found:
+        raise InputError(
+            f"{path} is no recording: expected a rosbag2 folder with a metadata.yaml, "
+            "or a folder with .mcap or .db3 files, events.txt or events.h5."
+        )
+    if len(found) > 1:
+        more = ", .." if len(found) > _LISTED else ""
+        listed = ", ".join(p.name for p in found[:_LISTED])
+        raise InputError(f"{path} holds several recordings, choose one: {listed}{more}.")
+    return found[0]
+
+
+def _is_sequence(path: Path) -> bool:
+    return (path / "dataset_info.npz").exists()
+
+
+def _is_bag(path: Path) -> bool:
+    return path.is_dir() and any(
+        p.name == "metadata.yaml" or bag_kind(p) in (".mcap", ".db3") for p in path.iterdir()
+    )
+
+
+def _may_be_one(path: Path) -> bool:
+    """Text may be anything: only events.txt is a recording by its place."""
+    by_name = path.suffix.lower() in _READERS and path.suffix.lower() not in (".txt", ".csv")
+    return bag_kind(path) != "" or by_name or _is_bag(path)
+
+
+def _reader_of_npz(path: Path) -> str:
+    from evlayerseg_ros.recordings.evimo2 import is_evimo
+
+    if is_evimo(path):
+        return "evimo2:EvimoRecording"
+    names = [name.removesuffix(".npy") for name in names_in(path)]
+    lone = names and columns.by_names(names) is None
+    return "arrays:ArrayRecording" if lone else "tables:NpzRecording"

@@ -1,0 +1,43 @@
+"""Which recording a path means, where it is not the recording itself."""
+
+from __future__ import annotations
+
+import pytest
+from faulty_files import camera_bag
+from whole_files import VGA, run, some_events, write_table
+
+from evlayerseg_ros.errors import InputError
+
+
+def test_a_bag_by_its_metadata_or_by_the_folder_around_it(tmp_path):
+    bag = tmp_path / "day" / "rosbag2_2024"
+    bag.parent.mkdir()
+    camera_bag(bag)
+    right = run(bag)[2].events
+    assert right and run(bag / "metadata.yaml")[2].events == right
+    (bag.parent / "notes.txt").write_text("a walk\n")
+    assert run(bag.parent)[2].events == right
+
+
+@pytest.mark.parametrize("name", ["some.npz", "some.h5", "events.txt"])
+def test_the_only_recording_in_a_folder(tmp_path, name):
+    """Beside text that is none, as data sets have it."""
+    write_table(tmp_path / name, some_events(), size=VGA)
+    (tmp_path / "imu.txt").write_text("0 0 0 0 0 0 0\n")
+    (tmp_path / "calib.txt").write_text("199 198 132 110 -0.3 0.1 0 0 0\n")
+    assert run(tmp_path)[2].events == 20_000
+
+
+def test_several_recordings_in_a_folder_are_listed(tmp_path):
+    for k in range(10):
+        write_table(tmp_path / f"{k}.npz", some_events(10), size=VGA)
+    with pytest.raises(InputError, match=r"several recordings, choose one: 0\.npz, .*7\.npz, \.\."):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["raw", "dat", "aedat", "aedat4", "mcap", "db3", "h5", "txt"])
+def test_a_file_of_zeros_is_told(tmp_path, suffix):
+    path = tmp_path / f"some.{suffix}"
+    path.write_bytes(bytes(100_000))
+    with pytest.raises(InputError, match="zeros from its first byte on"):
+        run(path)

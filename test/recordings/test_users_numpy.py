@@ -1,0 +1,125 @@
+"""Tables that numpy wrote: one array, in an npy or an npz, or columns of odd shapes and types."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+from whole_files import VGA, run, some_events
+
+from evlayerseg_ros.errors import InputError
+
+E = some_events()
+US = E.t // 1000
+TABLES = {
+    "n-imagenet": np.rec.fromarrays([E.x, E.y, US, E.p > 0], names="x,y,t,p"),
+    "tonic": np.rec.fromarrays([US, E.x, E.y, E.p], names="timestamp,x,y,polarity"),
+    "no polarity": np.rec.fromarrays([E.x, E.y, US], names="x,y,t"),
+    "txyp": np.column_stack([US, E.x, E.y, E.p]),
+    "xytp": np.column_stack([E.x, E.y, US * 1e-6, E.p]),
+    "stacked": np.vstack([E.x, E.y, US, E.p]),
+    "transposed": np.vstack([US, E.x, E.y, E.p * 2 - 1.0]).T,
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("suffix", ["npy", "npz", "compressed.npz"])
+def test_one_array(tmp_path, name, suffix):
+    path = tmp_path / f"some.{suffix}"
+    if suffix == "npy":
+        np.save(path, TABLES[name])
+    else:
+        save = np.savez_compressed if "compressed" in suffix else np.savez
+        save(path, event_data=TABLES[name], label=3, frames=np.zeros((2, 4, 4)))
+    recording, windows, stats = run(path)
+    assert "640x480 pixels is assumed" in recording.note and "taken as" in recording.note
+    assert stats.events == 20_000 and len(windows) == 16
+    x, y, t, p = (np.concatenate([getattr(w.events, k) for w in windows]) for k in "xytp")
+    assert np.array_equal(x, E.x) and np.array_equal(y, E.y) and np.array_equal(t, E.t)
+    assert np.array_equal(p, E.p) or (name == "no polarity" and p.all())
+
+
+def test_a_size_beside_a_table(tmp_path):
+    np.savez(tmp_path / "some.npz", events=TABLES["txyp"], resolution=(720, 1280))
+    recording = run(tmp_path / "some.npz")[0]
+    assert (recording.width, recording.height) == (1280, 720)
+
+
+@pytest.mark.parametrize(
+    "table, told",
+    [
+        (np.zeros((5, 3)), "lacks t, x, y: expected x, y, t, p and size, or one table"),
+        (np.array([{"x": 1}]), "cut off, damaged or something else"),
+        (TABLES["txyp"][:0], "holds no events"),
+    ],
+    ids=["columns", "objects", "empty"],
+)
+def test_an_array_that_is_no_table(tmp_path, table, told):
+    np.save(tmp_path / "some.npy", table)
+    with pytest.raises(InputError, match=told):
+        run(tmp_path / "some.npy")
+
+
+@pytest.mark.parametrize("name", ["txyp", "n-imagenet"])
+def test_an_npy_that_was_cut_off(tmp_path, name):
+    path = tmp_path / "some.npy"
+    np.save(path, TABLES[name])
+    path.write_bytes(path.read_bytes()[: -TABLES[name][0].nbytes * 5000 - 3])
+    _, _, stats = run(path)
+    assert stats.events == 14_999
+    assert "was cut off: 5001 of its events are missing" in stats.last_error
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_all_bounds_say_nothing_of_their_own(tmp_path):
+    table = TABLES["txyp"].astype(float)
+    table[40:44, 0] = np.inf
+    np.savez(tmp_path / "some.npz", events=table, resolution=np.array([np.inf, 9], "f2"))
+    _, _, stats = run(tmp_path / "some.npz")
+    assert (stats.events, stats.stray_events) == (19_996, 4)
+
+
+def test_several_tables_are_told(tmp_path):
+    np.savez(tmp_path / "some.npz", left=TABLES["txyp"], right=TABLES["txyp"])
+    with pytest.raises(InputError, match="several tables of events"):
+        run(tmp_path / "some.npz")
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_columns_that_are_matrices(tmp_path, suffix, axis):
+    """As Matlab writes them, and SciPy loads them."""
+    path = tmp_path / f"some.{suffix}"
+    parts = {k: np.expand_dims(getattr(E, k), axis) for k in "xytp"}
+    if suffix == "npz":
+        np.savez(path, **parts, size=VGA)
+    else:
+        with h5py.File(path, "w") as file:
+            for k, column in parts.items():
+                file[f"TD/{k}"] = column if k != "t" else column // 1000
+    _, windows, stats = run(path)
+    assert stats.events == 20_000 and len(windows) == 16
+
+
+@pytest.mark.parametrize("name", ["stacked", "transposed"])
+def test_hdf5_with_an_event_a_column(tmp_path, name):
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["events"] = TABLES[name]
+    _, windows, stats = run(tmp_path / "some.h5")
+    assert stats.events == 20_000 and len(windows) == 16
+    assert np.array_equal(np.concatenate([w.events.x for w in windows]), E.x)
+
+
+@pytest.mark.parametrize("name", ["t", "p"])
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_a_column_of_words_is_told(tmp_path, suffix, name):
+    path = tmp_path / f"some.{suffix}"
+    parts = {k: getattr(E, k) for k in "xytp"} | {name: getattr(E, name).astype("S")}
+    if suffix == "npz":
+        np.savez(path, **parts)
+    else:
+        with h5py.File(path, "w") as file:
+            for k, column in parts.items():
+                file[f"events/{k}"] = column
+    with pytest.raises(InputError, match=r"is of type .*: expected numbers"):
+        run(path)

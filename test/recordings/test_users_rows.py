@@ -1,0 +1,80 @@
+"""What the rows of users' tables are like: polarities, wraps, zeros, order."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+from whole_files import VGA, run, some_events, write_table
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events import Events
+from evlayerseg_ros.recordings.readers import CHUNK
+
+SIGNS = {  # OFF, ON and the type of a column of polarities
+    "matlab": (1, 2, "u1"),
+    "picture": (0, 255, "u1"),
+    "8 bits": (255, 1, "u1"),
+    "32 bits": (2**32 - 1, 1, "u4"),
+    "64 bits": (2**64 - 1, 1, "u8"),
+    "float": (-1, 1, "f4"),
+}
+
+
+@pytest.mark.parametrize("off, on, kind", SIGNS.values(), ids=SIGNS)
+@pytest.mark.parametrize("suffix", ["npz", "h5", "txt", "rows.h5"])
+def test_polarities_of_any_pair(tmp_path, suffix, off, on, kind):
+    """-1 in numbers without a sign, Matlab's 1 and 2, a picture's 0 and 255."""
+    e, path = some_events(), tmp_path / f"some.{suffix}"
+    p = np.array([off, on], kind)[e.p]
+    p[777] = 7  # one that is wrong
+    if suffix == "rows.h5":
+        with h5py.File(path, "w") as file:
+            file["events"] = np.column_stack([e.t // 1000, e.x, e.y, p.astype("f8")])
+    else:
+        write_table(path, Events(e.x, e.y, e.t, p, *VGA))
+    _, windows, stats = run(path, size=VGA)
+    found = np.concatenate([window.events.p for window in windows])
+    assert stats.events == 20_000 and np.count_nonzero(found != e.p) <= 1
+
+
+@pytest.mark.parametrize("wrap", [2**32, 2**31], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
+def test_a_counter_of_32_bits_that_wraps(tmp_path, suffix, wrap):
+    """After 71.6 minutes in us, or 35.8; some events come a little late, which wrap later."""
+    n = CHUNK + 20_000
+    e = some_events(n, span_us=2_000_000)
+    t = e.t // 1000 + wrap - 1_000_000
+    half = np.searchsorted(t, wrap)
+    t[half - 2 : half + 2] = t[half - 2 : half + 2][[2, 0, 3, 1]]
+    counter = t.astype("u4").view("u4" if wrap == 2**32 else "i4")
+    _, windows, stats = run(write_table(tmp_path / f"some.{suffix}", e, counter), size=VGA)
+    assert stats.events == n and stats.time_jumps == stats.stray_events == stats.bad_packets == 0
+    times = np.concatenate([window.events.t for window in windows])
+    assert np.array_equal(times, np.sort(t) * 1000)
+
+
+@pytest.mark.parametrize("begin", [0, 1_600_000_000 * 10**9])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
+def test_rows_of_zeros_are_no_events(tmp_path, suffix, first, begin):
+    """Space for more events than came."""
+    e, none = some_events(), np.zeros(30_000, int)
+    parts = [none, None] if first else [None, none]
+    x, y, t, p = (
+        np.concatenate([column if part is None else part for part in parts])
+        for column in (e.x, e.y, (e.t + begin) // 1000, e.p)
+    )
+    _, windows, stats = run(write_table(tmp_path / f"some.{suffix}", Events(x, y, t, p, *VGA), t))
+    assert stats.events + stats.stray_events in (20_000, 20_001) and len(windows) in (16, 17)
+    assert stats.time_jumps == 0 and "of its rows are zeros" in stats.last_error
+
+
+@pytest.mark.parametrize("by", ["chance", "pixel"])
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_a_table_that_is_not_in_the_order_of_its_times(tmp_path, suffix, by):
+    e = some_events()
+    order = np.random.default_rng(1).permutation(len(e)) if by == "chance" else np.argsort(e.x)
+    path = write_table(tmp_path / f"some.{suffix}", e[order], (e.t // 1000)[order])
+    with pytest.raises(InputError, match=r"go back \d+ times: sort them by time"):
+        run(path, size=VGA)

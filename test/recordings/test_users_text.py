@@ -1,0 +1,110 @@
+"""What users' text is like: written by spreadsheets, scripts and other programs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from whole_files import run, some_events
+
+from evlayerseg_ros.errors import InputError
+
+E = some_events()
+US = E.t // 1000
+ROWS = list(zip(US, E.x, E.y, E.p, strict=True))
+
+
+def found_in(path):
+    """x, y, t in us and p of all events that are read."""
+    _, windows, stats = run(path)
+    assert stats.out_of_range == stats.stray_events == 0
+    events = [window.events for window in windows]
+    x, y, t, p = (np.concatenate([getattr(e, name) for e in events]) for name in "xytp")
+    return x, y, t // 1000, p
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{s};{x};{y};{p}",
+        "{comma};{x};{y};{p}",
+        "{x};{y};{p};{comma}",
+        "{comma}\t{x}\t{y}\t{p}",
+        "[{s}, {x}, {y}, {p}]",
+        '"{s}","{x}","{y}","{p}"',
+        "{s},{x},{y},{bool}",
+        "{s} {x} {y} {word}",
+    ],
+)
+def test_text_as_programs_write_it(tmp_path, line):
+    path = tmp_path / "some.csv"
+    with path.open("w") as file:
+        for t, x, y, p in ROWS:
+            s = f"{t * 1e-6:.6f}"
+            row = {"s": s, "comma": s.replace(".", ","), "bool": bool(p), "word": ("off", "ON")[p]}
+            print(line.format(x=x, y=y, p=p, **row), file=file)
+    for found, right in zip(found_in(path), (E.x, E.y, US, E.p), strict=True):
+        assert np.array_equal(found, right)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '"y","x","t","p"',
+        "y_coordinate,x_coordinate,timestamp_us,polarity",
+        "event_y,event_x,time in us,event_p",
+        "y_pos,x_pos,time [microseconds],pol",
+    ],
+)
+def test_names_of_columns_as_programs_write_them(tmp_path, head):
+    path = tmp_path / "some.csv"
+    lines = [f"{y},{x},{t},{p}" for t, x, y, p in ROWS]
+    path.write_text("\n".join([head, *lines]))
+    for found, right in zip(found_in(path), (E.x, E.y, US, E.p), strict=True):
+        assert np.array_equal(found, right)
+
+
+@pytest.mark.parametrize(
+    "name, unit",
+    [("t_usec", "us"), ("time in seconds", "s"), ("t [milliseconds]", "ms"), ("time ns", "ns")],
+)
+def test_a_unit_by_any_of_its_names(tmp_path, name, unit):
+    """At a pace that tells nothing."""
+    path = tmp_path / "some.csv"
+    lines = [f"{k},{k % 640},{k % 480},1" for k in range(60)]
+    path.write_text("\n".join([f"{name},x,y,p", *lines]))
+    _, windows, _ = run(path)
+    step = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}[unit]
+    assert np.concatenate([window.events.t for window in windows])[-1] == 59 * step
+
+
+def test_lines_before_the_names_of_columns(tmp_path):
+    path = tmp_path / "some.csv"
+    lines = [f"{y},{x},{t},{p}" for t, x, y, p in ROWS]
+    path.write_text("\n".join(["recorded by hand", "date: 2024", "", "y,x,t,p", *lines]))
+    for found, right in zip(found_in(path), (E.x, E.y, US, E.p), strict=True):
+        assert np.array_equal(found, right)
+
+
+@pytest.mark.parametrize("at", [200_000, None], ids=["middle", "end"])
+def test_zeros_amid_text_are_told(tmp_path, at):
+    """As a file system leaves it that lost its power."""
+    text = bytearray("".join(f"{t} {x} {y} {p}\n" for t, x, y, p in ROWS).encode())
+    if at is None:
+        text += bytes(4096)
+    else:
+        text[at : at + 4096] = bytes(4096)
+    path = tmp_path / "some.txt"
+    path.write_bytes(text)
+    _, _, stats = run(path)
+    assert 19_500 < stats.events <= 20_000
+    assert "zeros amid its text: its recorder lost its power" in stats.last_error
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-be"])
+def test_text_in_utf_16_is_named(tmp_path, coding):
+    """As PowerShell writes it."""
+    path = tmp_path / "some.txt"
+    mark = "" if coding == "utf-16" else "\ufeff"
+    path.write_bytes(f"{mark}0 1 2 1\n".encode(coding))
+    with pytest.raises(InputError, match="is text in UTF-16: save it as UTF-8"):
+        run(path)
