@@ -19,9 +19,10 @@ from evlayerseg_ros.motion.landing import logarithms
 from evlayerseg_ros.motion.warp import warp_point, within_pixel
 
 SPAN = 133_000_000  # ns of events that are looked at
-EVENTS = 16_000  # of these, at most
+EVENTS = 32_000  # of these, at most
 PLANE = 2  # cells per step of the planes
 BLOCK = 8  # and per step of the choice
+PLACE = 16.0  # px of 640: side of the places that events are thinned in
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ def gather_evidence(events: Events, end: int, motions: np.ndarray, cell: float) 
     """Compare motions by where events land.
 
     Args:
-        events: of the last SPAN ns before `end`; every n-th is looked at.
+        events: of the last SPAN ns before `end`; fewer of them are looked at where there are many.
         end: ns, the instant to which they are warped.
         motions: float64 [K, 2, 3], px/s, velocities at `end` (see Segmentation); the background's
             first.
@@ -76,7 +77,7 @@ def gather_evidence(events: Events, end: int, motions: np.ndarray, cell: float) 
     choice = np.zeros((-(-rows // BLOCK), -(-columns // BLOCK)), np.uint8)
     if len(motions) == 1 or not len(events):
         return Evidence(motions, choice, planes, np.zeros(len(motions)), cell)
-    some = subsample(events, EVENTS)
+    some = thin_where_dense(events, EVENTS)
     at, logs = _land(some.x, some.y, some.t, end, motions, cell, rows, columns)
     fields = _gather(at, logs, choice.shape)
     order = np.array([0, *(1 + np.argsort(-np.maximum(fields[1:], 0).sum((1, 2)), kind="stable"))])
@@ -98,9 +99,53 @@ def subsample(events: Events, most: int) -> Events:
     return Events(x, y, t, p, events.width, events.height)
 
 
+def thin_where_dense(events: Events, most: int) -> Events:
+    """About `most` events, of each place a number that goes with the square root of what it has.
+
+    Taken alike everywhere, what has few events would be left with too few to show its motion beside
+    a dense texture.
+    """
+    if len(events) <= most:
+        return events
+    side = PLACE * events.width / 640
+    columns, rows = (int(length / side) + 1 for length in (events.width, events.height))
+    count = _count(events.x, events.y, side, rows, columns)
+    root = np.sqrt(count)
+    scale = most / root.sum()
+    for _ in range(4):  # what a place cannot give, the others do
+        whole = root <= scale
+        scale = (most - count[whole].sum()) / root[~whole].sum()
+    share = np.minimum(scale / np.maximum(root, 1), 1)
+    return events[_choose(events.x, events.y, side, share)]
+
+
 def motion_at(motion: np.ndarray, x: float, y: float) -> np.ndarray:
     """float64 [..., 2]: velocity (u, v) of affine motions [..., 2, 3] at a pixel, px/s."""
     return motion @ np.array([x, y, 1.0])
+
+
+@numba.njit(nogil=True, cache=True)
+def _count(x, y, side, rows, columns):  # type: ignore[no-untyped-def]
+    """int64 [rows, columns]: events of each place."""
+    count, per_px = np.zeros((rows, columns), np.int64), np.float32(1 / side)
+    for i in range(len(x)):
+        count[np.uintp(y[i] * per_px), np.uintp(x[i] * per_px)] += 1
+    return count
+
+
+@numba.njit(nogil=True, cache=True)
+def _choose(x, y, side, share):  # type: ignore[no-untyped-def]
+    """int64: indices of a share of each place's events, evenly among them."""
+    per_px, owed = np.float32(1 / side), np.full(share.shape, 0.5)
+    chosen, count = np.empty(len(x), np.int64), 0
+    for i in range(len(x)):
+        row, column = np.uintp(y[i] * per_px), np.uintp(x[i] * per_px)
+        owed[row, column] += share[row, column]
+        chosen[count] = i
+        if owed[row, column] >= 1:
+            owed[row, column] -= 1
+            count += 1
+    return chosen[:count]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -9,7 +9,7 @@ import torch
 
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec
-from evlayerseg_ros.motion.evidence import EVENTS, SPAN, subsample
+from evlayerseg_ros.motion.evidence import EVENTS, SPAN, subsample, thin_where_dense
 from evlayerseg_ros.segmentation.network_input import Prior, network_input
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.simulation.simulator import Scene
@@ -74,7 +74,7 @@ def true_sample(scene: Scene, events: Events, window: Window, cell: float) -> Sa
 def past_of(events: Events, end: int) -> Events:
     """The events of the last SPAN ns before `end`, thinned as evidence is gathered from them."""
     first, last = np.searchsorted(events.t, (end - SPAN, end), side="right")
-    past = subsample(events[first:last], EVENTS)
+    past = thin_where_dense(events[first:last], EVENTS)
     return past[np.arange(len(past))]  # copied, as in cut_window
 
 

@@ -11,6 +11,7 @@ from evlayerseg_ros.motion.evidence import (
     gather_evidence,
     motion_at,
     subsample,
+    thin_where_dense,
 )
 
 SIZE = 640, 480
@@ -105,3 +106,17 @@ def test_motion_at_a_point() -> None:
     motion = np.array([[1.0, 2, 3], [4, 5, 6]])
     np.testing.assert_array_equal(motion_at(motion, 10, 100), [213, 546])
     np.testing.assert_array_equal(motion_at(motion[None], 10, 100), [[213, 546]])
+
+
+def test_dense_places_give_up_more_events_than_sparse_ones() -> None:
+    """Places of n events keep as many as go with the square root of n, and no more than n."""
+    rng = np.random.default_rng(0)
+    middles = np.repeat([[8, 8], [328, 248]], (10, 1000), 0)
+    points = middles + rng.uniform(-6, 6, middles.shape)
+    events = carried(SIZE, rng, SPAN, (points, shift(0, 0)))  # 300 and 30,000
+    for most, kept in ((1100, (100, 1000)), (6300, (300, 6000))):
+        few = thin_where_dense(events, most)
+        sparse = np.count_nonzero(few.x < 20)
+        assert (sparse, len(few) - sparse) == pytest.approx(kept, abs=2)
+        assert (np.diff(few.t) >= 0).all()
+        assert thin_where_dense(few, 2 * most) is few
