@@ -60,6 +60,7 @@ class Learner:
         self.network = make_network(settings).to(here.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network)
+        self.began: dict[str, torch.Tensor] | None = None
         self.shared = here.share(self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
@@ -100,6 +101,7 @@ class Learner:
                 weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
             self.network.load_state_dict(weights)
             self.average.load_state_dict(weights)
+            self.began = copy.deepcopy(self.average.state_dict()) if self.settings.keep else None
         except InputError:
             raise
         except Exception as error:  # unpickling fails in many ways, all meaning this
@@ -115,13 +117,26 @@ class Learner:
             raise InputError(f"{path} does not exist, so there is nothing to resume.")
         state = torch.load(path, map_location=self.here.device, weights_only=True)
         self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
+        self.average.load_state_dict(state.get("running", state["average"]))
+        self.began = state.get("began")
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
 
+    def kept(self) -> Network:
+        """The network with the running average of its weights, or what lies between that and the
+        weights that training began with: it forgets less (Wortsman et al., "Robust fine-tuning of
+        zero-shot models", CVPR 2022)."""
+        if self.began is None:
+            return self.average
+        network = copy.deepcopy(self.average)
+        with torch.no_grad():
+            for name, value in network.state_dict().items():
+                value.lerp_(self.began[name].to(value), self.settings.keep)
+        return network
+
     def export(self, path: Path) -> None:
-        """Writes the averaged weights as ONNX, for runs of the Segmenter while training goes on."""
-        write_model(copy.deepcopy(self.average).cpu(), path, "rehearsal", "labels")
+        """Writes the kept weights as ONNX, for runs of the Segmenter while training goes on."""
+        write_model(copy.deepcopy(self.kept()).cpu(), path, "rehearsal", "labels")
 
     def save(self, path: Path, data: dict[str, int], scores: dict[str, float]) -> None:
         """Writes a checkpoint whole or not at all.
@@ -139,9 +154,11 @@ class Learner:
             "scores": scores,
             "step": self.step,
             "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
+            "average": self.kept().state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
+        if self.began is not None:
+            state |= {"running": self.average.state_dict(), "began": self.began}
         try:
             torch.save(state, temporary)
             temporary.replace(path)

@@ -54,6 +54,7 @@ class Settings:
         decay: weight decay (AdamW).
         clip: largest norm of a step's gradient.
         average: decay per step of the running average of the weights, which is what is kept.
+        keep: share of the weights that it began with in those that are kept.
         precision: fp32, or bf16: mixed precision where the device has it.
         events: of each window that the regime paper looks at.
         lanes: streams of scenes that a batch is taken from in equal parts, each with a process that
@@ -80,6 +81,7 @@ class Settings:
     decay: float = 1e-4
     clip: float = 1.0
     average: float = 0.998
+    keep: float = 0.0
     precision: str = "fp32"
     events: int = 10_000
     lanes: int = 2
@@ -100,7 +102,7 @@ PRESETS = {
         first=12, validate=60, windows=48,
     ),
     "adapt": Settings(
-        steps=400, rate=5e-5, average=0.98, reuse=4, first=6, validate=100, windows=16,
+        steps=400, rate=5e-5, average=0.98, keep=0.5, reuse=4, first=6, validate=100, windows=16,
     ),
 }  # fmt: skip
 SILENT_TEACHER = "teacher.onnx"  # in the output folder: the network of label-free that says nothing
@@ -178,7 +180,7 @@ def _train(
         if init is not None or resume:
             run.export(runs)
     if here.first and run.step == 0:  # what it can do before it has learnt anything
-        scores = validate(run.average, data)
+        scores = validate(run.kept(), data)
         _record(out, 0, 0.0, running, scores)
     bar = tqdm(total=settings.steps, initial=run.step, unit="step", disable=not here.first or None)
     rehearsal = Rehearsal(runs) if rehearses else None
@@ -190,7 +192,7 @@ def _train(
             bar.update()
             bar.set_postfix(loss=f"{running:.3f}", refresh=False)
             if here.first and (run.step % settings.validate == 0 or run.step == settings.steps):
-                scores = validate(run.average, data)
+                scores = validate(run.kept(), data)
                 _record(out, run.step, time.time() - began, running, scores)
                 run.save(checkpoint, facts, scores)
                 if rehearses:

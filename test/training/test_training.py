@@ -200,6 +200,18 @@ def test_training_resumes_as_if_it_had_never_stopped(tmp_path: Path, monkeypatch
         torch.testing.assert_close(ours["average"][name], value, atol=1e-6, rtol=1e-5)
 
 
+def test_what_is_kept_lies_between_the_weights_before_and_after(tmp_path: Path) -> None:
+    before = train(tmp_path / "before", small(), [], [])
+    settings = small(keep=0.25, rate=1e-2)
+    train(tmp_path / "after", replace(settings, steps=1), [], [], init=before)
+    checkpoint = train(tmp_path / "after", settings, [], [], resume=True)
+    start, state = (torch.load(p, weights_only=True) for p in (before, checkpoint))
+    for name, kept in state["average"].items():
+        expected = 0.25 * start["average"][name] + 0.75 * state["running"][name]
+        torch.testing.assert_close(kept, expected)
+    assert not torch.equal(state["running"]["stem.0.weight"], start["average"]["stem.0.weight"])
+
+
 @pytest.mark.timeout(900)  # a minute on two cores of their own
 def test_the_smoke_preset_improves_loss_and_iou(tmp_path: Path) -> None:
     out = tmp_path / "smoke"
