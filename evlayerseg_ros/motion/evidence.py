@@ -19,7 +19,7 @@ from evlayerseg_ros.motion.landing import logarithms
 from evlayerseg_ros.motion.warp import warp_point, within_pixel
 
 SPAN = 133_000_000  # ns of events that are looked at
-EVENTS = 32_000  # of these, at most
+EVENTS = 16_000  # of these, at most
 PLANE = 2  # cells per step of the planes
 BLOCK = 8  # and per step of the choice
 PLACE = 16.0  # px of 640: side of the places that events are thinned in

@@ -16,7 +16,7 @@ EXTRAS = 6  # channels behind the voxel grids: see network_input
 WITHOUT_WAYS = 4  # of these, what weights of before are told: all but the kinds of way
 TRUST = 4.0  # logits where evidence speaks for one motion alone
 WEAK = 0.5  # mean gain below which evidence counts less
-AROUND = 5  # steps of the mask over which evidence is averaged, twice
+AROUND = 7  # steps of the mask over which evidence is averaged, twice
 GAIN = 0.25  # scale of the planes of evidence: gains of about 4 a step become 1
 
 
