@@ -100,7 +100,7 @@ def subsample(events: Events, most: int) -> Events:
 
 
 def thin_where_dense(events: Events, most: int) -> Events:
-    """About `most` events, of each place a number that goes with the square root of what it has.
+    """At most `most` events, of each place a number that goes with the square root of what it has.
 
     Taken alike everywhere, what has few events would be left with too few to show its motion beside
     a dense texture.
@@ -116,7 +116,7 @@ def thin_where_dense(events: Events, most: int) -> Events:
         whole = root <= scale
         scale = (most - count[whole].sum()) / root[~whole].sum()
     share = np.minimum(scale / np.maximum(root, 1), 1)
-    return events[_choose(events.x, events.y, side, share)]
+    return events[_choose(events.x, events.y, side, share)[-most:]]  # rounding may give some more
 
 
 def motion_at(motion: np.ndarray, x: float, y: float) -> np.ndarray:
