@@ -44,6 +44,7 @@ def none_in_imports() -> Iterator[None]:
         now = time.monotonic()
         if not _in_import(frame):
             since = 0.0
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise KeyboardInterrupt
         since = since or now
         if now - since > _PATIENCE:

@@ -93,7 +93,7 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if unit != "s":
         print(f"evlayerseg: {path}: its times are taken as {unit}.", file=sys.stderr)
     rates = rows[:, 1:4] if _rates_first([*comments, table[0]]) else rows[:, -3:]
-    if any("deg/s" in line for line in comments):
+    if any("deg/s" in line for line in [*comments, table[0]]):
         rates = np.deg2rad(rates)
     return _sorted(to_ns(rows[:, 0], unit), rates)
 

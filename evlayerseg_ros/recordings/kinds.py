@@ -85,7 +85,9 @@ def _is_bag(path: Path) -> bool:
 
 
 def _may_be_one(path: Path) -> bool:
-    """Text may be anything: only events.txt is a recording by its place."""
+    """Text may be anything: only events.txt is a recording by its place. Hidden files are none."""
+    if path.name.startswith("."):
+        return False
     by_name = path.suffix.lower() in _READERS and path.suffix.lower() not in (".txt", ".csv")
     return bag_kind(path) != "" or by_name or _is_bag(path)
 

@@ -29,7 +29,7 @@ class Rows:
     def __init__(self, zero: int = 0, first: int = 0) -> None:
         self.zeros = 0
         self._zero, self._first = zero, first
-        self._begun = False
+        self._begun, self._alike = False, True  # whether all polarities were 1 so far
         self._off: float | None = None
         self._wraps = Wraps(1000)
 
@@ -38,7 +38,10 @@ class Rows:
         zeros = (x == 0) & (y == 0) & (t == self._zero) & (p == 0)
         if not self._begun:
             zeros[:1] = False  # which may be an event
-            self._begun, self._off = len(p) > 0, off_of(p)
+            self._begun = len(p) > 0
+        if self._alike:
+            seen = p[~zeros]
+            self._off, self._alike = off_of(seen), bool((seen == 1).all())
         if (n := np.count_nonzero(zeros)) >= _ZEROS:
             self.zeros += n
             x, y, t, p = x[~zeros], y[~zeros], t[~zeros], p[~zeros]

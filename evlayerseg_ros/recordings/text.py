@@ -170,7 +170,9 @@ class TextRecording(Table):
 def _plain(text: bytes) -> bytes:
     """Lines with nothing but spaces between their numbers; these may have commas for points."""
     if b"," in text and (b";" in text or b"\t" in text):
-        text = re.sub(rb"(?<=\d),(?=\d)", b".", text)
+        text = re.sub(rb"[,;\t ]+(?=[\r\n]|$)", b"", text)
+        if b";" in text or b"\t" in text:
+            text = re.sub(rb"(?<=\d),(?=\d)", b".", text)
     return text.translate(_SPACES)
 
 

@@ -10,6 +10,7 @@ from whole_files import VGA, run, some_events, write_table
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.recordings.readers import CHUNK
+from evlayerseg_ros.recordings.rows import Rows
 
 SIGNS = {  # OFF, ON and the type of a column of polarities
     "matlab": (1, 2, "u1"),
@@ -78,3 +79,13 @@ def test_a_table_that_is_not_in_the_order_of_its_times(tmp_path, suffix, by):
     path = write_table(tmp_path / f"some.{suffix}", e[order], (e.t // 1000)[order])
     with pytest.raises(InputError, match=r"go back \d+ times: sort them by time"):
         run(path, size=VGA)
+
+
+def test_rows_of_zeros_hide_no_polarities() -> None:
+    """As a table has them that was made for more events than came; at first all are ON."""
+    p = np.concatenate([np.ones(100), np.tile([1, 2], 50), np.zeros(100)])
+    x, t = np.where(p > 0, 5, 0), np.where(p > 0, np.arange(1, 301) * 1000, 0)
+    rows, ons = Rows(), []
+    for part in (slice(0, 100), slice(100, 300)):
+        ons.append(np.count_nonzero(rows.sound(x[part], x[part], t[part], p[part])[3] > 0))
+    assert ons == [100, 50] and rows.zeros == 100
