@@ -3,9 +3,9 @@
 Noise comes alone. What moves in the picture makes events side by side within milliseconds, and such
 events support each other (the background activity filter: Delbruck, 2008). Before a camera at rest
 they lie in a few compact places, where something moves by itself; a camera that moves makes them
-all over the scene, so that their convex hull is much larger than the places that hold them. One
-window says little, and cameras seldom change between rest and motion: evidence adds up over
-windows.
+all over the scene, so that their convex hull is large, and much larger than the places that hold
+them. One window says little, and cameras seldom change between rest and motion: evidence adds up
+over windows.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ BLOCKS = 20  # across the sensor: places that hold supported events or not
 SUPPORT = 10_000_000  # ns: an event is supported by two neighbours that fired so shortly before it
 MEMORY = 100e6  # ns in which what was seen fades to 1/e
 NEWEST, AT_REST = 12_000, 500_000  # events of a window that are looked at; more at rest
-DENSE = 0.03  # supported events per pixel in MEMORY from which on a place holds something
-PURE = 0.4  # and their share of all events there
-# A hull up to LOOSE times the places in it, and AROUND more (of the image), is compact; beyond
-# CROWDED of the image full of supported events, the camera moves.
-LOOSE, AROUND, CROWDED = 1.25, 0.02, 0.45
+# Supported events per pixel in MEMORY, and in all, from which on a place holds something.
+DENSE, FEWEST = 0.03, 8
+PURE, BEYOND = 0.4, 0.1  # and their share of all events there, or that much more than by chance
+# A hull up to SMALL of the image is compact, and so is one up to LOOSE times the places in it, and
+# AROUND more; beyond CROWDED of the image full of supported events, the camera moves.
+SMALL, LOOSE, AROUND, CROWDED = 0.24, 1.25, 0.02, 0.45
 DOUBT = 0.15  # of the image: a hull that much larger than compact counts as one full window
-FEW = 0.08  # of the image: fewer places say less against rest
 SURE = 8.0  # windows of 33 ms: evidence that adds up at most
 
 
@@ -104,16 +104,27 @@ class CameraState:
     def _evidence(self, width: int) -> float:
         """-3 to 1: how much what was seen lately speaks for rest."""
         every, supported = self._counts
-        per_px = supported / (width / BLOCKS) ** 2
-        held = (per_px > DENSE) & (supported > PURE * every)
+        area = (width / BLOCKS) ** 2
+        pure = np.minimum(PURE, supported_by_chance(every / area) + BEYOND)
+        held = (supported > max(DENSE * area, FEWEST)) & (supported > pure * every)
         share = float(held.mean())
         if share > CROWDED:
             return -3.0
         places = np.argwhere(held).astype(np.float32)
         hull = cv2.contourArea(cv2.convexHull(places)) / held.size if len(places) > 2 else 0.0
-        speaks = float(np.clip((LOOSE * share + AROUND - hull) / DOUBT, -1, 1))
-        # A few scattered places say little against rest: hands and feet of one person.
-        return speaks if speaks > 0 else speaks * min(1.0, share / FEW)
+        compact = max(SMALL, LOOSE * share + AROUND)
+        return float(np.clip((compact - hull) / DOUBT, -1, 1))
+
+
+def supported_by_chance(density: np.ndarray) -> np.ndarray:
+    """The share of noise events that two of eight neighbours support, by Poisson's law.
+
+    Args:
+        density: events per pixel in MEMORY.
+    """
+    near = 8 * density * SUPPORT / MEMORY
+    share: np.ndarray = 1 - np.exp(-near) * (1 + near)
+    return share
 
 
 @numba.njit(nogil=True, cache=True)

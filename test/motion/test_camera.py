@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evlayerseg_ros.events import Events
-from evlayerseg_ros.motion.camera import CameraState
+from evlayerseg_ros.motion.camera import AT_REST, MEMORY, CameraState, supported_by_chance
 
 SIZE = 640, 480
 LENGTH = 33_000_000
@@ -49,6 +49,29 @@ def test_noise_alone_is_rest(noise) -> None:
 
 def test_one_compact_mover_is_rest() -> None:
     assert all(run(CameraState(), MOVER, 6)[1:])
+
+
+def test_a_near_thing_that_is_empty_within_is_rest_in_noise() -> None:
+    sides = [(180, 60, 20, 240, 12), (440, 60, 20, 240, 12)]
+    ends = [(180, 60, 280, 20, 12), (180, 280, 280, 20, 12)]
+    assert all(run(CameraState(), sides + ends, 3, noise=15_000))
+
+
+def test_faint_edges_all_over_a_noisy_scene_are_motion() -> None:
+    rows = [(40 + 80 * (j % 2), 30 + 80 * j, 520, 8, 12) for j in range(6)]
+    assert not any(run(CameraState(), rows, 6, noise=60_000))
+
+
+@pytest.mark.parametrize("density", [0.5, 2.0])
+def test_noise_supports_itself_as_often_as_said(density) -> None:
+    rng = np.random.default_rng(0)
+    n = int(density * SIZE[0] * SIZE[1])
+    t = np.sort(rng.integers(0, int(MEMORY), n))
+    x, y = rng.integers(0, SIZE[0], n), rng.integers(0, SIZE[1], n)
+    state = CameraState("still")  # all events are looked at
+    state.update(Events.from_arrays(x, y, t, t % 2, *SIZE), int(MEMORY))
+    share = len(state.supported_places()[0]) / min(n, AT_REST)
+    assert share == pytest.approx(supported_by_chance(np.array(density)), rel=0.15)
 
 
 def test_the_whole_image_is_motion() -> None:
