@@ -117,13 +117,13 @@ class CameraState:
 
 
 def supported_by_chance(density: np.ndarray) -> np.ndarray:
-    """The share of noise events that two of eight neighbours support, by Poisson's law.
+    """The share of noise events that two of their eight neighbours support, by Poisson's law.
 
     Args:
         density: events per pixel in MEMORY.
     """
-    near = 8 * density * SUPPORT / MEMORY
-    share: np.ndarray = 1 - np.exp(-near) * (1 + near)
+    silent = np.exp(-density * SUPPORT / MEMORY)  # of a neighbour
+    share: np.ndarray = 1 - silent**8 - 8 * (1 - silent) * silent**7
     return share
 
 
