@@ -90,7 +90,6 @@ def test_objects_carry_their_colour_and_an_arrow_ahead_of_them():
 
 
 def test_a_video_is_h264_with_its_index_first_and_the_same_bytes_each_time(tmp_path):
-    pytest.importorskip("av")
     frames = [np.full((48, 128, 3), shade, np.uint8) for shade in (0, 100, 200)]
     for name in ("a.mp4", "b.mp4"):
         with VideoWriter(tmp_path / name, 30.0) as video:
