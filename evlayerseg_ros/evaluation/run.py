@@ -80,7 +80,8 @@ def run(
         progress: called with how many windows and how many recordings have just been scored.
 
     Raises:
-        InputError: Dask is not installed, or no scheduler answers.
+        InputError: no scheduler answers.
+        ModuleNotFoundError: Dask is not installed (the extra `cluster`).
     """
     results = []
     if workers <= 1 and cluster is None:
@@ -193,12 +194,8 @@ def _executor(workers: int, cluster: str | None) -> Iterator[Executor]:
         finally:
             pool.shutdown(cancel_futures=True)
         return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InputError(
-            "--cluster needs Dask: pip install distributed (extra `cluster`)."
-        ) from error
+    from distributed import Client
+
     try:
         client = Client(cluster, timeout=10)
     except (OSError, ValueError) as error:
