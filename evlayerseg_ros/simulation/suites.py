@@ -6,7 +6,7 @@ letters and rings, surfaces are photographs kept back from training and woven pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -73,20 +73,17 @@ SUITES = {
 }
 
 
-def suite_scenes(name: str, bank: TextureBank) -> Callable[[int], Iterator[tuple[str, Scene]]]:
-    """The scenes of a suite for a seed, each with its name.
+def suite_scenes(name: str, bank: TextureBank, seed: int) -> Iterator[tuple[str, Scene]]:
+    """The scenes of a suite, each with its name.
 
     Args:
         name: one of SUITES.
         bank: textures; those kept back from training.
+        seed: of everything random.
     """
-
-    def scenes(seed: int) -> Iterator[tuple[str, Scene]]:
-        for index in range(SEQUENCES):
-            rng = np.random.default_rng([seed, 77, list(SUITES).index(name), index])
-            yield f"{name}{index}", _scene(rng, bank, SUITES[name])
-
-    return scenes
+    for index in range(SEQUENCES):
+        rng = np.random.default_rng([seed, 77, list(SUITES).index(name), index])
+        yield f"{name}{index}", _scene(rng, bank, SUITES[name])
 
 
 def _scene(rng: np.random.Generator, bank: TextureBank, suite: Suite) -> Scene:

@@ -272,7 +272,7 @@ def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_lea
     regime = {"labels": "simulator labels", "label-free": "label-free"}[segmenter.info.regime]
     assert f"| regime | **{regime}**" in card
     assert find_model(model).stat().st_size < 8e6
-    _, scene = next(PRESETS["demo"](0))
+    _, scene = next(PRESETS["demo"](seed=0))
     events, labels = simulate(scene, np.random.default_rng(0))
     ious = []
     for start in range(500_000_000, 1_500_000_000, 33_000_000):
@@ -287,7 +287,7 @@ def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_lea
     available("openvino") != "openvino", reason="there is no OpenVINO for this processor"
 )
 def test_openvino_answers_as_the_cpu_does() -> None:
-    _, scene = next(PRESETS["demo"](0))
+    _, scene = next(PRESETS["demo"](seed=0))
     events, _ = simulate(scene, np.random.default_rng(0))
     first, last = np.searchsorted(events.t, (500_000_000, 533_000_000))
     window = Window(events[first:last], 500_000_000, 533_000_000, 0)
