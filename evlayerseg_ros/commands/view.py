@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
 from collections.abc import Callable
@@ -67,7 +66,6 @@ def view(
     if live == (recording is not None):
         raise click.UsageError("Give a RECORDING or --live.")
     refuse_to_replace(force, save)
-    _need_rerun()
     from evlayerseg_ros.outputs.scene import Scene
 
     scene = Scene("live" if recording is None else recording.name, live)
@@ -167,8 +165,3 @@ def _rest() -> None:
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(1.0)
-
-
-def _need_rerun() -> None:
-    if importlib.util.find_spec("rerun") is None:
-        raise InputError("view needs Rerun: pip install rerun-sdk, or the package's [view] extra.")

@@ -23,11 +23,12 @@ from evlayerseg_ros.simulation.scenes import KINDS, random_scene
 from evlayerseg_ros.simulation.simulator import simulate
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
 from evlayerseg_ros.simulation.world import MOST_LAYERS
+from evlayerseg_ros.training.learner import losses_of, make_network, schedule
 from evlayerseg_ros.training.losses import event_iou
 from evlayerseg_ros.training.priors import Told, random_told
 from evlayerseg_ros.training.samples import clip_samples, cut_window, to_tensors, true_sample
 from evlayerseg_ros.training.stream import SceneStream
-from evlayerseg_ros.training.train import PRESETS, losses_of, make_network, schedule, train
+from evlayerseg_ros.training.train import PRESETS, train
 from evlayerseg_ros.training.validation import validate
 
 SPEC = LayerNet().voxel
