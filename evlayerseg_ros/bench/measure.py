@@ -27,7 +27,6 @@ _PACKAGES = (
     "opencv-python-headless",
     "ros-rclpy",
     "faery",
-    "tonic",
 )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 from vision_msgs.msg import LabelInfo
 
-from evlayerseg_ros.node.messages import MAKE, to_time
-from evlayerseg_ros.outputs.messages import label_info
+from evlayerseg_ros.node.messages import MAKE
+from evlayerseg_ros.outputs.messages import header, label_info
 from evlayerseg_ros.outputs.outputs import LABEL_NAMES
 
 # Heard by whoever comes late, too.
@@ -55,16 +57,9 @@ class Companions:
         info = self._info
         if info is None or not self._cameras.get_subscription_count():
             return
-        copy = CameraInfo(
-            **{
-                name: getattr(info, name)
-                for name in info.get_fields_and_field_types()
-                if name != "header"
-            }
-        )
-        copy.header.stamp = to_time(stamp)
-        copy.header.frame_id = frame_id
-        self._cameras.publish(copy)
+        told = copy(info)
+        told.header = header(MAKE, stamp, frame_id)
+        self._cameras.publish(told)
 
     def close(self) -> None:
         """Ends them."""

@@ -22,8 +22,7 @@ from evlayerseg_ros.node.imu import ImuInput
 from evlayerseg_ros.node.lifecycle import GuardedLifecycle
 from evlayerseg_ros.node.warm_up import told_if_slow, warm_up
 from evlayerseg_ros.node.worker import Worker
-from evlayerseg_ros.outputs.carried import CARRIED, carried
-from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.outputs.outputs import CARRIED, OUTPUTS, carried
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig
 from evlayerseg_ros.segmentation.segmenter import Segmentation, Segmenter
 

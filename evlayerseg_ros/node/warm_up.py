@@ -11,8 +11,7 @@ import numpy as np
 
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.outputs.carried import carried
-from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.outputs.outputs import OUTPUTS, carried
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.segmentation.turn import Turn
 
