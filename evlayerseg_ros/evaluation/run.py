@@ -28,6 +28,7 @@ from evlayerseg_ros.recordings.imu import turn_of
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.surroundings import keep_freed_memory
 
 _SUFFIXES = (
     ".mcap", ".db3", ".bag", ".raw", ".dat", ".aedat4", ".aedat", ".es", ".npz", ".h5", ".hdf5"
@@ -188,7 +189,7 @@ def _executor(workers: int, cluster: str | None) -> Iterator[Executor]:
     if cluster is None:
         # Not fork: ONNX Runtime's threads do not survive it.
         context = multiprocessing.get_context("spawn")
-        pool: Any = ProcessPoolExecutor(workers, mp_context=context)
+        pool: Any = ProcessPoolExecutor(workers, context, initializer=keep_freed_memory)
         try:
             yield pool
         finally:

@@ -131,7 +131,7 @@ def test_what_is_encoded_is_decoded(encoding, rate):
             sent = sent[np.lexsort((sent.y, sent.p, sent.x, sent.t))]
         for name in "xytp":
             np.testing.assert_array_equal(getattr(got, name), getattr(sent, name))
-    assert decoder.unknown == decoder.unsynced == decoder.out_of_range == 0
+    assert not any(decoder.counted)
 
 
 def test_a_scene_has_the_rate_that_was_asked_for():
@@ -147,7 +147,7 @@ def test_the_camera_goes_on_where_its_loop_ends():
     assert [len(e) for e in events] == counts * turns
     begins = [int(e.t[0]) for e in events]
     assert begins == [(k + 1) * scenes.PACKET_NS + first[k % LOOP] for k in range(turns * LOOP)]
-    assert decoder.time_errors == 0
+    assert decoder.counted.time_errors == 0
 
 
 def test_latency_counts_from_the_packet_with_the_last_event():

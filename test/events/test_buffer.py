@@ -43,17 +43,6 @@ def test_overlapping_windows_are_views_of_the_same_events():
     assert np.shares_memory(first.t, second.t)
 
 
-def test_memory_is_used_again_once_nobody_views_it():
-    events, buffer, places = many(LEAST), EventBuffer(), set()
-    for _ in range(50):
-        buffer.append(events)
-        window = buffer.take(buffer.first, buffer.last)
-        places.add(window.t.ctypes.data)
-        buffer.drop(buffer.last)
-        del window
-    assert len(places) < 10
-
-
 def test_events_are_found_by_time_and_number():
     events = many(1000)
     buffer = EventBuffer(5)
