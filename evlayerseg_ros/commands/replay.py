@@ -13,6 +13,7 @@ import click
 
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.commands.files import force_option, refuse_to_replace
+from evlayerseg_ros.surroundings import told_if_slow
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -60,7 +61,6 @@ def replay(
     """
     from tqdm import tqdm
 
-    from evlayerseg_ros.node.warm_up import told_if_slow
     from evlayerseg_ros.outputs.outputs import OUTPUTS
     from evlayerseg_ros.pipeline import Pipeline
     from evlayerseg_ros.recordings.imu import turn_of

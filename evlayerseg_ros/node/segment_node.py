@@ -20,11 +20,12 @@ from evlayerseg_ros.node.companions import Companions
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
 from evlayerseg_ros.node.imu import ImuInput
 from evlayerseg_ros.node.lifecycle import GuardedLifecycle
-from evlayerseg_ros.node.warm_up import told_if_slow, warm_up
+from evlayerseg_ros.node.warm_up import warm_up
 from evlayerseg_ros.node.worker import Worker
 from evlayerseg_ros.outputs.outputs import CARRIED, OUTPUTS, carried
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig
 from evlayerseg_ros.segmentation.segmenter import Segmentation, Segmenter
+from evlayerseg_ros.surroundings import told_if_slow
 
 # Seconds without a packet after which the node says why nothing comes in.
 QUIET = 3.0

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from evlayerseg_ros import surroundings
 from evlayerseg_ros.bench.stages import boxed
 from evlayerseg_ros.cli import main
 from evlayerseg_ros.errors import InputError
@@ -19,7 +20,6 @@ from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.node import warm_up
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, windows_of
 from evlayerseg_ros.recordings.published import are_outputs, outputs_in
@@ -94,10 +94,10 @@ def test_what_was_written_until_ctrl_c_is_whole(recording, tmp_path, how) -> Non
 
 @pytest.mark.parametrize(("usual", "told"), [(0.0, 1), (600.0, 0)])
 def test_a_first_window_that_takes_long_is_explained(recording, monkeypatch, usual, told) -> None:
-    monkeypatch.setattr(warm_up, "USUAL", usual)
+    monkeypatch.setattr(surroundings, "USUAL", usual)
     result = CliRunner().invoke(main, ["replay", str(recording)])
     assert result.exit_code == 0, result.output
-    assert result.stderr.count(warm_up.SLOW) == told
+    assert result.stderr.count(surroundings.SLOW) == told
 
 
 def test_bag_holds_every_window_with_its_stamp(recording, segmenter, tmp_path) -> None:
