@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -27,7 +25,7 @@ from evlayerseg_ros.bench.settings import Settings, size_name
 from evlayerseg_ros.bench.stages import boxed
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.outputs import OUTPUTS
-from evlayerseg_ros.replay.demo import prepare_ros
+from evlayerseg_ros.replay.demo import SEGMENT, prepare_ros, process
 from evlayerseg_ros.surroundings import check_ros
 
 if TYPE_CHECKING:
@@ -156,7 +154,7 @@ def _run(
     seconds = 4 * settings.seconds
     window = settings.config.window
     about = (f"{home}/events", size, rate, WARM_UP, seconds)
-    with _camera(*about) as (shooting, connection), Probe(home, topic) as probe:
+    with camera.beside(camera.shoot, *about) as (shooting, connection), Probe(home, topic) as probe:
         connection.recv()  # its packets are made
         begun = time.monotonic()
         with _node(settings, home, size) as node:
@@ -224,29 +222,13 @@ def _await_active(node: subprocess.Popen[bytes], probe: Probe, home: str) -> Non
         probe.spin(0.02)
 
 
-def _word(connection: Connection, process: BaseProcess, probe: Probe) -> object:
+def _word(connection: Connection, shooting: BaseProcess, probe: Probe) -> object:
     """What the camera says next; meanwhile the probe hears the node."""
     while not connection.poll():
-        if not process.is_alive():
+        if not shooting.is_alive() and not connection.poll():  # it says all before it ends
             raise InputError("The process that publishes packets ended by itself.")
         probe.spin(0.02)
     return connection.recv()
-
-
-@contextmanager
-def _camera(*about: object) -> Iterator[tuple[BaseProcess, Connection]]:
-    """The camera in a process of its own, so that its work does not delay ours."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=camera.shoot, args=(theirs, *about), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield process, ours
-    finally:
-        process.join(5)
-        if process.is_alive():
-            process.terminate()
 
 
 @contextmanager
@@ -264,27 +246,14 @@ def _node(
         "sensor.width": size[0],  # known, so that its network is compiled before it is active
         "sensor.height": size[1],
     }
-    arguments = [f"-p {name}:={value}".split(" ", 1) for name, value in values.items()]
-    with TemporaryFile() as said:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "evlayerseg_ros.node.segment", "--ros-args"),
-                *("-r", f"__ns:={namespace}"),
-                *(word for pair in arguments for word in pair),
-            ],
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
+    arguments = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
+    with (
+        TemporaryFile() as said,
+        process(SEGMENT, "--ros-args", "-r", f"__ns:={namespace}", *arguments, said=said) as node,
+    ):
         try:
-            yield process
+            yield node
         except BaseException:
             said.seek(0)
             sys.stderr.write(said.read().decode(errors="replace"))
             raise
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
