@@ -34,9 +34,7 @@ def published(recording, log):
     try:
         heard = {name: client.hear(kind, f"/evlayerseg/{name}") for name, kind in KINDS.items()}
         with running(log, "threads:=0", *KEEP):
-            client.wait_active()
-            for name in heard:
-                client.connected(f"/evlayerseg/{name}")
+            client.ready(*heard)
             play = [sys.executable, "-m", "evlayerseg_ros.cli", "play", str(recording)]
             player = subprocess.Popen(play)
             client.until(lambda: player.poll() is not None, "the end of the recording")
