@@ -6,27 +6,24 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from called import done, refused
 
 from evlayerseg_ros.bench import scenes
 from evlayerseg_ros.bench.camera import LOOP, Shot, loop, moved_on
 from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.end_to_end import latencies
 from evlayerseg_ros.bench.measure import LEAST, WARM_UP, measure_in_turn, table
-from evlayerseg_ros.cli import main
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 
 
 def bench(*arguments):
-    result = CliRunner().invoke(main, ["bench", *map(str, arguments)])
-    assert result.exit_code == 0, result.output
-    return result.output
+    return done("bench", *arguments).output
 
 
 def test_a_provider_that_is_not_there_is_told():
-    result = CliRunner().invoke(main, ["bench", "--provider", "tensorrt"])
-    assert result.exit_code == 2 and "Provider tensorrt cannot be had here" in result.output
+    told = refused("bench", "--provider", "tensorrt").output
+    assert "Provider tensorrt cannot be had here" in told
 
 
 @pytest.mark.slow
@@ -64,17 +61,9 @@ def untrained(tmp_path_factory):
 @pytest.mark.slow
 def test_refinement_is_measured_beside_the_plain_network(untrained, tmp_path):
     out = tmp_path / "out.json"
-    given = (
-        "--model",
-        untrained,
-        "--paper",
-        "layernet-int8",
-        "--sizes",
-        "346x260",
-        "--rates",
-        "0.5",
-    )
-    bench("--quick", "--only", "voxel,inference,segmenter,pipeline", *given, "--json", out)
+    given = ("--model", untrained, "--paper", "layernet-int8", "--sizes", "346x260")
+    sections = "voxel,inference,segmenter,pipeline"
+    bench("--quick", "--only", sections, *given, "--rates", "0.5", "--json", out)
     figures = json.loads(out.read_text())
     for section in ("inference", "segmenter"):
         rows = [row for row in figures[section] if row["provider"] == "cpu"]
@@ -115,9 +104,7 @@ def test_decodes_recordings(recordings, tmp_path):
     [("--only", "decode,nonsense"), ("--rates", "fast"), ("--rates", "0"), ("--sizes", "640")],
 )
 def test_what_makes_no_sense_is_refused(option, value):
-    result = CliRunner().invoke(main, ["bench", option, value])
-    assert result.exit_code == 2
-    assert option in result.stderr
+    assert option in refused("bench", option, value).stderr
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

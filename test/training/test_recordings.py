@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from called import done
 
 torch = pytest.importorskip("torch", reason="training is an extra")
 
-from click.testing import CliRunner
 
-from evlayerseg_ros.cli import main
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.segmentation.segmenter import Segmenter
@@ -58,9 +57,7 @@ def test_the_whole_command(folder: Path, tmp_path: Path, monkeypatch) -> None:
     (folder / "notes.md").write_text("not a recording at all")
     monkeypatch.setitem(PRESETS, "adapt", SMALL)
     out = tmp_path / "mine"
-    arguments = ["train", str(out), "--recordings", str(folder), "--init", "default"]
-    result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == 0, result.output
+    result = done("train", out, "--recordings", folder, "--init", "default")
     assert "broken.npz" in result.output and "left out" in result.output
     assert result.output.strip().endswith("model.onnx")
     assert "street.npz" in result.output and "fwl after" in result.output
