@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from called import done, refused
+from streams import noise, save
 
 
 @pytest.fixture
@@ -14,23 +15,14 @@ def recordings(tmp_path) -> list[str]:
     """Three short npz sequences with masks; object 2 is not in the last one."""
     paths = []
     for seed in range(3):
-        rng = np.random.default_rng(seed)
-        n = 12_000
         masks = np.zeros((3, 120, 160), np.uint8)
         masks[:, 20:60, 30:80] = 1
         if seed < 2:
             masks[:, 80:100, 90:140] = 2
-        paths.append(tmp_path / f"scene{seed}.npz")
-        np.savez(
-            paths[-1],
-            x=rng.integers(0, 160, n).astype(np.uint16),
-            y=rng.integers(0, 120, n).astype(np.uint16),
-            t=np.sort(rng.integers(0, 100_000_000, n)),
-            p=rng.integers(0, 2, n).astype(np.uint8),
-            size=[160, 120],
-            mask_t=np.array([5, 25, 45]) * 1_000_000,
-            masks=masks,
-        )
+        events = noise(12_000, (160, 120), 100_000_000, seed=seed)
+        times = np.array([5, 25, 45]) * 1_000_000
+        path = tmp_path / f"scene{seed}.npz"
+        paths.append(save(path, events, mask_t=times, masks=masks))
     return [str(path) for path in paths]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from called import done, refused
+from streams import save
 from test_evaluate import HEIGHT, MASK_TIMES, WIDTH, box, box_found, cut, of_events
 
 from evlayerseg_ros.evaluation.evaluate import evaluate_sequence
@@ -81,12 +83,10 @@ def test_windows_wait_for_the_one_before_and_not_too_long():
 
 @pytest.fixture
 def recording(tmp_path, events):
-    path = tmp_path / "box.npz"
     masks = np.array([TRUTH.mask(i) for i in range(len(MASK_TIMES))])
-    names = {name: getattr(events, name) for name in ("x", "y", "t", "p")}
-    names["t"] = events.t + np.arange(len(events)) % 1200 * 1003  # in ns, as one sees
-    np.savez(path, **names, size=[WIDTH, HEIGHT], mask_t=MASK_TIMES, masks=masks)
-    return path
+    t = events.t + np.arange(len(events)) % 1200 * 1003  # in ns, as one sees
+    events = replace(events, t=t)
+    return save(tmp_path / "box.npz", events, mask_t=MASK_TIMES, masks=masks)
 
 
 def test_the_command_says_what_latency_costs(recording, tmp_path):

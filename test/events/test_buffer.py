@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from streams import noise
 
 from evlayerseg_ros.events.buffer import LEAST, EventBuffer
-from evlayerseg_ros.events.types import Events
 
 NAMES = ("x", "y", "t", "p")
 
 
 def many(n):
-    rng = np.random.default_rng(1)
-    t = np.sort(rng.integers(0, n, n))
-    return Events.from_arrays(
-        rng.integers(0, 64, n), rng.integers(0, 48, n), t, rng.integers(0, 2, n), 64, 48
-    )
+    return noise(n, (64, 48), n)
 
 
 @pytest.mark.parametrize("length", [1, 7, LEAST // 3, LEAST, 4 * LEAST])

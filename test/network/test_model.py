@@ -10,6 +10,7 @@ onnx = pytest.importorskip("onnx", reason="training is an extra")
 torch = pytest.importorskip("torch", reason="training is an extra")
 
 from counting import multiply_adds
+from streams import noise
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events, Window
@@ -182,16 +183,11 @@ def test_exported_model_takes_any_sensor_and_tells_what_it_is(exported: Path, si
     assert (segmenter.info.name, segmenter.info.regime) == ("random", "none")
     assert segmenter.info.training == {"note": "test"}
     assert segmenter.provider == "cpu"
-    rng = np.random.default_rng(0)
-    w, h = size
-    t = np.sort(rng.integers(0, 30_000_000, 2000))
-    events = Events.from_arrays(
-        rng.integers(0, w, 2000), rng.integers(0, h, 2000), t, rng.integers(0, 2, 2000), w, h
-    )
-    found = segmenter(Window(events, 0, int(t[-1]), 0))
-    assert found.labels.shape == (h, w)
+    window = Window(noise(2000, size, 30_000_000), 0, 30_000_000, 0)
+    found = segmenter(window)
+    assert found.labels.shape == size[::-1]
     assert len(found.affine) > found.labels.max() and found.affine.shape[1:] == (2, 3)
-    again = segmenter(Window(events, 0, int(t[-1]), 0))
+    again = segmenter(window)
     np.testing.assert_array_equal(found.labels, again.labels)
     np.testing.assert_array_equal(found.affine, again.affine)
 
@@ -236,22 +232,9 @@ def test_the_default_is_in_eight_bits_on_a_cpu_alone(monkeypatch: pytest.MonkeyP
     assert Segmenter.load("default", "auto").info.name == "layernet-int8"
 
 
-@pytest.mark.slow
-def test_files_that_are_no_models_are_refused_in_a_sentence(exported: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.onnx"
-    broken.write_bytes(exported.read_bytes()[:5000])
-    with pytest.raises(InputError, match=r"broken\.onnx cannot be loaded"):
-        Segmenter.load(broken)
-    with pytest.raises(InputError, match="does not exist"):
-        Segmenter.load(tmp_path / "missing.onnx")
+def test_a_provider_that_does_not_exist_is_refused() -> None:
     with pytest.raises(InputError, match="Provider 'gpu' is none of"):
-        Segmenter.load(exported, provider="gpu")
-    model = onnx.load(str(exported))
-    del model.metadata_props[:]
-    foreign = tmp_path / "foreign.onnx"
-    onnx.save(model, str(foreign))
-    with pytest.raises(InputError, match="metadata"):
-        Segmenter.load(foreign)
+        Segmenter.load(provider="gpu")
 
 
 def test_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from called import done
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
+from streams import save
 
 from evlayerseg_ros import surroundings
 from evlayerseg_ros.bench.stages import boxed
@@ -42,16 +43,8 @@ def recording(tmp_path) -> Path:
     boxed = np.arange(n) % 3 == 0
     x = np.where(boxed, 10 + rng.integers(0, 12, n) + t * 2e-7, (rng.integers(0, 64, n) + t * 3e-8))
     y = np.where(boxed, 20 + rng.integers(0, 12, n), rng.integers(0, 48, n))
-    path = tmp_path / "dots.npz"
-    np.savez(
-        path,
-        x=(x % 64).astype(np.uint16),
-        y=y.astype(np.uint16),
-        t=t,
-        p=rng.integers(0, 2, n).astype(np.uint8),
-        size=np.array([64, 48]),
-    )
-    return path
+    events = Events.from_arrays(x % 64, y, t, rng.integers(0, 2, n), 64, 48)
+    return save(tmp_path / "dots.npz", events)
 
 
 def read(bag: Path) -> dict[str, list]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,12 +13,12 @@ pytest.importorskip("rclpy", reason="no ROS 2 here")
 
 from event_camera_msgs.msg import EventPacket
 from ros import moving_box
+from streams import save
 
 
 def test_a_recording_of_ones_own_becomes_a_video_a_picture_and_figures(tmp_path):
     events = moving_box(duration=1_500_000_000)
-    path = tmp_path / "box.npz"
-    np.savez(path, x=events.x, y=events.y, t=events.t + 10**9, p=events.p, size=(128, 96))
+    path = save(tmp_path / "box.npz", replace(events, t=events.t + 10**9))
     result = done("demo", "--recording", path, "--out", tmp_path)
     for word in ("the node is active", "windows/s", "p50", "Mev/s", "dropped"):
         assert word in result.output
