@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evlayerseg_ros.bench.camera import beside, loop, moved_on
-from evlayerseg_ros.bench.measure import busy, machine
+from evlayerseg_ros.bench.measure import Usage, busy, machine
 from evlayerseg_ros.bench.scenes import PACKET_NS
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.stream import PacketStream
@@ -115,11 +115,6 @@ def noise(seed: int) -> np.ndarray:
     return words[~np.isin(words >> 12, (0x6, 0x8))].astype("<u2").view(np.uint8)
 
 
-def resident(pid: int) -> int:
-    """Memory of a process in bytes."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def run(seconds: float, size: tuple[int, int], mev_s: float, log: Path) -> tuple[Shot, Run] | None:
     """Camera and node in processes of their own; None if one of them ended by itself."""
     from evlayerseg_ros.node.probe import Probe
@@ -136,7 +131,7 @@ def run(seconds: float, size: tuple[int, int], mev_s: float, log: Path) -> tuple
                 gone = not camera.is_alive() and not ours.poll()  # it says all before it ends
                 if gone or node.poll() is not None:
                     return None
-                memory.append((time.monotonic(), resident(node.pid)))
+                memory.append((time.monotonic(), Usage.of(node.pid).now))
             shot: Shot = ours.recv()
             probe.spin(SETTLE)
     return shot, Run(probe.images, probe.diagnostics, np.array(memory), node.returncode)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -12,15 +11,14 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Barrier
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evlayerseg_ros.bench import camera, scenes
-from evlayerseg_ros.bench.measure import Row, measure, summary
+from evlayerseg_ros.bench.measure import Row, Usage, measure, summary
 from evlayerseg_ros.bench.settings import Settings, size_name
 from evlayerseg_ros.bench.stages import boxed
 from evlayerseg_ros.errors import InputError
@@ -37,24 +35,6 @@ START = 120.0  # s for the node to become active
 QUIET = 1.5  # s to listen on when the camera has stopped; diagnostics come once a second
 CAMERAS = (1, 2, 4)  # at once, 640x480 and 5 Mev/s each where these are to be measured
 FLOW_RATE = 5.0  # Mev/s while the flow is listened to
-
-
-class _Usage(NamedTuple):
-    """What a process used: CPU time (s), resident memory now and at most (bytes), at a time (s)."""
-
-    cpu: float
-    now: int
-    most: int
-    at: float
-
-    @classmethod
-    def of(cls, pid: int) -> _Usage:
-        # After the name, which may hold anything: fields 14 and 15 are user and system time.
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        kib = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
-        return cls(cpu, int(kib["VmRSS"]) << 10, int(kib["VmHWM"]) << 10, time.monotonic())
 
 
 def end_to_end(settings: Settings) -> Iterator[Row]:
@@ -163,10 +143,10 @@ def _run(
             ready()
             connection.send("go")
             since = _word(connection, shooting, probe)
-            before = _Usage.of(node.pid)
+            before = Usage.of(node.pid)
             probe.most_backlog = 0
             shot = _word(connection, shooting, probe)
-            after = _Usage.of(node.pid)
+            after = Usage.of(node.pid)
             probe.spin(QUIET)
     assert isinstance(shot, camera.Shot) and isinstance(since, int)
     # What is open when the camera stops is closed by the silence after it, 0.2 s later.

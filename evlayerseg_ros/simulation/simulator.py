@@ -146,8 +146,9 @@ class Scene:
         back = self.to_image(layer, start) @ np.linalg.inv(self.to_image(layer, end))
         return (np.eye(3) - back)[:2]
 
-    def velocity(self, layer: int, t: float, dt: float = 1e-4) -> np.ndarray:
+    def velocity(self, layer: int, t: float) -> np.ndarray:
         """float64 [2, 3]: affine velocity of a layer at t (s), px/s at image px (x, y)."""
+        dt = 1e-4  # s, small beside any motion
         change = (self.to_image(layer, t + dt) - self.to_image(layer, t - dt)) / (2 * dt)
         return (change @ np.linalg.inv(self.to_image(layer, t)))[:2]
 

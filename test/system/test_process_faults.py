@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from ros import (
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
+from evlayerseg_ros.bench.measure import Usage
 from evlayerseg_ros.node.segment_node import SegmentNode
 
 ENDS = ends(moving_box())
@@ -170,17 +172,11 @@ def test_100_turns_of_the_lifecycle_leak_nothing(tmp_path):
     for _ in range(100):
         for change in ("configure", "activate", "deactivate", "cleanup"):
             assert getattr(node, f"trigger_{change}")() == TransitionCallbackReturn.SUCCESS
-        used.append((threading.active_count(), resident()))
+        used.append((threading.active_count(), Usage.of(os.getpid()).now))
     node.destroy_node()
     rclpy.shutdown(context=context)
     assert used[99][0] == used[0][0]
     assert used[99][1] - used[19][1] < 8 << 20
-
-
-def resident():
-    """Memory of this process, bytes."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096
 
 
 class Broken:
