@@ -32,20 +32,20 @@ def prepare() -> None:
     """
     # ONNX Runtime would report its use, and complain where there is no home to keep a number in.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    told = []
+    told = ""
     if not _numba_can_write():
         folder = _own_folder("numba")
         if folder is None:
             _compile_without_cache()
-            told.append("compiled code is not kept")
+            told = "compiled code is not kept"
         else:
             os.environ["NUMBA_CACHE_DIR"] = folder
-            told.append(f"compiled code is kept in {folder} (NUMBA_CACHE_DIR)")
+            told = f"compiled code is kept in {folder} (NUMBA_CACHE_DIR)"
     if not _ros_can_log() and (folder := _own_folder("log")) is not None:
         os.environ["ROS_LOG_DIR"] = folder
     if told and not os.environ.get("EVLAYERSEG_TOLD"):
         os.environ["EVLAYERSEG_TOLD"] = "1"  # for the processes that this one starts
-        print(f"evlayerseg: no writable cache: {told[0]}.", file=sys.stderr)
+        print(f"evlayerseg: no writable cache: {told}.", file=sys.stderr)
 
 
 def keep_freed_memory(every: bool = False) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,6 @@ from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 from evlayerseg_ros.surroundings import told_if_slow
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
-    from evlayerseg_ros.events.types import Packet
     from evlayerseg_ros.events.window import WindowConfig
     from evlayerseg_ros.pipeline import PipelineConfig
 
@@ -79,7 +75,7 @@ def replay(
         total = opened.total if whole else None
         # disable=None: no bar where stderr is no terminal.
         with (
-            tqdm(unit="packet", desc=recording.name, total=total, disable=None) as bar,
+            tqdm(opened, recording.name, total, unit="packet", disable=None) as bar,
             ExitStack() as first_window,
         ):
             first_window.enter_context(told_if_slow(partial(tqdm.write, file=sys.stderr)))
@@ -89,7 +85,7 @@ def replay(
                 bar.set_postfix_str(f"{events * 1e-6 / seconds:.2f} Mev/s", refresh=False)
 
             summary = run(
-                part_of(counted(opened, bar), start, duration),
+                part_of(bar, start, duration),
                 Pipeline(config, segmenter, turn_of=said),
                 bag=output,
                 video=video,
@@ -104,13 +100,6 @@ def replay(
     if summary.interrupted:
         click.echo("evlayerseg: interrupted; what was written is whole.", err=True)
         click.get_current_context().exit(130)
-
-
-def counted(packets: Iterable[Packet], bar: tqdm) -> Iterator[Packet]:
-    """The packets, each counted by the progress bar when it has been worked off."""
-    for packet in packets:
-        yield packet
-        bar.update()
 
 
 def _frames_a_second(config: WindowConfig) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from evlayerseg_ros.simulation.draws import log_uniform
+from evlayerseg_ros.simulation.draws import heading, log_uniform
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
 from evlayerseg_ros.simulation.textures import TextureBank, log_intensity
 from evlayerseg_ros.simulation.world import KNOTS, Camera
@@ -100,11 +100,8 @@ def _scene(rng: np.random.Generator, bank: TextureBank, suite: Suite) -> Scene:
         if label:
             way = np.linspace(-0.5, 0.5, KNOTS)
             way = np.minimum(way, 0.0) if suite.stops else way
-            angle = rng.uniform(0, 2 * np.pi)
-            heading = np.array([np.cos(angle), np.sin(angle)])
-            shift = (
-                shift + way[:, None] * heading * log_uniform(rng, *suite.speed) * size[0] * DURATION
-            )
+            own = way[:, None] * heading(rng) * log_uniform(rng, *suite.speed)
+            shift = shift + own * size[0] * DURATION
         spin = np.linspace(-0.5, 0.5, KNOTS) * rng.normal(0, 0.15) * (label > 0)
         motion = Motion(shift, carried.rotation + spin, carried.scale)
         layers.append(Layer(surface, alpha, motion, label))
@@ -124,8 +121,7 @@ def _camera(rng: np.random.Generator, size: np.ndarray, kind: str) -> Camera:
     """0.08 to 0.7 widths a second, as turn or slide; shaking by 1 % of the width."""
     if kind == "rest":
         return REST
-    angle = rng.uniform(0, 2 * np.pi)
-    line = np.linspace(-0.5, 0.5, KNOTS)[:, None] * np.array([np.cos(angle), np.sin(angle)])
+    line = np.linspace(-0.5, 0.5, KNOTS)[:, None] * heading(rng)
     way = line * log_uniform(rng, 0.08, 0.7) * size[0] * DURATION
     roll = np.linspace(-0.5, 0.5, KNOTS) * rng.normal(0, 0.15) * DURATION
     if kind == "shake":
