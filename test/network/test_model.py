@@ -199,6 +199,13 @@ def test_window_without_events_is_background_at_rest(exported: Path) -> None:
     assert not found.affine.any()
 
 
+@pytest.fixture(scope="module")
+def demo() -> tuple[Events, np.ndarray]:
+    """The demo's events, and each one's layer."""
+    _, scene = next(PRESETS["demo"](seed=0))
+    return simulate(scene, np.random.default_rng(0))
+
+
 EIGHT_BITS = "DequantizeLinear"
 
 
@@ -248,15 +255,14 @@ def test_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["layernet", "layernet-int8", "layernet-label-free"])
 def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_learnt(
-    model: str, tmp_path: Path
+    model: str, demo
 ) -> None:
     segmenter = Segmenter.load(model, provider="cpu", threads=1, track=True)
     card = find_model(model).with_suffix(".md").read_text()
     regime = {"labels": "simulator labels", "label-free": "label-free"}[segmenter.info.regime]
     assert f"| regime | **{regime}**" in card
     assert find_model(model).stat().st_size < 8e6
-    _, scene = next(PRESETS["demo"](seed=0))
-    events, labels = simulate(scene, np.random.default_rng(0))
+    events, labels = demo
     ious = []
     for start in range(500_000_000, 1_500_000_000, 33_000_000):
         first, last = np.searchsorted(events.t, (start, start + 33_000_000))
@@ -269,9 +275,8 @@ def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_lea
 @pytest.mark.skipif(
     available("openvino") != "openvino", reason="there is no OpenVINO for this processor"
 )
-def test_openvino_answers_as_the_cpu_does() -> None:
-    _, scene = next(PRESETS["demo"](seed=0))
-    events, _ = simulate(scene, np.random.default_rng(0))
+def test_openvino_answers_as_the_cpu_does(demo) -> None:
+    events, _ = demo
     first, last = np.searchsorted(events.t, (500_000_000, 533_000_000))
     window = Window(events[first:last], 500_000_000, 533_000_000, 0)
     there, here = (Segmenter.load("default", name, threads=1) for name in ("openvino", "cpu"))
