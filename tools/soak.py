@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 import tempfile
 import time
@@ -220,8 +219,6 @@ def main() -> int:
     parser.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("W", "H"))
     options = parser.parse_args()
     prepare_ros()
-    profile = Path(__file__).parents[1] / "config/fastdds.xml"
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profile))
     about = machine()
     log = Path(tempfile.gettempdir()) / "evlayerseg_soak.log"
     done = run(60 * options.minutes, tuple(options.size), options.mev_s, log)

@@ -251,10 +251,5 @@ def pipeline_config(
     )
 
 
-def size_of(config: PipelineConfig) -> tuple[int, int] | None:
-    """The sensor's size that was asked for, None if the recording is to say it."""
-    return (config.width, config.height) if config.width and config.height else None
-
-
 def _said(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}

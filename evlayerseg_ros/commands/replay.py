@@ -67,7 +67,7 @@ def replay(
 
     refuse_to_replace(force, output, video)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
-    with open_recording(recording, topic, options.size_of(config)) as opened:
+    with open_recording(recording, topic, config.size) as opened:
         opened.tell()
         said = turn_of(opened, config)
         segmenter = Segmenter.from_config(config.segmenter)

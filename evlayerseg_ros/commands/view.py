@@ -68,7 +68,7 @@ def view(
     from evlayerseg_ros.outputs.scene import Scene
 
     scene = Scene("live" if recording is None else recording.name, live)
-    open_ = lambda: _open(scene, web, web_port, grpc_port, not no_browser, save)  # noqa: E731
+    open_ = partial(_open, scene, web, web_port, grpc_port, not no_browser, save)
     try:
         if recording is None:
             windows = _live(scene, node, duration, open_)
@@ -127,7 +127,7 @@ def _offline(
 
     found: Recording | InputError
     try:
-        found = open_recording(recording, topic, options.size_of(config))
+        found = open_recording(recording, topic, config.size)
     except InputError as error:
         found = error
     if are_outputs(found.topics):

@@ -138,8 +138,7 @@ def _score(job: Job, progress: Callable[[], object]) -> SequenceScores:
         raise InputError(f"{job.recording} has no masks, which the paper's protocol needs.")
     segmenter = _model(job.config.segmenter)
     layers = Layers.of(segmenter) if job.paper else None
-    size = (job.config.width, job.config.height) if job.config.width else None
-    with open_recording(job.recording, job.topic, size) as opened:
+    with open_recording(job.recording, job.topic, job.config.size) as opened:
         opened.tell()
         if truth is not None and truth.ros_time:
             truth = on_sensor_clock(truth, opened, job.config)

@@ -23,6 +23,9 @@ class Companions:
 
     Image pipelines pair a picture with the camera_info of the same stamp. A camera gives its
     calibration at its own times, so each output gets the last one under its own stamp.
+
+    Attributes:
+        camera: what the camera said last, None before.
     """
 
     def __init__(self, node: LifecycleNode, output_qos: QoSProfile) -> None:
@@ -33,7 +36,7 @@ class Companions:
             output_qos: of ~/camera_info, as the pictures have it.
         """
         self._node = node
-        self._info: CameraInfo | None = None
+        self.camera: CameraInfo | None = None
         self._labels = node.create_publisher(LabelInfo, "~/label_info", _LATCHED)
         self._cameras = node.create_publisher(CameraInfo, "~/camera_info", output_qos)
         self._heard = node.create_subscription(
@@ -43,18 +46,13 @@ class Companions:
         self._labels.publish(label_info(MAKE, LABEL_NAMES, now))
 
     @property
-    def camera(self) -> CameraInfo | None:
-        """What the camera said last, None before."""
-        return self._info
-
-    @property
     def camera_topic(self) -> str:
         """Where the camera says it."""
         return str(self._heard.topic_name)
 
     def publish(self, stamp: int, frame_id: str) -> None:
         """Publishes the calibration, if one came, with an output's stamp (ROS time, ns)."""
-        info = self._info
+        info = self.camera
         if info is None or not self._cameras.get_subscription_count():
             return
         told = copy(info)
@@ -68,4 +66,4 @@ class Companions:
             self._node.destroy_publisher(publisher)
 
     def _hear(self, message: CameraInfo) -> None:
-        self._info = message
+        self.camera = message
