@@ -1,6 +1,6 @@
 """Motion segmentation with event cameras: what moves on its own, and how.
 
-The rooms, each of which imports only from those before it (test/test_package.py holds them to it):
+The rooms, each of which imports only from those before it (test/test_house.py holds them to it):
 events, motion, segmentation, pipeline, outputs, recordings, replay, network, simulation, paper,
 training, evaluation, bench, node, commands.
 """

@@ -36,7 +36,7 @@ class MissingPackage(InputError):
     """What is asked for needs a Python package that is not installed."""
 
     @classmethod
-    def of(cls, module: str, package: str = "") -> MissingPackage:
+    def of(cls, module: str) -> MissingPackage:
         """The sentence about a module that cannot be imported, with its remedy."""
         top = module.split(".")[0]
         if top.endswith("_msgs"):
@@ -45,11 +45,11 @@ class MissingPackage(InputError):
                 f"This needs ROS' package {top}, which is not there: source ROS 2 and your "
                 f"workspace, or sudo apt install {ros}."
             )
-        package = package or _PACKAGES.get(top, top)
+        package = _PACKAGES.get(top, top)
         return cls(f"This needs {package}, which is not installed: pip install {package}.")
 
 
-def needs(module: str, package: str = "") -> Any:
+def needs(module: str) -> Any:
     """Imports a module that only some inputs need.
 
     Raises:
@@ -58,4 +58,4 @@ def needs(module: str, package: str = "") -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingPackage.of(error.name or module, package) from error
+        raise MissingPackage.of(error.name or module) from error

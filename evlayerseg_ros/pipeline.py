@@ -53,6 +53,11 @@ class PipelineConfig:
     imu: str = ""
     camera_matrix: tuple[float, float, float, float] | None = None
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) in px where both are said, else None."""
+        return (self.width, self.height) if self.width and self.height else None
+
     def stream(self, starts: np.ndarray | None = None) -> PacketStream:
         """What makes windows of packets.
 

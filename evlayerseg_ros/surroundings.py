@@ -9,7 +9,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import IO
@@ -17,6 +18,11 @@ from typing import IO
 from evlayerseg_ros.errors import InputError, MissingPackage
 
 _PACKAGE = Path(__file__).parent
+SLOW = (
+    "This takes longer than usual: the first start after an installation compiles, up to some "
+    "minutes."
+)
+USUAL = 4.0  # s that all of it takes where everything has been compiled before
 
 
 def prepare() -> None:
@@ -26,20 +32,20 @@ def prepare() -> None:
     """
     # ONNX Runtime would report its use, and complain where there is no home to keep a number in.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    told = []
+    told = ""
     if not _numba_can_write():
         folder = _own_folder("numba")
         if folder is None:
             _compile_without_cache()
-            told.append("compiled code is not kept")
+            told = "compiled code is not kept"
         else:
             os.environ["NUMBA_CACHE_DIR"] = folder
-            told.append(f"compiled code is kept in {folder} (NUMBA_CACHE_DIR)")
+            told = f"compiled code is kept in {folder} (NUMBA_CACHE_DIR)"
     if not _ros_can_log() and (folder := _own_folder("log")) is not None:
         os.environ["ROS_LOG_DIR"] = folder
     if told and not os.environ.get("EVLAYERSEG_TOLD"):
         os.environ["EVLAYERSEG_TOLD"] = "1"  # for the processes that this one starts
-        print(f"evlayerseg: no writable cache: {told[0]}.", file=sys.stderr)
+        print(f"evlayerseg: no writable cache: {told}.", file=sys.stderr)
 
 
 def keep_freed_memory(every: bool = False) -> None:
@@ -61,6 +67,18 @@ def keep_freed_memory(every: bool = False) -> None:
     else:
         mallopt(mmap_threshold, 32 << 20)  # the largest that glibc takes
         mallopt(arena_max, 1)  # else what each thread frees is kept for that thread
+
+
+@contextlib.contextmanager
+def told_if_slow(tell: Callable[[str], object]) -> Iterator[None]:
+    """Says why it may be, if what is done inside takes long."""
+    timer = threading.Timer(USUAL, tell, [SLOW])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _writable(folder: Path) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from root import ROOT
+from streams import noise, save
 
 # Before anything imports rclpy; child processes inherit it. Workers side by side have one each.
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -53,11 +53,7 @@ def recordings() -> Path:
 @pytest.fixture
 def dots(tmp_path: Path) -> Path:
     """A short recording, dots.npz: events all over 64x48 px for 0.2 s."""
-    rng, n, path = np.random.default_rng(1), 8000, tmp_path / "dots.npz"
-    t = np.sort(rng.integers(0, 200_000_000, n))
-    x, y, p = (rng.integers(0, side, n) for side in (64, 48, 2))
-    np.savez(path, x=x, y=y, t=t, p=p, size=(64, 48))
-    return path
+    return save(tmp_path / "dots.npz", noise(8000, (64, 48), 200_000_000))
 
 
 @pytest.fixture

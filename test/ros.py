@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
 from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from evlayerseg_ros.events.codecs import encode_mono
@@ -95,8 +97,25 @@ class Client:
         name = "/evlayerseg/change_state"
         return self.call(ChangeState, name, request, again=False).success
 
-    def wait_active(self) -> None:
+    def ready(self, *outputs: str) -> None:
+        """Waits until the node is active and its publishers of these outputs are there."""
         self.until(lambda: self.state() == "active", "the node to be active")
+        for name in outputs:
+            self.connected(f"/evlayerseg/{name}")
+
+    def set(self, name: str, **value: Any) -> tuple[bool, str]:
+        """Sets a parameter, such as type=3, double_value=20.0; whether that is done, or why not."""
+        request = SetParameters.Request()
+        request.parameters = [Parameter(name=name, value=ParameterValue(**value))]
+        done = self.call(SetParameters, "/evlayerseg/set_parameters", request).results[0]
+        return done.successful, done.reason
+
+    def send(self, messages: Iterable[Any]) -> Any:
+        """Publishes messages where the node hears them, and returns the publisher."""
+        publisher = self.matched(self.publisher())
+        for message in messages:
+            publisher.publish(message)
+        return publisher
 
     def publisher(self, kind: type = EventPacket, reliable: bool = True) -> Any:
         """A publisher on the node's ~/events that the node hears."""
@@ -110,7 +129,7 @@ class Client:
         return publisher
 
     def connected(self, topic: str) -> None:
-        """Waits until the node's publisher of a topic is matched with ours subscription."""
+        """Waits until somebody publishes a topic."""
         self.until(lambda: self.node.count_publishers(topic), f"a publisher of {topic}")
 
     def told(self, wanted: Callable[[Any], bool], what: str) -> Any:
@@ -191,6 +210,13 @@ def moving_box(duration: int = 200 * MS, rate: int = 200_000) -> Events:
     x = np.where(boxed, 20 + 30 * places[dot, 0] + t * 200e-9, 127 * places[dot, 0] + t * 40e-9)
     y = np.where(boxed, 30 + 30 * places[dot, 1], 95 * places[dot, 1])
     return Events.from_arrays(x.astype(int) % 128, y.astype(int), t, rng.integers(0, 2, n), 128, 96)
+
+
+def ends(events: Events, length: int = 33 * MS) -> list[int]:
+    """Stamps of the windows, `length` ns each, of events whose first one is at EPOCH."""
+    t = events.t - events.t[0]
+    last = (t[t < (k + 1) * length][-1] for k in range(int(t[-1]) // length + 1))
+    return [EPOCH + int(end) for end in last]
 
 
 def packets(

@@ -7,10 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
+from called import run
 from root import ROOT
-
-from evlayerseg_ros.cli import main
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -26,7 +24,7 @@ def test_ctrl_c_is_one_sentence_and_status_130(dots, monkeypatch, wrapped):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(readers, "open_recording", interrupted)
-    result = CliRunner().invoke(main, ["replay", str(dots)])
+    result = run("replay", dots)
     assert result.exit_code == 130 and result.output.strip() == "evlayerseg: interrupted."
 
 

@@ -66,6 +66,28 @@ def test_a_module_that_is_missing_is_one_sentence(tmp_path, module, name, packag
     assert f"{package}, which is not installed: pip install {package}." in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("package", "command"),
+    [
+        ("torch", ("train", "OUT")),
+        ("torch", ("export", "paper", "-o", "OUT")),
+        ("rerun-sdk", ("view", "RECORDING")),
+        ("matplotlib", ("evaluate", "RECORDING", "--report", "OUT")),
+        ("distributed", ("evaluate", "RECORDING", "--cluster", "tcp://127.0.0.1:1")),
+        ("av", ("replay", "RECORDING", "--video", "OUT.mp4")),
+    ],
+)
+def test_a_package_that_only_one_command_needs_is_named_by_it(tmp_path, dots, package, command):
+    names = {"OUT": str(tmp_path / "out"), "OUT.mp4": str(tmp_path / "out.mp4")}
+    names["RECORDING"] = str(dots)
+    code = HIDE.format(module=package.removesuffix("-sdk"))
+    cache = os.environ.get("NUMBA_CACHE_DIR", "/tmp/numba")
+    args = [names.get(arg, arg) for arg in command]
+    done = run(code, *args, NUMBA_CACHE_DIR=cache)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"{package}, which is not installed: pip install {package}." in done.stderr
+
+
 @pytest.mark.ros
 @pytest.mark.parametrize("kind", ["FASTRTPS", "FASTDDS"])
 def test_fast_dds_has_room_unless_the_user_has_settings(monkeypatch, kind):

@@ -3,8 +3,7 @@
 INCLUDE is the folder `include` of https://github.com/ros-event-camera/event_camera_codecs. Its
 decoder is compiled here (g++ -O3 -march=native) and writes the same arrays as ours: x, y, t, p.
 Both decode the same packets in turn, in this process, on one thread, as in `evlayerseg bench`:
-theirs all in one call; ours by a call from Python each, as many in a call as the node takes where
-packets wait, and joined as one packet.
+theirs all in one call; ours by a call from Python each, and joined as one packet.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -100,12 +100,6 @@ def joined(packets: decoding.Packets) -> decoding.Packets:
     return packets._replace(data=[(np.concatenate([data for data, _ in packets.data]), 0)])
 
 
-def in_groups(groups: list[list[np.ndarray | bytes]], decoder: Decoder) -> int:
-    """Decodes packets, each group in one call; returns how many events there were."""
-    decoder.reset()
-    return sum(len(one.events) for group in groups for one in decoder.decode_each(group))
-
-
 def rows(settings: Settings, library: ctypes.CDLL) -> list[Row]:
     """Both decoders on each stream of EVT 3.0."""
     found = []
@@ -116,12 +110,10 @@ def rows(settings: Settings, library: ctypes.CDLL) -> list[Row]:
         decoder = Decoder("evt3", packets.width, packets.height)
         actions = {
             "event_camera_codecs": theirs(library, packets),
-            "evlayerseg": lambda p=packets, d=decoder: p.decode(d),
+            "evlayerseg": partial(packets.decode, decoder),
+            # Without what each packet costs in calls from Python.
+            "evlayerseg, one call": partial(joined(packets).decode, decoder),
         }
-        groups = packets.waiting()
-        actions["evlayerseg, where they wait"] = lambda g=groups, d=decoder: in_groups(g, d)
-        whole = joined(packets)  # without what each packet costs in calls from Python
-        actions["evlayerseg, one call"] = lambda p=whole, d=decoder: p.decode(d)
         counts = [action() for action in actions.values()]
         times = measure_in_turn(list(actions.values()), settings.seconds)
         for by, events, each in zip(actions, counts, times, strict=True):

@@ -56,38 +56,6 @@ def round_of(seed: int, scale: int, checked: bool) -> tuple[int, Counter[str]]:
     return done.returncode, Counter({name: int(n) for name, n in lines})
 
 
-class Fuzz:
-    """Rounds until the time is over or one has failed, and what they came to."""
-
-    def __init__(self, seed: int, scale: int, minutes: float) -> None:
-        self._seed, self._scale = seed, scale
-        self._begun, self._seconds = time.monotonic(), 60 * minutes
-        self._next = count()
-        self.failed = self.checked = 0
-        self.total: Counter[str] = Counter()
-
-    @property
-    def minutes(self) -> float:
-        """Since it began."""
-        return (time.monotonic() - self._begun) / 60
-
-    def run(self) -> None:
-        """One round after the other; for several threads at once. The first two are always run."""
-        for number in self._next:
-            over = 60 * self.minutes > self._seconds
-            if self.failed or (over and number >= 2):
-                return
-            seed, checked = self._seed + number, number % 2 == 1
-            status, counts = round_of(seed, self._scale, checked)
-            self.failed += status != 0
-            self.total += counts
-            self.checked += counts.total() if checked else 0
-            print(
-                f"round {number}, seed {seed}{', indices checked' if checked else ''}: "
-                f"{counts.total()} inputs, {'sound' if status == 0 else f'FAILED with {status}'}"
-            )
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -95,17 +63,32 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
-    fuzz = Fuzz(options.seed, options.scale, options.minutes)
+    begun, total, indices = time.monotonic(), Counter[str](), 0
+    failed, minutes = 0, 0.0
     with ThreadPoolExecutor(options.jobs) as pool:
-        for job in [pool.submit(fuzz.run) for _ in range(options.jobs)]:
-            job.result()
-    for name, n in fuzz.total.most_common():
+        for wave in count():
+            if failed or (minutes >= options.minutes and wave * options.jobs >= 2):
+                break
+            numbers = range(wave * options.jobs, (wave + 1) * options.jobs)
+            seeds = [options.seed + number for number in numbers]
+            checked = [number % 2 == 1 for number in numbers]
+            done = pool.map(round_of, seeds, [options.scale] * len(seeds), checked)
+            for seed, check, (status, counts) in zip(seeds, checked, done, strict=True):
+                failed += status != 0
+                total += counts
+                indices += counts.total() * check
+                print(
+                    f"seed {seed}{', indices checked' if check else ''}: {counts.total()} inputs, "
+                    f"{'sound' if status == 0 else f'FAILED with {status}'}"
+                )
+            minutes = (time.monotonic() - begun) / 60
+    for name, n in total.most_common():
         print(f"{n:>12} {name}")
     print(
-        f"{fuzz.total.total():>12} inputs in {fuzz.minutes:.1f} min, {fuzz.checked} of them with "
-        f"indices checked; {fuzz.failed or 'no'} failure{'s' if fuzz.failed > 1 else ''}."
+        f"{total.total():>12} inputs in {minutes:.1f} min, {indices} of them with indices checked; "
+        f"{failed or 'no'} failure{'s' if failed > 1 else ''}."
     )
-    return 1 if fuzz.failed else 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

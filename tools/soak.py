@@ -11,10 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import multiprocessing
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,14 +22,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evlayerseg_ros.bench.camera import loop, moved_on
-from evlayerseg_ros.bench.measure import busy, machine
+from evlayerseg_ros.bench.camera import beside, loop, moved_on
+from evlayerseg_ros.bench.measure import Usage, busy, machine
 from evlayerseg_ros.bench.scenes import PACKET_NS
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.replay.demo import prepare_ros
+from evlayerseg_ros.replay.demo import SEGMENT, prepare_ros, process
 
 NODE = "/soak/evlayerseg"
 START = 600.0  # s for the node to start, which compiles where the cache is empty
@@ -118,42 +114,26 @@ def noise(seed: int) -> np.ndarray:
     return words[~np.isin(words >> 12, (0x6, 0x8))].astype("<u2").view(np.uint8)
 
 
-def resident(pid: int) -> int:
-    """Memory of a process in bytes."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def run(seconds: float, size: tuple[int, int], mev_s: float, log: Path) -> tuple[Shot, Run] | None:
     """Camera and node in processes of their own; None if one of them ended by itself."""
     from evlayerseg_ros.node.probe import Probe
 
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    camera = context.Process(target=shoot, args=(theirs, size, mev_s, seconds), daemon=True)
-    camera.start()
-    ours.recv()
     memory: list[tuple[float, int]] = []
-    with Probe(NODE) as probe, log.open("wb") as said:
-        node = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "evlayerseg_ros.node.segment"),
-                *("--ros-args", "-r", "__ns:=/soak"),
-            ],
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-        try:
+    with beside(shoot, size, mev_s, seconds) as (camera, ours), Probe(NODE) as probe:
+        ours.recv()  # its packets are made
+        with (
+            log.open("wb") as said,
+            process(SEGMENT, "--ros-args", "-r", "__ns:=/soak", said=said) as node,
+        ):
             while not ours.poll():
                 probe.spin(1.0)
-                if node.poll() is not None or not camera.is_alive():
+                gone = not camera.is_alive() and not ours.poll()  # it says all before it ends
+                if gone or node.poll() is not None:
                     return None
-                memory.append((time.monotonic(), resident(node.pid)))
+                memory.append((time.monotonic(), Usage.of(node.pid).now))
             shot: Shot = ours.recv()
             probe.spin(SETTLE)
-        finally:
-            node.send_signal(signal.SIGINT)
-            status = node.wait(30)
-    return shot, Run(probe.images, probe.diagnostics, np.array(memory), status)
+    return shot, Run(probe.images, probe.diagnostics, np.array(memory), node.returncode)
 
 
 def report(shot: Shot, seen: Run) -> tuple[bool, str]:
@@ -239,8 +219,6 @@ def main() -> int:
     parser.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("W", "H"))
     options = parser.parse_args()
     prepare_ros()
-    profile = Path(__file__).parents[1] / "config/fastdds.xml"
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profile))
     about = machine()
     log = Path(tempfile.gettempdir()) / "evlayerseg_soak.log"
     done = run(60 * options.minutes, tuple(options.size), options.mev_s, log)

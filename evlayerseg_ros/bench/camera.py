@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +38,28 @@ class Shot(NamedTuple):
     events: int
     bytes: int
     late: float
+
+
+@contextmanager
+def beside(target: Callable[..., None], *about: object) -> Iterator[tuple[BaseProcess, Connection]]:
+    """A camera in a process of its own, so that its work does not delay ours; with our end of a
+    connection to it.
+
+    Args:
+        target: the camera's process, such as `shoot`.
+        about: its arguments after the connection.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *about), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield process, ours
+    finally:
+        process.join(5)
+        if process.is_alive():
+            process.terminate()
 
 
 def shoot(

@@ -15,7 +15,6 @@ from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.measure import Row, measure_in_turn, ratio, summary
 from evlayerseg_ros.bench.settings import Settings
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.batches import MOST_BYTES
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.recordings.raw import read_raw
 from evlayerseg_ros.recordings.readers import open_recording
@@ -36,18 +35,6 @@ class Packets(NamedTuple):
         """All of them from the beginning, as the node does; how many events."""
         decoder.reset()
         return sum(len(decoder.decode(data, base)) for data, base in self.data)
-
-    def waiting(self) -> list[list[np.ndarray | bytes]]:
-        """Their bytes as the node decodes packets that wait: so many in one call."""
-        groups: list[list[np.ndarray | bytes]] = []
-        room = 0
-        for data, _ in self.data:
-            if len(data) > room:
-                groups.append([])
-                room = MOST_BYTES
-            groups[-1].append(data)
-            room -= len(data)
-        return groups
 
 
 def decode(settings: Settings) -> Iterator[Row]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,20 +11,19 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Barrier
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evlayerseg_ros.bench import camera, scenes
-from evlayerseg_ros.bench.measure import Row, measure, summary
+from evlayerseg_ros.bench.measure import Row, Usage, measure, summary
 from evlayerseg_ros.bench.settings import Settings, size_name
 from evlayerseg_ros.bench.stages import boxed
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.outputs import OUTPUTS
-from evlayerseg_ros.replay.demo import prepare_ros
+from evlayerseg_ros.replay.demo import SEGMENT, prepare_ros, process
 from evlayerseg_ros.surroundings import check_ros
 
 if TYPE_CHECKING:
@@ -39,24 +35,6 @@ START = 120.0  # s for the node to become active
 QUIET = 1.5  # s to listen on when the camera has stopped; diagnostics come once a second
 CAMERAS = (1, 2, 4)  # at once, 640x480 and 5 Mev/s each where these are to be measured
 FLOW_RATE = 5.0  # Mev/s while the flow is listened to
-
-
-class _Usage(NamedTuple):
-    """What a process used: CPU time (s), resident memory now and at most (bytes), at a time (s)."""
-
-    cpu: float
-    now: int
-    most: int
-    at: float
-
-    @classmethod
-    def of(cls, pid: int) -> _Usage:
-        # After the name, which may hold anything: fields 14 and 15 are user and system time.
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        kib = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
-        return cls(cpu, int(kib["VmRSS"]) << 10, int(kib["VmHWM"]) << 10, time.monotonic())
 
 
 def end_to_end(settings: Settings) -> Iterator[Row]:
@@ -156,7 +134,7 @@ def _run(
     seconds = 4 * settings.seconds
     window = settings.config.window
     about = (f"{home}/events", size, rate, WARM_UP, seconds)
-    with _camera(*about) as (shooting, connection), Probe(home, topic) as probe:
+    with camera.beside(camera.shoot, *about) as (shooting, connection), Probe(home, topic) as probe:
         connection.recv()  # its packets are made
         begun = time.monotonic()
         with _node(settings, home, size) as node:
@@ -165,10 +143,10 @@ def _run(
             ready()
             connection.send("go")
             since = _word(connection, shooting, probe)
-            before = _Usage.of(node.pid)
+            before = Usage.of(node.pid)
             probe.most_backlog = 0
             shot = _word(connection, shooting, probe)
-            after = _Usage.of(node.pid)
+            after = Usage.of(node.pid)
             probe.spin(QUIET)
     assert isinstance(shot, camera.Shot) and isinstance(since, int)
     # What is open when the camera stops is closed by the silence after it, 0.2 s later.
@@ -224,29 +202,13 @@ def _await_active(node: subprocess.Popen[bytes], probe: Probe, home: str) -> Non
         probe.spin(0.02)
 
 
-def _word(connection: Connection, process: BaseProcess, probe: Probe) -> object:
+def _word(connection: Connection, shooting: BaseProcess, probe: Probe) -> object:
     """What the camera says next; meanwhile the probe hears the node."""
     while not connection.poll():
-        if not process.is_alive():
+        if not shooting.is_alive() and not connection.poll():  # it says all before it ends
             raise InputError("The process that publishes packets ended by itself.")
         probe.spin(0.02)
     return connection.recv()
-
-
-@contextmanager
-def _camera(*about: object) -> Iterator[tuple[BaseProcess, Connection]]:
-    """The camera in a process of its own, so that its work does not delay ours."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=camera.shoot, args=(theirs, *about), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield process, ours
-    finally:
-        process.join(5)
-        if process.is_alive():
-            process.terminate()
 
 
 @contextmanager
@@ -264,27 +226,14 @@ def _node(
         "sensor.width": size[0],  # known, so that its network is compiled before it is active
         "sensor.height": size[1],
     }
-    arguments = [f"-p {name}:={value}".split(" ", 1) for name, value in values.items()]
-    with TemporaryFile() as said:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "evlayerseg_ros.node.segment", "--ros-args"),
-                *("-r", f"__ns:={namespace}"),
-                *(word for pair in arguments for word in pair),
-            ],
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
+    arguments = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
+    with (
+        TemporaryFile() as said,
+        process(SEGMENT, "--ros-args", "-r", f"__ns:={namespace}", *arguments, said=said) as node,
+    ):
         try:
-            yield process
+            yield node
         except BaseException:
             said.seek(0)
             sys.stderr.write(said.read().decode(errors="replace"))
             raise
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,25 @@ _PACKAGES = (
     "opencv-python-headless",
     "ros-rclpy",
     "faery",
-    "tonic",
 )
+
+
+class Usage(NamedTuple):
+    """What a process used: CPU time (s), resident memory now and at most (bytes), at a time (s)."""
+
+    cpu: float
+    now: int
+    most: int
+    at: float
+
+    @classmethod
+    def of(cls, pid: int) -> Usage:
+        # After the name, which may hold anything: fields 14 and 15 are user and system time.
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        kib = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
+        return cls(cpu, int(kib["VmRSS"]) << 10, int(kib["VmHWM"]) << 10, time.monotonic())
 
 
 def measure(action: Callable[[], object], seconds: float) -> np.ndarray:

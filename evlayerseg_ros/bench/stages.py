@@ -34,7 +34,7 @@ _Fills = dict[str, Callable[[], np.ndarray]]
 
 
 def voxel(settings: Settings) -> Iterator[Row]:
-    """Windows of 33 ms to voxel grids: the model's, and at full resolution beside tonic's."""
+    """Windows of 33 ms to voxel grids: at rest, and along the layers' motions."""
     spec = _load(settings.config.segmenter, "cpu").info.voxel
     motions = np.zeros((spec.layers, 2, 3))
     motions[:, 0, 2] = 50 + 50 * np.arange(spec.layers)  # px/s to the right
@@ -46,27 +46,6 @@ def voxel(settings: Settings) -> Iterator[Row]:
             if spec.layers:
                 fill["along motions"] = partial(voxel_grid, window, spec, out, motions)
             yield from _grids(fill, size, spec, window, settings.seconds)
-    yield from _beside_tonic(settings)
-
-
-def _beside_tonic(settings: Settings) -> Iterator[Row]:
-    """The same grid by us and by tonic: each pixel a cell, polarity as +1 and -1."""
-    size = (640, 480)
-    window = scenes.window(*size, 5.0)
-    spec = VoxelSpec(bins=5, split=False)
-    out = np.zeros(spec.shape(*size), np.float32)
-    fill: _Fills = {"at rest": partial(voxel_grid, window, spec, out)}
-    try:
-        from tonic.functional import to_voxel_grid_numpy
-    except ImportError:
-        pass
-    else:
-        events = window.events
-        table = np.zeros(len(events), [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "i1")])
-        for name in table.dtype.names or ():
-            table[name] = getattr(events, name)
-        fill["by tonic"] = lambda: to_voxel_grid_numpy(table, (*size, 2), spec.bins)
-    yield from _grids(fill, size, spec, window, settings.seconds)
 
 
 def _grids(

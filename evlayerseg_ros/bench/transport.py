@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 
 import numpy as np
 
+from evlayerseg_ros.bench.camera import beside
 from evlayerseg_ros.bench.end_to_end import prepare
 from evlayerseg_ros.bench.measure import Row, summary
 from evlayerseg_ros.bench.settings import Settings
@@ -32,24 +33,18 @@ def transport(settings: Settings) -> Iterator[Row]:
     count = WARM_UP + round(settings.seconds / PAUSE)
     for size in BYTES:
         topic = f"/evlayerseg_bench/packets{size}"
-        with PacketProbe(topic) as probe:
-            process = multiprocessing.get_context("spawn").Process(
-                target=_publish, args=(topic, size, count), daemon=True
-            )
-            process.start()
+        with PacketProbe(topic) as probe, beside(_publish, topic, size, count) as (process, _):
             deadline = time.monotonic() + START + settings.seconds
             while process.is_alive() and time.monotonic() < deadline:
                 probe.spin(0.05)
-            ended = process.exitcode
-            process.terminate()
-            process.join()
-        if ended != 0:
-            raise InputError("The process that publishes packets failed or took too long.")
+            if process.exitcode != 0:
+                raise InputError("The process that publishes packets failed or took too long.")
         yield {"MB": size * 1e-6, **summary(np.array(probe.seconds[WARM_UP:]))}
 
 
-def _publish(topic: str, size: int, count: int) -> None:
+def _publish(connection: Connection, topic: str, size: int, count: int) -> None:
     """The other process. A packet's stamp is the time at which it is handed to ROS."""
+    connection.close()  # there is nothing to say
     from evlayerseg_ros.node.packets import PacketPublisher
 
     data = np.zeros(size, np.uint8)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, SegmenterConfig
+from evlayerseg_ros.surroundings import keep_freed_memory
 
 if TYPE_CHECKING:
     from evlayerseg_ros.pipeline import PipelineConfig
@@ -181,6 +182,7 @@ def with_config(*options: Callable[[Command], Command]) -> Callable[[Command], C
     def decorate(command: Command) -> Command:
         @wraps(command)
         def call(*args: Any, **said: Any) -> Any:
+            keep_freed_memory()  # as the node does
             mine = {name: said.pop(name) for name in PIPELINE_OPTIONS if name in said}
             return command(*args, config=pipeline_config(**mine), **said)
 
@@ -247,11 +249,6 @@ def pipeline_config(
         imu=imu or "",
         camera_matrix=camera_matrix,
     )
-
-
-def size_of(config: PipelineConfig) -> tuple[int, int] | None:
-    """The sensor's size that was asked for, None if the recording is to say it."""
-    return (config.width, config.height) if config.width and config.height else None
 
 
 def _said(options: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,11 +12,9 @@ import click
 
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.commands.files import force_option, refuse_to_replace
+from evlayerseg_ros.surroundings import told_if_slow
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
-    from evlayerseg_ros.events.types import Packet
     from evlayerseg_ros.events.window import WindowConfig
     from evlayerseg_ros.pipeline import PipelineConfig
 
@@ -60,7 +57,6 @@ def replay(
     """
     from tqdm import tqdm
 
-    from evlayerseg_ros.node.warm_up import told_if_slow
     from evlayerseg_ros.outputs.outputs import OUTPUTS
     from evlayerseg_ros.pipeline import Pipeline
     from evlayerseg_ros.recordings.imu import turn_of
@@ -71,7 +67,7 @@ def replay(
 
     refuse_to_replace(force, output, video)
     names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
-    with open_recording(recording, topic, options.size_of(config)) as opened:
+    with open_recording(recording, topic, config.size) as opened:
         opened.tell()
         said = turn_of(opened, config)
         segmenter = Segmenter.from_config(config.segmenter)
@@ -79,7 +75,7 @@ def replay(
         total = opened.total if whole else None
         # disable=None: no bar where stderr is no terminal.
         with (
-            tqdm(unit="packet", desc=recording.name, total=total, disable=None) as bar,
+            tqdm(opened, recording.name, total, unit="packet", disable=None) as bar,
             ExitStack() as first_window,
         ):
             first_window.enter_context(told_if_slow(partial(tqdm.write, file=sys.stderr)))
@@ -89,7 +85,7 @@ def replay(
                 bar.set_postfix_str(f"{events * 1e-6 / seconds:.2f} Mev/s", refresh=False)
 
             summary = run(
-                part_of(counted(opened, bar), start, duration),
+                part_of(bar, start, duration),
                 Pipeline(config, segmenter, turn_of=said),
                 bag=output,
                 video=video,
@@ -104,13 +100,6 @@ def replay(
     if summary.interrupted:
         click.echo("evlayerseg: interrupted; what was written is whole.", err=True)
         click.get_current_context().exit(130)
-
-
-def counted(packets: Iterable[Packet], bar: tqdm) -> Iterator[Packet]:
-    """The packets, each counted by the progress bar when it has been worked off."""
-    for packet in packets:
-        yield packet
-        bar.update()
 
 
 def _frames_a_second(config: WindowConfig) -> float:

@@ -9,7 +9,6 @@ import click
 
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.commands.files import force_option, refuse_to_replace
-from evlayerseg_ros.errors import InputError
 
 
 @click.command()
@@ -35,16 +34,6 @@ def simulate(out: Path, preset: str, seed: int, force: bool) -> None:
         click.echo(path)
 
 
-def _folders(function: click.decorators.FC) -> click.decorators.FC:
-    """Options that name folders of images."""
-    for name, text in (
-        ("--cutouts", "Folder of images with an alpha channel, for objects; may be repeated."),
-        ("--photos", "Folder of photographs, for backgrounds and objects; may be repeated."),
-    ):
-        function = click.option(name, type=options.PATH, multiple=True, help=text)(function)
-    return function
-
-
 @click.command()
 @click.argument("out", type=options.PATH)
 @click.option(
@@ -53,7 +42,18 @@ def _folders(function: click.decorators.FC) -> click.decorators.FC:
     help="smoke takes a minute or two on two cores: loss and IoU improve, no more. adapt is short "
     "and careful: what --recordings with --init takes if nothing is said; else default.",
 )
-@_folders
+@click.option(
+    "--photos",
+    type=options.PATH,
+    multiple=True,
+    help="Folder of photographs, for backgrounds and objects; may be repeated.",
+)
+@click.option(
+    "--cutouts",
+    type=options.PATH,
+    multiple=True,
+    help="Folder of images with an alpha channel, for objects; may be repeated.",
+)
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Optimiser steps instead of the preset's."
 )
@@ -127,7 +127,6 @@ def train(
     textures, and the folders given. Nothing is downloaded. `torchrun -m evlayerseg_ros.cli train
     ..` trains on several GPUs or machines.
     """
-    _need_torch()
     go_on = "--resume to go on from it"
     refuse_to_replace(force or resume, out / "checkpoint.pt", or_else=go_on)
     from dataclasses import replace
@@ -175,20 +174,18 @@ def export(
     CHECKPOINT is what `evlayerseg train` wrote. `paper` exports the paper's network with random
     weights, to measure its speed. Torch's and ONNX Runtime's answers are compared before it ends.
     """
-    _need_torch()
     refuse_to_replace(force, output, int8)
     from evlayerseg_ros.network.base import Network
     from evlayerseg_ros.network.export import export as run
-    from evlayerseg_ros.network.export import load_checkpoint
+    from evlayerseg_ros.network.export import export_checkpoint
     from evlayerseg_ros.paper.network import PaperNet
 
+    name = name or output.stem
     if str(checkpoint) == "paper":
         network: Network = PaperNet()
-        run(network, output, name or output.stem, "none", {})
+        run(network, output, name, "none", {})
     else:
-        network, state = load_checkpoint(checkpoint)
-        about = {key: state[key] for key in ("training", "step", "scores", "data")}
-        run(network, output, name or output.stem, state["regime"], about)
+        network = export_checkpoint(checkpoint, output, name)
     click.echo(output)
     if int8:
         from evlayerseg_ros.network.export import quantise
@@ -197,16 +194,3 @@ def export(
 
         quantise(output, int8, example_inputs(photographs(TRAINING_PHOTOS), network.voxel))
         click.echo(int8)
-
-
-def _need_torch() -> None:
-    """Say what is missing where the training extra is not installed."""
-    try:
-        import onnx
-        import torch
-    except ImportError as error:
-        raise InputError(
-            f"{error.name} is missing: training and export need the package's extra [train], "
-            "which `make dev` installs."
-        ) from error
-    del onnx, torch

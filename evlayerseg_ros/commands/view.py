@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
 from collections.abc import Callable
@@ -16,7 +15,6 @@ import click
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.commands.files import force_option, refuse_to_replace
 from evlayerseg_ros.commands.live import need_ros
-from evlayerseg_ros.commands.replay import counted
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.interrupts import is_interrupt
 
@@ -67,11 +65,10 @@ def view(
     if live == (recording is not None):
         raise click.UsageError("Give a RECORDING or --live.")
     refuse_to_replace(force, save)
-    _need_rerun()
     from evlayerseg_ros.outputs.scene import Scene
 
     scene = Scene("live" if recording is None else recording.name, live)
-    open_ = lambda: _open(scene, web, web_port, grpc_port, not no_browser, save)  # noqa: E731
+    open_ = partial(_open, scene, web, web_port, grpc_port, not no_browser, save)
     try:
         if recording is None:
             windows = _live(scene, node, duration, open_)
@@ -119,36 +116,35 @@ def _offline(
 ) -> int:
     from tqdm import tqdm
 
+    from evlayerseg_ros.outputs.scene import SHOWN
     from evlayerseg_ros.pipeline import Pipeline
     from evlayerseg_ros.recordings.imu import turn_of
     from evlayerseg_ros.recordings.kinds import recording_at
-    from evlayerseg_ros.recordings.published import are_outputs
+    from evlayerseg_ros.recordings.published import are_outputs, outputs_in
     from evlayerseg_ros.recordings.readers import Recording, open_recording
     from evlayerseg_ros.replay.replay import part_of
-    from evlayerseg_ros.replay.view import view_bag, view_recording
+    from evlayerseg_ros.replay.view import view_outputs, view_recording
 
-    with tqdm(unit="packet", desc=recording.name, disable=None) as bar:
-        found: Recording | InputError
-        try:
-            found = open_recording(recording, topic, options.size_of(config))
-        except InputError as error:
-            found = error
-        if are_outputs(found.topics):
-            if isinstance(found, Recording):
-                found.close()
-            bar.unit = "window"
-            open_()
-            return view_bag(recording_at(recording), scene, bar.update)
-        if isinstance(found, InputError):
-            raise found
-        with found as opened:
-            opened.tell()
-            pipeline = Pipeline(config, turn_of=turn_of(opened, config))
-            open_()
-            if not start and duration is None:
-                bar.total = opened.total
-            packets = part_of(counted(opened, bar), start, duration)
-            return view_recording(packets, pipeline, scene)
+    found: Recording | InputError
+    try:
+        found = open_recording(recording, topic, config.size)
+    except InputError as error:
+        found = error
+    if are_outputs(found.topics):
+        if isinstance(found, Recording):
+            found.close()
+        open_()
+        shown = outputs_in(recording_at(recording), SHOWN)
+        return view_outputs(tqdm(shown, recording.name, unit="window", disable=None), scene)
+    if isinstance(found, InputError):
+        raise found
+    with found as opened:
+        opened.tell()
+        pipeline = Pipeline(config, turn_of=turn_of(opened, config))
+        open_()
+        total = opened.total if not start and duration is None else None
+        with tqdm(opened, recording.name, total, unit="packet", disable=None) as bar:
+            return view_recording(part_of(bar, start, duration), pipeline, scene)
 
 
 def _live(scene: Scene, node: str, duration: float | None, open_: Callable[[], None]) -> int:
@@ -167,8 +163,3 @@ def _rest() -> None:
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(1.0)
-
-
-def _need_rerun() -> None:
-    if importlib.util.find_spec("rerun") is None:
-        raise InputError("view needs Rerun: pip install rerun-sdk, or the package's [view] extra.")

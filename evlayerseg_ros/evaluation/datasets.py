@@ -98,7 +98,6 @@ def dsec(folder: Path, recording: Path) -> Truth:
                 f"{source} has {len(times)} times, too few for the mask {files[-1].name}."
             )
         times = times[[int(path.stem) for path in files]]
-
     return pictures((times * 1000).tolist(), files, _DSEC_SIZE)
 
 
@@ -130,10 +129,10 @@ def pictures(times: list[int], files: list[Path], shape: tuple[int, int] | None 
             )
         return picture
 
-    note = f"{len(bad)} of {len(files)} masks are no sound pictures: {files[bad[0]]}" if bad else ""
-    note += (
-        f" and {len(bad) - 1} more are left out." if len(bad) > 1 else " is left out." * len(bad)
-    )
+    note = ""
+    if bad:
+        left = f"{files[bad[0]]} and {len(bad) - 1} more are" if bad[1:] else f"{files[bad[0]]} is"
+        note = f"{len(bad)} of {len(files)} masks are no sound pictures: {left} left out."
     return Truth(np.array([times[k] for k in sound], np.int64), mask, note=note)
 
 
@@ -216,8 +215,11 @@ def label_images(bag: Path, topic: str | None) -> Truth:
     Raises:
         InputError: no bag, or no (or no single) topic with label images.
     """
+
+    def wanted(name: str, kind: str) -> bool:
+        return kind == "sensor_msgs/msg/Image" and topic in (None, name)
+
     found: dict[str, list[tuple[int, bytes]]] = {}
-    wanted = lambda name, kind: kind == "sensor_msgs/msg/Image" and topic in (None, name)  # noqa: E731
     for name, image in messages_in(bag, wanted, _label_image):
         if image is not None:
             found.setdefault(name, []).append(image)
@@ -226,7 +228,6 @@ def label_images(bag: Path, topic: str | None) -> Truth:
         raise InputError(f"{bag}: expected a topic with label images (Image, mono8), has {there}.")
     (labels,) = found.values()
     labels.sort(key=lambda entry: entry[0])
-
     t = np.array([stamp for stamp, _ in labels], np.int64)
     return Truth(t, lambda i: _unpacked(labels[i][1]), ros_time=True)
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import cv2
 import numpy as np
 
 from evlayerseg_ros.evaluation import charts
 from evlayerseg_ros.evaluation.results import known_measures, rows, write
 from evlayerseg_ros.evaluation.scores import MEANINGS, Score, SequenceScores, nan_mean
-from evlayerseg_ros.outputs import pictures
+from evlayerseg_ros.outputs import annotate, pictures
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _LARGE = 2.0  # px over a window, an error of motion worth a word
@@ -233,7 +232,8 @@ def _figure(sequence: SequenceScores, which: str, score: Score) -> str:
     panels = [_panel(score, score.predicted)]
     if score.truth is not None:
         panels += [_panel(score, score.truth), _difference(score, score.truth)]
-    picture = np.hstack([_shrunk(panel) for panel in panels])
+    shrink = min(1.0, _PANEL_WIDTH / panels[0].shape[1])
+    picture = np.hstack([annotate.scaled(panel, shrink) for panel in panels])
     window = score.window
     known = (("IoU", "iou"), ("false alarms", "false_alarms"), ("FWL", "fwl"))
     told = [f"{name} {score.measures[m]:.3f}" for name, m in known if m in score.measures]
@@ -264,10 +264,3 @@ def _difference(score: Score, truth: np.ndarray) -> np.ndarray:
     picture[seen & found & ~true] = (230, 25, 75)
     picture[seen & ~found & true] = (67, 99, 216)
     return picture
-
-
-def _shrunk(picture: np.ndarray) -> np.ndarray:
-    height, width = picture.shape[:2]
-    scale = min(1.0, _PANEL_WIDTH / width)
-    size = round(width * scale), round(height * scale)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

@@ -28,6 +28,7 @@ from evlayerseg_ros.recordings.imu import turn_of
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.surroundings import keep_freed_memory
 
 _SUFFIXES = (
     ".mcap", ".db3", ".bag", ".raw", ".dat", ".aedat4", ".aedat", ".es", ".npz", ".h5", ".hdf5"
@@ -80,7 +81,8 @@ def run(
         progress: called with how many windows and how many recordings have just been scored.
 
     Raises:
-        InputError: Dask is not installed, or no scheduler answers.
+        InputError: no scheduler answers.
+        ModuleNotFoundError: Dask is not installed (the extra `cluster`).
     """
     results = []
     if workers <= 1 and cluster is None:
@@ -136,8 +138,7 @@ def _score(job: Job, progress: Callable[[], object]) -> SequenceScores:
         raise InputError(f"{job.recording} has no masks, which the paper's protocol needs.")
     segmenter = _model(job.config.segmenter)
     layers = Layers.of(segmenter) if job.paper else None
-    size = (job.config.width, job.config.height) if job.config.width else None
-    with open_recording(job.recording, job.topic, size) as opened:
+    with open_recording(job.recording, job.topic, job.config.size) as opened:
         opened.tell()
         if truth is not None and truth.ros_time:
             truth = on_sensor_clock(truth, opened, job.config)
@@ -187,18 +188,14 @@ def _executor(workers: int, cluster: str | None) -> Iterator[Executor]:
     if cluster is None:
         # Not fork: ONNX Runtime's threads do not survive it.
         context = multiprocessing.get_context("spawn")
-        pool: Any = ProcessPoolExecutor(workers, mp_context=context)
+        pool: Any = ProcessPoolExecutor(workers, context, initializer=keep_freed_memory)
         try:
             yield pool
         finally:
             pool.shutdown(cancel_futures=True)
         return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InputError(
-            "--cluster needs Dask: pip install distributed (extra `cluster`)."
-        ) from error
+    from distributed import Client
+
     try:
         client = Client(cluster, timeout=10)
     except (OSError, ValueError) as error:

@@ -10,41 +10,7 @@ import numpy as np
 from evlayerseg_ros.evaluation.by_events import Objects, of_ids
 from evlayerseg_ros.events.types import Window
 
-MEASURES = (
-    "iou",
-    "dr",
-    "precision",
-    "recall",
-    "object_pixel_iou",
-    "event_iou",
-    "event_dr",
-    "event_accuracy",
-    "object_iou",
-    "false_alarms",
-    "event_false_alarms",
-    "flow_error",
-    "flow_error_background",
-    "flow_error_object",
-    "fwl",
-    "rsat",
-)
-FACTS = ("object_share", "object_shift")
-"""What a window is scored by; NaN where the ground truth does not tell.
-
-iou, dr, precision, recall: of the moving pixels among those that saw an event, at the mask's time
-(dr: 0 or 1); NaN where the mask is empty. object_pixel_iou: mean over the objects, where there
-are several. event_iou, event_dr (0 or 1), event_accuracy: of the events as moving or background.
-object_iou: of the events, mean over the objects, each with its best label (by_events.py).
-false_alarms: share of the pixels that saw an event which are called moving, where nothing moves;
-else NaN. event_false_alarms: the same of events, where none is of an object. flow_error:
-px/s, mean over events. flow_error_background, flow_error_object: px over the window, see flow.py.
-fwl, rsat: deblurring ratios (above 1, below 1 is sharper).
-
-FACTS are not about the method but about what it was given. object_share: of the pixels that saw
-an event, those that move. object_shift: px over the window, of what moves against the background.
-"""
-
-MEANINGS = {
+MEASURES = {
     "iou": "of the moving pixels among those that saw an event, at the ground truth's time",
     "dr": "detection rate, the share of windows with IoU of 0.5 or more and no more wrong than "
     "right pixels",
@@ -53,18 +19,26 @@ MEANINGS = {
     "object_pixel_iou": "mean over the objects where there are several",
     "event_iou": "of the events as moving or background",
     "event_dr": "share of windows with an event IoU of 0.5 or more",
-    "object_iou": "of events, mean over the objects, each with its best label",
     "event_accuracy": "share of the events on the right side",
+    "object_iou": "of events, mean over the objects, each with its best label",
     "false_alarms": "share of the pixels that saw an event which are called moving, where nothing "
     "moves",
     "event_false_alarms": "the same of events",
-    "id_switches": "how often an object gets another label",
-    "id_kept": "share of its windows in which an object has its most frequent label",
     "flow_error": "px/s, mean over events",
     "flow_error_background": "px over the window, of the background's motion",
     "flow_error_object": "px over the window, of what moves",
     "fwl": "image sharpness, above 1 the motion found sharpens",
     "rsat": "timestamp loss, below 1 the motion found sharpens",
+}
+"""What every sequence is scored by, and what it means; NaN where the ground truth does not tell."""
+
+FACTS = ("object_share", "object_shift")
+"""Not about the method but about what it was given: share of the pixels that saw an event that
+move, and how far what moves goes against the background, px over the window."""
+
+MEANINGS = MEASURES | {
+    "id_switches": "how often an object gets another label",
+    "id_kept": "share of its windows in which an object has its most frequent label",
     "stream_iou": "of the newest mask that was out at the ground truth's time, as it was",
     "stream_dr": "detection rate of the same",
     "carried_iou": "of that mask carried along its motions to the ground truth's time",
@@ -74,7 +48,7 @@ MEANINGS = {
     "paper_iou": "by the metric of EV-LayerSegNet's authors",
     "paper_dr": "the same for the detection rate",
 }
-"""What the measures are, in words for the report."""
+"""Those, what is said of a whole sequence, and what some protocols add."""
 
 NO_MASKS = " has no masks (--masks): only its sharpness is measured."
 """The warning of a recording without ground truth, after its name."""

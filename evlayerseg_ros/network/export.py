@@ -161,6 +161,25 @@ def export(network: Network, out: Path, name: str, regime: str, training: dict[s
         check_parity(runtime, out, spec.shape(width, height))
 
 
+def export_checkpoint(checkpoint: Path, out: Path, name: str) -> Network:
+    """Export what `evlayerseg train` wrote, with what it says of its training.
+
+    Args:
+        checkpoint: its checkpoint.pt.
+        out, name: see `export`.
+
+    Returns:
+        The network, folded.
+
+    Raises:
+        InputError: as `load_checkpoint` and `export`.
+    """
+    network, state = load_checkpoint(checkpoint)
+    about = {key: state[key] for key in ("training", "step", "scores", "data")}
+    export(network, out, name, state["regime"], about)
+    return network
+
+
 def quantise(path: Path, out: Path, voxels: Iterable[np.ndarray]) -> None:
     """Write an exported LayerNet in 8 bits up to its last convolutions, which CPUs run faster.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 from vision_msgs.msg import LabelInfo
 
-from evlayerseg_ros.node.messages import MAKE, to_time
-from evlayerseg_ros.outputs.messages import label_info
+from evlayerseg_ros.node.messages import MAKE
+from evlayerseg_ros.outputs.messages import header, label_info
 from evlayerseg_ros.outputs.outputs import LABEL_NAMES
 
 # Heard by whoever comes late, too.
@@ -21,6 +23,9 @@ class Companions:
 
     Image pipelines pair a picture with the camera_info of the same stamp. A camera gives its
     calibration at its own times, so each output gets the last one under its own stamp.
+
+    Attributes:
+        camera: what the camera said last, None before.
     """
 
     def __init__(self, node: LifecycleNode, output_qos: QoSProfile) -> None:
@@ -31,7 +36,7 @@ class Companions:
             output_qos: of ~/camera_info, as the pictures have it.
         """
         self._node = node
-        self._info: CameraInfo | None = None
+        self.camera: CameraInfo | None = None
         self._labels = node.create_publisher(LabelInfo, "~/label_info", _LATCHED)
         self._cameras = node.create_publisher(CameraInfo, "~/camera_info", output_qos)
         self._heard = node.create_subscription(
@@ -41,30 +46,18 @@ class Companions:
         self._labels.publish(label_info(MAKE, LABEL_NAMES, now))
 
     @property
-    def camera(self) -> CameraInfo | None:
-        """What the camera said last, None before."""
-        return self._info
-
-    @property
     def camera_topic(self) -> str:
         """Where the camera says it."""
         return str(self._heard.topic_name)
 
     def publish(self, stamp: int, frame_id: str) -> None:
         """Publishes the calibration, if one came, with an output's stamp (ROS time, ns)."""
-        info = self._info
+        info = self.camera
         if info is None or not self._cameras.get_subscription_count():
             return
-        copy = CameraInfo(
-            **{
-                name: getattr(info, name)
-                for name in info.get_fields_and_field_types()
-                if name != "header"
-            }
-        )
-        copy.header.stamp = to_time(stamp)
-        copy.header.frame_id = frame_id
-        self._cameras.publish(copy)
+        told = copy(info)
+        told.header = header(MAKE, stamp, frame_id)
+        self._cameras.publish(told)
 
     def close(self) -> None:
         """Ends them."""
@@ -73,4 +66,4 @@ class Companions:
             self._node.destroy_publisher(publisher)
 
     def _hear(self, message: CameraInfo) -> None:
-        self._info = message
+        self.camera = message

@@ -109,9 +109,8 @@ class Monitor:
     def _rates(self, worker: Worker) -> tuple[dict[str, str], dict[str, int]]:
         """Figures to show, and by how much each counter grew within the horizon."""
         now = time.monotonic()
-        stats = asdict(worker.stream.stats)
-        counts = {name: count for name, count in stats.items() if isinstance(count, int)}
-        counts |= asdict(worker.counters)
+        stats = worker.stream.stats
+        counts = stats.counts() | asdict(worker.counters)
         self._past.append((now, counts))
         while len(self._past) > 2 and now - self._past[0][0] > HORIZON:
             self._past.popleft()
@@ -129,7 +128,7 @@ class Monitor:
             "backlog windows": str(worker.backlog),
             "backlog kB": str(worker.queued_bytes // 1000),
             **{name.replace("_", " "): str(count) for name, count in counts.items()},
-            "last fault": str(stats["last_fault"]),
+            "last fault": stats.last_fault,
         }
         return shown, grown
 

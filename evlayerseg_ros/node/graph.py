@@ -7,7 +7,10 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
-EVENT_PACKET = "event_camera_msgs/msg/EventPacket"
+from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.outputs.messages import TYPES
+
+EVENT_PACKET = TYPES[Packet]
 
 
 def why_silent(node: Node, subscription: Any, silent: bool) -> str:
@@ -56,12 +59,12 @@ def why_silent(node: Node, subscription: Any, silent: bool) -> str:
     return f"Nobody publishes {topic}."
 
 
-def subscribed_topics(node: Node, type_name: str = EVENT_PACKET) -> list[str]:
-    """Topics of that type which somebody subscribes to."""
+def subscribed_topics(node: Node) -> list[str]:
+    """Topics of EventPackets which somebody subscribes to."""
     return [
         name
         for name, types in node.get_topic_names_and_types()
-        if type_name in types and node.count_subscribers(name)
+        if EVENT_PACKET in types and node.count_subscribers(name)
     ]
 
 

@@ -110,7 +110,7 @@ def event_type(name: str) -> tuple[type, bool]:
     """
     package, kind = name.split("/")
     try:
-        found: type = getattr(importlib.import_module(f"{package}.msg"), kind)
+        found: type = message_type(f"{package}/msg/{kind}")
     except ImportError:
         raise InputError(
             f"event_type is {name}, but {package} is not installed: build it in this workspace."

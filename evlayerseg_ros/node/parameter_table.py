@@ -148,19 +148,15 @@ PARAMETERS: tuple[Spec, ...] = (
         "Packets and windows that wait longer while newer ones do are dropped and counted, ms.",
         between=(1.0, 60_000.0),
     ),
-    Spec(
-        "sensor.width",
-        0,
-        "Columns of the sensor, px; 0 takes them from the packets.",
-        between=(0, 65_535),
-        fixed=True,
-    ),
-    Spec(
-        "sensor.height",
-        0,
-        "Rows of the sensor, px; 0 takes them from the packets.",
-        between=(0, 65_535),
-        fixed=True,
+    *(
+        Spec(
+            f"sensor.{side}",
+            0,
+            f"{what} of the sensor, px; 0 takes them from the packets.",
+            between=(0, 65_535),
+            fixed=True,
+        )
+        for side, what in (("width", "Columns"), ("height", "Rows"))
     ),
     Spec(
         "event_type",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,12 +21,12 @@ from evlayerseg_ros.node.companions import Companions
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
 from evlayerseg_ros.node.imu import ImuInput
 from evlayerseg_ros.node.lifecycle import GuardedLifecycle
-from evlayerseg_ros.node.warm_up import told_if_slow, warm_up
+from evlayerseg_ros.node.warm_up import warm_up
 from evlayerseg_ros.node.worker import Worker
-from evlayerseg_ros.outputs.carried import CARRIED, carried
-from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.outputs.outputs import CARRIED, OUTPUTS, carried
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig
 from evlayerseg_ros.segmentation.segmenter import Segmentation, Segmenter
+from evlayerseg_ros.surroundings import told_if_slow
 
 # Seconds without a packet after which the node says why nothing comes in.
 QUIET = 3.0
@@ -52,6 +53,7 @@ class SegmentNode(GuardedLifecycle):
         self._companions: Companions | None = None
         self._imu: ImuInput | None = None
         self._subscription: Any = None
+        self._while_active = ExitStack()  # ends what runs then, the last first
         self._moving_seq = 0
         self._heard = 0.0  # when the last packet came, time.monotonic()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -91,6 +93,7 @@ class SegmentNode(GuardedLifecycle):
         if config.segmenter.camera_motion == "imu":
             assert self._companions is not None
             self._imu = ImuInput(self, self._companions)
+            self._while_active.callback(self._imu.close)
         self._pipeline = self._new_pipeline(config)
         self._pipeline.begin()
         self._worker = Worker(
@@ -112,11 +115,14 @@ class SegmentNode(GuardedLifecycle):
             rate=parameters.value(self, "publish.rate_hz"),
         )
         self._carrier.start()
+        self._while_active.callback(self._carrier.stop)
         self._worker.start()
+        self._while_active.callback(self._worker.stop)
         self._heard = time.monotonic()
         self._subscription = self.create_subscription(
             kind, "~/events", self._on_message, parameters.qos(self, "events"), raw=raw
         )
+        self._while_active.callback(self.destroy_subscription, self._subscription)
         self._state = "active"
         self.get_logger().info(
             f"Listening to {self._subscription.topic_name}, model {self._segmenter.info.name} on "
@@ -127,18 +133,8 @@ class SegmentNode(GuardedLifecycle):
         return Pipeline(config, self._segmenter, turn_of=self._imu.turn if self._imu else None)
 
     def _stop(self) -> None:
-        if self._subscription is not None:
-            self.destroy_subscription(self._subscription)
-            self._subscription = None
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
-        if self._carrier is not None:
-            self._carrier.stop()
-            self._carrier = None
-        if self._imu is not None:
-            self._imu.close()
-            self._imu = None
+        self._while_active.close()
+        self._subscription = self._worker = self._carrier = self._imu = None
 
     def _release(self, state: str) -> None:
         self._stop()

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from copy import copy
 
 import numpy as np
 
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.outputs.carried import carried
-from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.outputs.outputs import OUTPUTS, carried
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.segmentation.turn import Turn
 
 WINDOWS = 3  # of a scene: the second begins with the motions of the first
 LENGTH = 33_000_000  # ns, of a window
 EVENTS = 20_000  # of a window
-SLOW = (
-    "This takes longer than usual: the first start after an installation compiles, up to some "
-    "minutes."
-)
-USUAL = 4.0  # s that all of it takes where everything has been compiled before
-
-
-@contextmanager
-def told_if_slow(tell: Callable[[str], object]) -> Iterator[None]:
-    """Says why it may be, if what is done inside takes long."""
-    timer = threading.Timer(USUAL, tell, [SLOW])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def warm_up(segmenter: Segmenter, width: int, height: int) -> None:

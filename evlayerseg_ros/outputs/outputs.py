@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.recfunctions import structured_to_unstructured
 
 from evlayerseg_ros.events.codecs import encode_mono
-from evlayerseg_ros.events.types import Packet, Window
+from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.outputs import annotate, pictures
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
@@ -153,3 +153,22 @@ OUTPUTS: dict[str, Callable[[Window, Segmentation], Output]] = {
     )
 }
 """What makes each topic, by the topic's name."""
+
+CARRIED = ("mask", "detections")
+"""The topics that a carried segmentation makes; the others are of a window's events."""
+
+
+def carried(segmentation: Segmentation, stamp: int) -> Segmentation:
+    """Where the layers are at another instant, if each goes on as it moved at the window's end.
+
+    Args:
+        segmentation: of a window.
+        stamp: ROS time of the instant, ns; before or after the window's end.
+
+    Returns:
+        The layers at that instant, without events: enough for the topics in CARRIED.
+    """
+    window = segmentation.window
+    t = window.end + stamp - window.stamp
+    none = Events.empty(window.events.width, window.events.height)
+    return replace(segmentation, window=Window(none, t, t, stamp), labels=segmentation.labels_at(t))

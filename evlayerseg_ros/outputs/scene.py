@@ -21,7 +21,8 @@ import rerun as rr
 import rerun.blueprint as rrb
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.outputs.outputs import LABEL_NAMES, Image, Output, Points
+from evlayerseg_ros.motion.evidence import motion_at
+from evlayerseg_ros.outputs.outputs import LABEL_NAMES, Image, Output, Points, affine_in
 from evlayerseg_ros.outputs.pictures import LAYER_COLORS
 
 SHOWN = ("mask", "mask_overlay", "sharpened_events", "layers")
@@ -141,11 +142,11 @@ class Scene:
         """Boxes, arrows, tracks and speeds of what moves; the background's speed, too."""
         seen = table[(table["events"] > 0) & (table["label"] > 0)]
         height, width = (0, 0) if mask is None else mask.shape
-        speeds = {0: float(np.hypot(*_velocity(table[0], width / 2, height / 2)))}
+        speeds = {0: float(np.hypot(*motion_at(affine_in(table)[0], width / 2, height / 2)))}
         origins, vectors, ids = [], [], []
-        for row in seen:
+        for row, motion in zip(seen, affine_in(seen), strict=True):
             x, y, label = float(row["x"]), float(row["y"]), int(row["label"])
-            velocity = _velocity(row, x, y)
+            velocity = motion_at(motion, x, y)
             speeds[label] = float(np.hypot(*velocity))
             origins.append((x, y))
             vectors.append(_arrow(velocity))
@@ -236,13 +237,6 @@ def _arrow(velocity: np.ndarray) -> np.ndarray:
     """float64 [2], px: to where an object will be, or longer where that is hard to see."""
     speed = float(np.hypot(*velocity))
     return velocity * max(_AHEAD, _ARROW_LEAST / max(speed, 1.0))
-
-
-def _velocity(row: np.void, x: float, y: float) -> np.ndarray:
-    """float64 [2], px/s: a layer's velocity at (x, y)."""
-    u = row["a_ux"] * x + row["a_uy"] * y + row["a_u0"]
-    v = row["a_vx"] * x + row["a_vy"] * y + row["a_v0"]
-    return np.array([u, v], np.float64)
 
 
 def _need_free(port: int) -> None:

@@ -38,8 +38,6 @@ from evlayerseg_ros.segmentation.labels import most_events_first
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
-MEASURES = ("paper_iou", "paper_dr")
-
 _BINS = 5
 _HOT_PIXELS = 100
 _HOT_AFTER = 5  # windows

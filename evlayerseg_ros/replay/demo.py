@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ from evlayerseg_ros.segmentation.segmentation import flow_of, objects_of
 if TYPE_CHECKING:
     from evlayerseg_ros.node.listener import Listener
 
+SEGMENT = "evlayerseg_ros.node.segment"
 NAMESPACE = "/event_camera"
 NODE = f"{NAMESPACE}/evlayerseg"
 EVENTS = f"{NAMESPACE}/events"
@@ -72,9 +73,18 @@ def prepare_ros() -> None:
 
 
 @contextmanager
-def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One of our commands in its own process, ended on leaving as Ctrl-C would end it."""
-    child = subprocess.Popen([sys.executable, "-m", "evlayerseg_ros.cli", *command])
+def process(
+    module: str, *arguments: str, said: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A module of ours in its own process, ended on leaving as Ctrl-C would end it.
+
+    Args:
+        module: what to run.
+        arguments: of its command line.
+        said: file that takes what it prints; None: where we print.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    child = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT if said else None)
     try:
         yield child
     finally:
@@ -117,12 +127,13 @@ def figures(listener: Listener) -> str:
 def _perform(recording: Path, listener: Listener, tell: Tell) -> None:
     """Starts the node, plays the recording into it and listens until all is over."""
     remaps = ("-r", f"__ns:={NAMESPACE}", "-r", f"~/events:={EVENTS}")
-    with process("segment", "--ros-args", *remaps) as node:
+    with process(SEGMENT, "--ros-args", *remaps) as node:
         listener.wait_for_node(node.poll, tell)
         tell(f"the node is active; playing {recording}")
         listener.hear_packets()
         both = ("--wait", "60", "--subscribers", "2")  # the node and the listener
-        with process("play", str(recording), "--to", EVENTS, *both) as player:
+        play = ("evlayerseg_ros.cli", "play", str(recording), "--to", EVENTS)
+        with process(*play, *both) as player:
             listener.listen(lambda: player.poll() is not None)
 
 

@@ -56,7 +56,6 @@ def play(
     patience: float = 10.0,
     size: tuple[int, int] | None = None,
     subscribers: int = 1,
-    progress: Callable[[Played], object] = lambda played: None,
 ) -> Played:
     """Publishes a recording as EventPackets at its own pace.
 
@@ -70,7 +69,6 @@ def play(
         patience: s to wait for subscribers.
         size: (width, height) of the sensor in px, None for what the recording says.
         subscribers: how many to wait for.
-        progress: called after each packet.
 
     Raises:
         InputError: the recording is unsound, the rate is not positive, or too few subscribe.
@@ -89,7 +87,7 @@ def play(
             again = True
             while again:
                 with open_recording(path, recorded_topic, size) as recording:
-                    _play_once(recording, rate, publisher.publish, zero, played, progress, begun)
+                    _play_once(recording, rate, publisher.publish, zero, played, begun)
                 again = loop
         except KeyboardInterrupt:
             pass  # that is how a loop ends
@@ -102,7 +100,6 @@ def _play_once(
     publish: Callable[[Packet], None],
     zero: Callable[[int], int],
     played: Played,
-    progress: Callable[[Played], object],
     begun: float,
 ) -> None:
     """One pass through the recording, each packet at its time."""
@@ -117,7 +114,6 @@ def _play_once(
             played.packets += 1
             played.bytes += len(out.data)
             played.seconds = time.monotonic() - begun
-            progress(played)
 
 
 def encoded(packet: Packet, zero: Callable[[int], int] = int) -> Iterator[Packet]:

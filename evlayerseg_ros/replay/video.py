@@ -11,14 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.errors import InputError, needs
 from evlayerseg_ros.outputs import annotate, pictures
 from evlayerseg_ros.segmentation.segmentation import MovingObject
-
-try:
-    import av
-except ImportError:  # the video is OpenCV's then, which browsers do not play
-    av = None  # type: ignore[assignment]
 
 _PANEL_WIDTH = 640  # px at most
 _LEAST_WIDTH = 320  # px at least, so that titles can be read
@@ -106,8 +101,8 @@ class Frames:
 class VideoWriter:
     """Writes RGB frames to an mp4 in H.264, which browsers play; a context manager.
 
-    The same frames of side_by_side give the same bytes. Without PyAV (pip install av) it is MPEG-4
-    part 2.
+    The same frames of side_by_side give the same bytes. The file's index comes first, so that a
+    page can begin to play it at once.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -117,81 +112,51 @@ class VideoWriter:
             path: of the mp4; overwritten.
             fps: frames a second when shown.
         """
-        self.path = path
-        self.frames = 0
-        self._fps = fps
-        self._writer: _H264 | _Mpeg4 | None = None
+        self._path, self._fps = path, fps
+        self._file: Any = None
+        self._stream: Any = None
 
     def write(self, frame: np.ndarray) -> None:
         """Appends a frame, uint8 [h, w, 3] RGB, of the size of the first.
 
         Raises:
-            InputError: the file cannot be written.
+            InputError: the file cannot be written, or PyAV is not installed.
         """
-        if self._writer is None:
-            self._writer = self._open(frame.shape[1], frame.shape[0])
-        self._writer.write(frame)
-        self.frames += 1
+        av = needs("av")
+        if self._file is None:
+            self._open(frame.shape[1], frame.shape[0])
+        planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)
+        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        self._file.mux(self._stream.encode(picture))
 
     def close(self) -> None:
         """Finishes the file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._file is not None:
+            self._file.mux(self._stream.encode(None))
+            self._file.close()
+            self._file = None
 
-    def _open(self, width: int, height: int) -> _H264 | _Mpeg4:
-        if not self.path.parent.is_dir():
-            raise InputError(f"Cannot write {self.path}: {self.path.parent} is no folder.")
-        if self.path.suffix != ".mp4":
-            raise InputError(f"Cannot write the video {self.path}; its name must end in .mp4.")
+    def _open(self, width: int, height: int) -> None:
+        if not self._path.parent.is_dir():
+            raise InputError(f"Cannot write {self._path}: {self._path.parent} is no folder.")
+        if self._path.suffix != ".mp4":
+            raise InputError(f"Cannot write the video {self._path}; its name must end in .mp4.")
         try:
-            return (_H264 if av else _Mpeg4)(self.path, self._fps, width, height)
+            self._file = needs("av").open(str(self._path), "w", options={"movflags": "+faststart"})
         except OSError as error:
             reason = error.strerror or str(error)
-            raise InputError(f"Cannot write the video {self.path}: {reason}.") from error
+            raise InputError(f"Cannot write the video {self._path}: {reason}.") from error
+        rate = Fraction(self._fps).limit_denominator(1000)
+        self._stream = self._file.add_stream("libx264", rate=rate)
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.options = {"crf": _QUALITY, "preset": "veryfast", "threads": "1"}
 
     def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-class _H264:
-    """An mp4 by PyAV; its index comes first, so that a page can begin to play it at once."""
-
-    def __init__(self, path: Path, fps: float, width: int, height: int) -> None:
-        self._file = av.open(str(path), "w", options={"movflags": "+faststart"})
-        rate = Fraction(fps).limit_denominator(1000)
-        stream: Any = self._file.add_stream("libx264", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"crf": _QUALITY, "preset": "veryfast", "threads": "1"}
-        self._stream = stream
-
-    def write(self, frame: np.ndarray) -> None:
-        planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)
-        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        self._file.mux(self._stream.encode(picture))
-
-    def close(self) -> None:
-        self._file.mux(self._stream.encode(None))
-        self._file.close()
-
-
-class _Mpeg4:
-    """The same by OpenCV."""
-
-    def __init__(self, path: Path, fps: float, width: int, height: int) -> None:
-        fourcc = cv2.VideoWriter.fourcc(*"mp4v")
-        self._writer = cv2.VideoWriter(str(path), fourcc, fps, (width, height))
-        if not self._writer.isOpened():
-            raise OSError("OpenCV cannot open it")
-
-    def write(self, frame: np.ndarray) -> None:
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-
-    def close(self) -> None:
-        self._writer.release()
 
 
 def _tile(name: str, picture: np.ndarray) -> np.ndarray:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from evlayerseg_ros.events.types import Packet
-from evlayerseg_ros.outputs.outputs import OUTPUTS
+from evlayerseg_ros.outputs.outputs import OUTPUTS, Output
 from evlayerseg_ros.pipeline import Pipeline
-from evlayerseg_ros.recordings.published import outputs_in
 
 if TYPE_CHECKING:
     from evlayerseg_ros.outputs.scene import Scene
-
-Progress = Callable[[], object]
 
 
 def view_recording(packets: Iterable[Packet], pipeline: Pipeline, scene: Scene) -> int:
@@ -47,17 +43,18 @@ def view_recording(packets: Iterable[Packet], pipeline: Pipeline, scene: Scene) 
     return count
 
 
-def view_bag(path: Path, scene: Scene, progress: Progress) -> int:
-    """Shows a bag of the node's outputs; returns the number of windows.
+def view_outputs(windows: Iterable[tuple[int, Mapping[str, Output]]], scene: Scene) -> int:
+    """Shows the node's outputs; returns the number of windows.
+
+    Args:
+        windows: the stamp of each (ns), and its outputs by topic.
+        scene: that shows them.
 
     Raises:
-        InputError: the bag is unsound.
+        InputError: the bag that they come from is unsound.
     """
-    from evlayerseg_ros.outputs.scene import SHOWN
-
     count = 0
-    for stamp, outputs in outputs_in(path, SHOWN):
+    for stamp, outputs in windows:
         scene.log(stamp, outputs)
         count += 1
-        progress()
     return count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import util
 from pathlib import Path
 
@@ -95,40 +96,28 @@ def demo(seed: int) -> Iterator[tuple[str, Scene]]:
     yield "demo", Scene([Layer(texture, None, back), Layer(surface, alpha, thing)], 2.0, sensor)
 
 
-def _kind(kind: str) -> Callable[[int], Iterator[tuple[str, Scene]]]:
+def _kind(kind: str, seed: int) -> Iterator[tuple[str, Scene]]:
     """Eight scenes of one kind of training scene, with textures that no training saw."""
-
-    def scenes(seed: int) -> Iterator[tuple[str, Scene]]:
-        bank = TextureBank(photographs(EVALUATION_PHOTOS))
-        for index in range(OF_A_KIND):
-            rng = np.random.default_rng([seed, 4, list(KINDS).index(kind), index])
-            yield f"{kind}{index}", random_scene(rng, bank, kind, duration=0.3)
-
-    return scenes
+    bank = TextureBank(photographs(EVALUATION_PHOTOS))
+    for index in range(OF_A_KIND):
+        rng = np.random.default_rng([seed, 4, list(KINDS).index(kind), index])
+        yield f"{kind}{index}", random_scene(rng, bank, kind, duration=0.3)
 
 
-def _suite(name: str) -> Callable[[int], Iterator[tuple[str, Scene]]]:
-    """A suite's scenes, with the photographs that training never sees."""
-
-    def scenes(seed: int) -> Iterator[tuple[str, Scene]]:
-        yield from suite_scenes(name, TextureBank(photographs(EVALUATION_PHOTOS)))(seed)
-
-    return scenes
+def _suites(*names: str, seed: int) -> Iterator[tuple[str, Scene]]:
+    """Suites, with the photographs that training never sees."""
+    for name in names:
+        yield from suite_scenes(name, TextureBank(photographs(EVALUATION_PHOTOS)), seed)
 
 
-def _suites(seed: int) -> Iterator[tuple[str, Scene]]:
-    """All suites."""
-    for name in SUITES:
-        yield from _suite(name)(seed)
-
-
-PRESETS: dict[str, Callable[[int], Iterator[tuple[str, Scene]]]] = {
+PRESETS: dict[str, Callable[..., Iterator[tuple[str, Scene]]]] = {
     "demo": demo,
     "affine25": affine25,
-    **{kind: _kind(kind) for kind in KINDS if kind != "paper"},
-    "suites": _suites,
-    **{name: _suite(name) for name in SUITES},
+    **{kind: partial(_kind, kind) for kind in KINDS if kind != "paper"},
+    "suites": partial(_suites, *SUITES),
+    **{name: partial(_suites, name) for name in SUITES},
 }
+"""The sequences of each preset with their names, for a `seed`."""
 
 
 def count_of(preset: str) -> int:
@@ -157,7 +146,8 @@ def write_preset(preset: str, out: Path, seed: int = 0) -> list[Path]:
         raise InputError(f"Preset {preset!r} is none of {', '.join(PRESETS)}.")
     out.mkdir(parents=True, exist_ok=True)
     files = []
-    scenes = tqdm(PRESETS[preset](seed), preset, count_of(preset), unit="sequence", disable=None)
+    scenes = PRESETS[preset](seed=seed)
+    scenes = tqdm(scenes, preset, count_of(preset), unit="sequence", disable=None)
     for index, (name, scene) in enumerate(scenes):
         files.append(out / f"{name}.npz")
         write_sequence(files[-1], scene, np.random.default_rng([seed, 5, index]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from evlayerseg_ros.simulation.draws import log_uniform
+from evlayerseg_ros.simulation.draws import heading, log_uniform
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
 from evlayerseg_ros.simulation.textures import TextureBank
 
@@ -119,10 +119,10 @@ def _object(
     # Speed relative to the carrier, in image widths per second; the paper's reach 1.5.
     slowest, fastest = (0.05, 0.8) if near else (0.12, 1.6) if whole is None else (0.03, 0.5)
     speed = log_uniform(rng, slowest, fastest) * size[0]
-    heading = rng.uniform(0, 2 * np.pi)
+    way = heading(rng)
     carrier = (background if whole is None else whole).motion
     carried = carrier.shift[1] - carrier.shift[0]
-    step = np.array([np.cos(heading), np.sin(heading)]) * speed * duration + carried
+    step = way * speed * duration + carried
     middle = rng.uniform(-0.42, 0.42, 2) * size
     if whole is not None:
         middle = whole.motion.shift.mean(0) + rng.normal(0, 0.4, 2) * whole.texture_size

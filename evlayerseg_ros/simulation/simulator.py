@@ -146,8 +146,9 @@ class Scene:
         back = self.to_image(layer, start) @ np.linalg.inv(self.to_image(layer, end))
         return (np.eye(3) - back)[:2]
 
-    def velocity(self, layer: int, t: float, dt: float = 1e-4) -> np.ndarray:
+    def velocity(self, layer: int, t: float) -> np.ndarray:
         """float64 [2, 3]: affine velocity of a layer at t (s), px/s at image px (x, y)."""
+        dt = 1e-4  # s, small beside any motion
         change = (self.to_image(layer, t + dt) - self.to_image(layer, t - dt)) / (2 * dt)
         return (change @ np.linalg.inv(self.to_image(layer, t)))[:2]
 
@@ -215,18 +216,13 @@ def sampling(scene: Scene) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
 
     centres float32 [objects, K, 2] px and radii float32 [objects, K] px bound each object.
     """
-    w, h = scene.size
-    corners = np.array([[0, 0, 1], [w, 0, 1], [0, h, 1], [w, h, 1]], float).T
     grid = np.linspace(0, scene.duration, 17)
     speeds = []
     for index, layer in enumerate(scene.layers):
-        tw, th = layer.texture_size
-        seen = corners if index == 0 else np.array(
-            [[0, 0, 1], [tw, 0, 1], [0, th, 1], [tw, th, 1]], float).T  # fmt: skip
         if index == 0:  # what passes the image's corners
-            moves = [scene.displacement(0, a, b) @ seen for a, b in pairwise(grid)]
+            moves = [scene.displacement(0, a, b) @ _corners(scene.size) for a, b in pairwise(grid)]
         else:  # the object's own corners
-            at = [(scene.to_image(index, t) @ seen)[:2] for t in grid]
+            at = [(scene.to_image(index, t) @ _corners(layer.texture_size))[:2] for t in grid]
             moves = [b - a for a, b in pairwise(at)]
         speeds.append(max(np.hypot(*m).max() for m in moves) / (grid[1] - grid[0]))
     need = [max(1.0, s * scene.duration / MAX_STEP) for s in speeds]
@@ -244,6 +240,12 @@ def sampling(scene: Scene) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
             centres[o, k] = (m @ [(tw - 1) / 2, (th - 1) / 2, 1])[:2]
             radii[o, k] = np.hypot(tw, th) / 2 * np.hypot(m[0, 0], m[1, 0]) + 2
     return times, stride, centres, radii
+
+
+def _corners(size: tuple[int, int]) -> np.ndarray:
+    """float64 [3, 4]: homogeneous corners of an image of (width, height) px."""
+    w, h = size
+    return np.array([[0, 0, 1], [w, 0, 1], [0, h, 1], [w, h, 1]], float).T
 
 
 def pack(scene: Scene, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -6,13 +6,13 @@ letters and rings, surfaces are photographs kept back from training and woven pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from evlayerseg_ros.simulation.draws import log_uniform
+from evlayerseg_ros.simulation.draws import heading, log_uniform
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
 from evlayerseg_ros.simulation.textures import TextureBank, log_intensity
 from evlayerseg_ros.simulation.world import KNOTS, Camera
@@ -73,20 +73,17 @@ SUITES = {
 }
 
 
-def suite_scenes(name: str, bank: TextureBank) -> Callable[[int], Iterator[tuple[str, Scene]]]:
-    """The scenes of a suite for a seed, each with its name.
+def suite_scenes(name: str, bank: TextureBank, seed: int) -> Iterator[tuple[str, Scene]]:
+    """The scenes of a suite, each with its name.
 
     Args:
         name: one of SUITES.
         bank: textures; those kept back from training.
+        seed: of everything random.
     """
-
-    def scenes(seed: int) -> Iterator[tuple[str, Scene]]:
-        for index in range(SEQUENCES):
-            rng = np.random.default_rng([seed, 77, list(SUITES).index(name), index])
-            yield f"{name}{index}", _scene(rng, bank, SUITES[name])
-
-    return scenes
+    for index in range(SEQUENCES):
+        rng = np.random.default_rng([seed, 77, list(SUITES).index(name), index])
+        yield f"{name}{index}", _scene(rng, bank, SUITES[name])
 
 
 def _scene(rng: np.random.Generator, bank: TextureBank, suite: Suite) -> Scene:
@@ -103,11 +100,8 @@ def _scene(rng: np.random.Generator, bank: TextureBank, suite: Suite) -> Scene:
         if label:
             way = np.linspace(-0.5, 0.5, KNOTS)
             way = np.minimum(way, 0.0) if suite.stops else way
-            angle = rng.uniform(0, 2 * np.pi)
-            heading = np.array([np.cos(angle), np.sin(angle)])
-            shift = (
-                shift + way[:, None] * heading * log_uniform(rng, *suite.speed) * size[0] * DURATION
-            )
+            own = way[:, None] * heading(rng) * log_uniform(rng, *suite.speed)
+            shift = shift + own * size[0] * DURATION
         spin = np.linspace(-0.5, 0.5, KNOTS) * rng.normal(0, 0.15) * (label > 0)
         motion = Motion(shift, carried.rotation + spin, carried.scale)
         layers.append(Layer(surface, alpha, motion, label))
@@ -127,8 +121,7 @@ def _camera(rng: np.random.Generator, size: np.ndarray, kind: str) -> Camera:
     """0.08 to 0.7 widths a second, as turn or slide; shaking by 1 % of the width."""
     if kind == "rest":
         return REST
-    angle = rng.uniform(0, 2 * np.pi)
-    line = np.linspace(-0.5, 0.5, KNOTS)[:, None] * np.array([np.cos(angle), np.sin(angle)])
+    line = np.linspace(-0.5, 0.5, KNOTS)[:, None] * heading(rng)
     way = line * log_uniform(rng, 0.08, 0.7) * size[0] * DURATION
     roll = np.linspace(-0.5, 0.5, KNOTS) * rng.normal(0, 0.15) * DURATION
     if kind == "shake":

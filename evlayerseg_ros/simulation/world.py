@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from evlayerseg_ros.simulation.draws import log_uniform
+from evlayerseg_ros.simulation.draws import heading, log_uniform
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
 from evlayerseg_ros.simulation.textures import TextureBank
 
@@ -113,7 +113,7 @@ def random_camera(
     speed = log_uniform(rng, 0.04, 1.2) * size[0]
     share = rng.choice([0.0, 1.0, rng.random()])  # of it that is a turn
     turn, slide = (
-        pace[:, None] * _heading(rng) * speed * duration * part for part in (share, 1 - share)
+        pace[:, None] * heading(rng) * speed * duration * part for part in (share, 1 - share)
     )
     zoom = np.exp(pace * duration * rng.normal(0, 0.25) * (rng.random() < 0.5))
     roll = pace * duration * rng.normal(0, 0.25) * (rng.random() < 0.6)
@@ -134,11 +134,6 @@ def _pace(rng: np.random.Generator) -> np.ndarray:
     elif kind == 3:  # swings
         s = np.sin(2 * np.pi * (s * rng.uniform(0.4, 1.2) + rng.random())) / 3
     return s - s.mean()
-
-
-def _heading(rng: np.random.Generator) -> np.ndarray:
-    angle = rng.uniform(0, 2 * np.pi)
-    return np.array([np.cos(angle), np.sin(angle)])
 
 
 def _background(
@@ -202,7 +197,7 @@ def _way(
     place = rng.uniform(-0.45, 0.45, 2) * size
     carried = camera.place(place, log_uniform(rng, 0.6, 2))
     speed = log_uniform(rng, 0.03, 2.2) * size[0]  # apart from what carries it
-    own = _pace(rng)[:, None] * _heading(rng) * speed * duration
+    own = _pace(rng)[:, None] * heading(rng) * speed * duration
     shift = carried.shift - carried.shift[KNOTS // 2] + place + own
     turn = _pace(rng) * duration * rng.normal(0, 0.6) * (rng.random() < 0.5)
     grow = np.exp(_pace(rng) * duration * rng.normal(0, 0.5) * (rng.random() < 0.4))

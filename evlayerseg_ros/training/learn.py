@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.network.export import export, load_checkpoint
+from evlayerseg_ros.network.export import export, export_checkpoint, load_checkpoint
 from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.training.learner import make_network
 from evlayerseg_ros.training.recordings import Runs, find_recordings, index, split
@@ -84,9 +84,7 @@ def learn(
     plural = "s" * (len(sources) != 1)
     tqdm.write(f"Learning from {len(sources)} recording{plural}, {seconds:.1f} s of them.")
     checkpoint = train(out, settings, photos, cutouts, resume, init, lessons)
-    network, state = load_checkpoint(checkpoint)
-    about = {key: state[key] for key in ("training", "step", "scores", "data")}
-    export(network, out / "model.onnx", out.name, state["regime"], about)
+    export_checkpoint(checkpoint, out / "model.onnx", out.name)
     tqdm.write(write_report(out, before, out / "model.onnx", held))
     return out / "model.onnx"
 

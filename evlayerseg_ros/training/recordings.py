@@ -26,6 +26,7 @@ SHORTEST = 4  # windows of a recording
 EVENTS = 60_000  # of a window that are kept
 IN_MEMORY = 12_000_000  # events of a pass that are kept, 160 MB
 MOST_RUNS = 64  # of a pass
+PARTS = 3  # places that a recording is judged at
 FRESH = 5.0  # s: a file that was written to so shortly before may still grow
 SUFFIXES = (
     ".mcap", ".db3", ".bag", ".raw", ".dat", ".aedat4", ".aedat", ".es", ".h5", ".hdf5", ".npz",
@@ -168,9 +169,9 @@ def split(sources: Sequence[Source], share: float) -> tuple[list[Source], list[S
     return learn, held
 
 
-def parts_of(source: Source, windows: int, parts: int = 3) -> Iterator[list[Window]]:
-    """Up to `windows` windows of a recording, in runs from `parts` places evenly apart."""
-    each = max(SHORTEST, windows // parts)
+def parts_of(source: Source, windows: int) -> Iterator[list[Window]]:
+    """Up to `windows` windows of a recording, in runs from PARTS places evenly apart."""
+    parts, each = PARTS, max(SHORTEST, windows // PARTS)
     if len(source) <= windows:
         parts, each = 1, len(source)
     firsts = [source.first + k * (len(source) - each) // max(1, parts - 1) for k in range(parts)]

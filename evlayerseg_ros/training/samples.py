@@ -134,15 +134,10 @@ def clip_samples(
             start = int(rng.integers(0, len(events) - size))
         if size < FEWEST / 2:
             continue
-        window = cut_window(subsample_span(events, int(start), int(size)), 0, MOST)
+        window = cut_window(subsample(events[int(start) : int(start + size)], MOST), 0, MOST)
         if 0 < window.duration < LONGEST:
             samples.append(true_sample(scene, events, window, cell))
     return samples
-
-
-def subsample_span(events: Events, start: int, size: int) -> Events:
-    """`size` events from `start` on, or every n-th of them if they are more than MOST."""
-    return subsample(events[start : start + size], MOST)
 
 
 def to_tensors(

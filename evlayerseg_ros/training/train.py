@@ -23,9 +23,7 @@ from evlayerseg_ros.surroundings import keep_freed_memory
 from evlayerseg_ros.training.learner import (
     Batch,
     Learner,
-    losses_of,
     make_network,
-    schedule,
     write_model,
 )
 from evlayerseg_ros.training.parallel import Place, place
@@ -33,8 +31,6 @@ from evlayerseg_ros.training.rehearsal import Rehearsal
 from evlayerseg_ros.training.self_training import Lessons, RunTeacher
 from evlayerseg_ros.training.stream import SceneStream
 from evlayerseg_ros.training.validation import validate, validation_set
-
-__all__ = ["PRESETS", "Settings", "losses_of", "make_network", "schedule", "train"]
 
 
 @dataclass
@@ -108,7 +104,6 @@ PRESETS = {
 SILENT_TEACHER = "teacher.onnx"  # in the output folder: the network of label-free that says nothing
 UNTRAINED = "none"  # regime of weights that have learnt nothing
 RUNS_WITH = "rehearsal.onnx"  # in the output folder: the weights of the last validation
-REGIMES = ("labels", "label-free", "paper")
 
 
 def train(

@@ -3,52 +3,43 @@
 from __future__ import annotations
 
 import pytest
-from click.testing import CliRunner
-
-from evlayerseg_ros.cli import main
+from called import done, refused
 
 
 @pytest.mark.parametrize(("option", "name"), [("--video", "a.mp4"), ("-o", "a.mcap")])
 def test_replay_keeps_what_exists(dots, tmp_path, option, name):
     path = tmp_path / name
     path.write_text("mine")
-    result = CliRunner().invoke(main, ["replay", str(dots), option, str(path)])
-    assert result.exit_code == 2
+    result = refused("replay", dots, option, path)
     assert f"{path} exists already" in result.output and "--force" in result.output
     assert path.read_text() == "mine"
-    again = CliRunner().invoke(main, ["replay", str(dots), option, str(path), "--force"])
-    assert again.exit_code == 0, again.output
+    done("replay", dots, option, path, "--force")
     assert path.read_bytes() != b"mine"
 
 
 def test_view_keeps_what_exists_unless_force_is_said(dots):
     scene = dots.with_name("a.rrd")
     scene.write_text("mine")
-    command = ["view", str(dots), "--save", str(scene)]
-    result = CliRunner().invoke(main, command)
-    assert result.exit_code == 2
+    command = ["view", dots, "--save", scene]
+    result = refused(*command)
     assert "a.rrd exists already" in result.output and "--force" in result.output
     assert scene.read_text() == "mine"
-    result = CliRunner().invoke(main, [*command, "--force"])
-    assert result.exit_code == 0, result.output
+    done(*command, "--force")
     assert scene.read_bytes() != b"mine"
 
 
 def test_simulate_keeps_sequences(tmp_path):
     (tmp_path / "demo.npz").write_text("mine")
-    result = CliRunner().invoke(main, ["simulate", str(tmp_path)])
-    assert result.exit_code == 2 and "--force" in result.output
+    assert "--force" in refused("simulate", tmp_path).output
 
 
 def test_train_keeps_a_finished_run_and_export_a_model(tmp_path):
     pytest.importorskip("torch")
     (tmp_path / "checkpoint.pt").write_text("mine")
-    result = CliRunner().invoke(main, ["train", str(tmp_path), "--preset", "smoke"])
-    assert result.exit_code == 2
+    result = refused("train", tmp_path, "--preset", "smoke")
     assert "--force" in result.output and "--resume to go on" in result.output
     (tmp_path / "m.onnx").write_text("mine")
-    result = CliRunner().invoke(main, ["export", "paper", "-o", str(tmp_path / "m.onnx")])
-    assert result.exit_code == 2 and "--force" in result.output
+    assert "--force" in refused("export", "paper", "-o", tmp_path / "m.onnx").output
 
 
 def test_help_of_the_node_helps_instead_of_starting_it(capsys):

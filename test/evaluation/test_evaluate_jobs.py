@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-
-from evlayerseg_ros.cli import main
+from called import done, refused
+from streams import noise, save
 
 
 @pytest.fixture
@@ -16,40 +15,30 @@ def recordings(tmp_path) -> list[str]:
     """Three short npz sequences with masks; object 2 is not in the last one."""
     paths = []
     for seed in range(3):
-        rng = np.random.default_rng(seed)
-        n = 12_000
         masks = np.zeros((3, 120, 160), np.uint8)
         masks[:, 20:60, 30:80] = 1
         if seed < 2:
             masks[:, 80:100, 90:140] = 2
-        paths.append(tmp_path / f"scene{seed}.npz")
-        np.savez(
-            paths[-1],
-            x=rng.integers(0, 160, n).astype(np.uint16),
-            y=rng.integers(0, 120, n).astype(np.uint16),
-            t=np.sort(rng.integers(0, 100_000_000, n)),
-            p=rng.integers(0, 2, n).astype(np.uint8),
-            size=[160, 120],
-            mask_t=np.array([5, 25, 45]) * 1_000_000,
-            masks=masks,
-        )
+        events = noise(12_000, (160, 120), 100_000_000, seed=seed)
+        times = np.array([5, 25, 45]) * 1_000_000
+        path = tmp_path / f"scene{seed}.npz"
+        paths.append(save(path, events, mask_t=times, masks=masks))
     return [str(path) for path in paths]
 
 
-def run(tmp_path: Path, *arguments: str) -> tuple[dict, str]:
+def scored(tmp_path: Path, *arguments: object) -> tuple[dict, str]:
     if "--report" in arguments:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     out = tmp_path / "scores.json"
     common = ["--provider", "cpu", "--window-events", "2000", "--json", str(out)]
-    result = CliRunner().invoke(main, ["evaluate", *arguments, *common])
-    assert result.exit_code == 0, result.output
+    result = done("evaluate", *arguments, *common)
     return json.loads(out.read_text()), result.output
 
 
 @pytest.mark.slow
 def test_processes_change_nothing(recordings, tmp_path) -> None:
-    one, text = run(tmp_path, *recordings, "--jobs", "1", "--threads", "1")
-    two, same_text = run(tmp_path, *recordings, "--jobs", "2", "--threads", "1")
+    one, text = scored(tmp_path, *recordings, "--jobs", "1", "--threads", "1")
+    two, same_text = scored(tmp_path, *recordings, "--jobs", "2", "--threads", "1")
     assert one == two and text == same_text
     assert list(one["sequences"]) == ["scene0", "scene1", "scene2"]
     assert one["sequences"]["scene0"]["object_pixel_iou"] is not None
@@ -60,24 +49,21 @@ def test_processes_change_nothing(recordings, tmp_path) -> None:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_bad_recording_is_named_and_the_others_are_scored(recordings, tmp_path, jobs) -> None:
     """A folder stands for the recordings in it; the exit status tells that not all is well."""
-    whole, _ = run(tmp_path, *recordings)
+    whole, _ = scored(tmp_path, *recordings)
     Path(recordings[1]).write_text("no archive")
     (Path(recordings[0]).parent / "notes.txt").write_text("no recording")
     out = tmp_path / "some.json"
     folder = str(Path(recordings[0]).parent)
     common = ["--window-events", "2000", "--provider", "cpu", "--json", str(out)]
-    result = CliRunner().invoke(main, ["evaluate", folder, "--jobs", jobs, *common])
-    assert result.exit_code == 2 and "Traceback" not in result.output
+    result = refused("evaluate", folder, "--jobs", jobs, *common)
     assert "left out: " in result.output and "scene1.npz" in result.output
     data = json.loads(out.read_text())
     assert list(data["sequences"]) == ["scene0", "scene2"]
     assert data["sequences"]["scene0"]["iou"] == whole["sequences"]["scene0"]["iou"]
     assert len(data["left_out"]) == 1 and "scene1.npz" in data["left_out"][0]
-    alone = CliRunner().invoke(main, ["evaluate", recordings[1], recordings[1]])
-    assert alone.exit_code == 2 and "scene1.npz" in alone.output
+    assert "scene1.npz" in refused("evaluate", recordings[1], recordings[1]).output
     (tmp_path / "empty").mkdir()
-    none = CliRunner().invoke(main, ["evaluate", str(tmp_path / "empty")])
-    assert none.exit_code == 2 and "holds no recordings" in none.output
+    assert "holds no recordings" in refused("evaluate", tmp_path / "empty").output
 
 
 @pytest.mark.slow
@@ -86,8 +72,8 @@ def test_a_recording_whose_masks_have_no_window_is_left_out(recordings, tmp_path
     columns = dict(np.load(short))
     np.savez(short, **{**columns, "mask_t": columns["mask_t"] + 10**9})
     page, table = tmp_path / "report", tmp_path / "scores.csv"
-    data, text = run(
-        tmp_path, *recordings, "--jobs", "1", "--report", str(page), "--csv", str(table)
+    data, text = scored(
+        tmp_path, *recordings, "--jobs", "1", "--report", page, "--csv", table
     )  # fmt: skip
     missing = data["sequences"]["scene1"]
     assert (missing["windows"], missing["skipped"], missing["iou"]) == (0, 3, None)
@@ -100,8 +86,8 @@ def test_a_recording_whose_masks_have_no_window_is_left_out(recordings, tmp_path
     assert header[-2:] == ["windows", "skipped"] and line[-2:] == ["0", "3"]
     assert (page / "index.html").read_text().count(warning) == 2
     # None at all is a fault.
-    alone = CliRunner().invoke(main, ["evaluate", str(short), "--window-events", "2000"])
-    assert alone.exit_code == 2 and f"{short}: {warning}" in alone.output
+    alone = refused("evaluate", short, "--window-events", "2000")
+    assert f"{short}: {warning}" in alone.output
 
 
 def test_without_masks_a_recording_is_scored_by_sharpness(recordings, tmp_path) -> None:
@@ -109,25 +95,23 @@ def test_without_masks_a_recording_is_scored_by_sharpness(recordings, tmp_path) 
     columns = dict(np.load(bare))
     np.savez(bare, **{k: columns[k] for k in ("x", "y", "t", "p", "size")})
     page = tmp_path / "report"
-    data, text = run(tmp_path, str(bare), "--report", str(page))
+    data, text = scored(tmp_path, bare, "--report", page)
     assert data["mean"]["iou"] is None and data["mean"]["fwl"] is not None
     assert data["sequences"]["scene0"]["windows"] == 6
     assert "scene0 has no masks" in text
     assert text.splitlines()[0].split() == ["sequence", "fwl", "rsat", "windows"]
     assert "data:image/webp" in (page / "index.html").read_text()
-    paper = ["evaluate", str(bare), "--protocol", "paper"]
-    refused = CliRunner().invoke(main, paper)
-    assert refused.exit_code == 2 and "has no masks" in refused.output
+    assert "has no masks" in refused("evaluate", bare, "--protocol", "paper").output
 
 
 @pytest.mark.slow
 def test_a_dask_clusters_workers_give_the_same(recordings, tmp_path) -> None:
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
-    one, text = run(tmp_path, *recordings, "--jobs", "1", "--threads", "1")
+    one, text = scored(tmp_path, *recordings, "--jobs", "1", "--threads", "1")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
-        many, same_text = run(
+        many, same_text = scored(
             tmp_path, *recordings, "--cluster", cluster.scheduler_address, "--threads", "1"
         )
     assert one == many and text == same_text
@@ -136,8 +120,7 @@ def test_a_dask_clusters_workers_give_the_same(recordings, tmp_path) -> None:
 @pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_told(recordings) -> None:
     pytest.importorskip("distributed", reason="Dask is not installed")
-    result = CliRunner().invoke(main, ["evaluate", *recordings, "--cluster", "tcp://127.0.0.1:1"])
-    assert result.exit_code == 2
+    result = refused("evaluate", *recordings, "--cluster", "tcp://127.0.0.1:1")
     assert "No Dask scheduler answers at tcp://127.0.0.1:1" in result.output
 
 
@@ -146,9 +129,9 @@ def test_two_models_side_by_side(recordings, tmp_path) -> None:
     # A model against itself: the same figures twice, and no difference.
     table = tmp_path / "scores.csv"
     page = tmp_path / "report"
-    data, text = run(
+    data, text = scored(
         tmp_path, *recordings, "--jobs", "1", "--provider", "cpu", "--compare", "layernet-int8",
-        "--csv", str(table), "--report", str(page),
+        "--csv", table, "--report", page,
     )  # fmt: skip
     assert data["sequences"] == data["compare"]["sequences"]
     assert data["compare"]["difference"]["iou"] == 0
@@ -169,8 +152,8 @@ def test_a_line_a_suite_unless_all_are_asked_for(recordings, tmp_path) -> None:
         columns = dict(np.load(path))
         inside = columns["masks"][0][columns["y"], columns["x"]]
         np.savez(path, **columns, label=inside)
-    data, text = run(tmp_path, *recordings)
+    data, text = scored(tmp_path, *recordings)
     assert data["suites"]["scene"]["sequences"] == 3
     assert "suite " in text and "scene0" not in text
-    _, wide = run(tmp_path, *recordings, "--wide")
+    _, wide = scored(tmp_path, *recordings, "--wide")
     assert "suite " not in wide and "scene0" in wide

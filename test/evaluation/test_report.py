@@ -17,11 +17,10 @@ from box_scene import (
     of_events,
     scores,
 )
-from click.testing import CliRunner
+from called import done
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
-from evlayerseg_ros.cli import main
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.evaluation import report, results
 from evlayerseg_ros.evaluation.evaluate import evaluate_sequence
@@ -56,9 +55,7 @@ def test_command_reads_the_authors_layout_as_it_reads_npz(tmp_path) -> None:
     ):
         arguments[0], arguments[-1] = (str(tmp_path / a) for a in (arguments[0], arguments[-1]))
         scores_path = tmp_path / f"{i}.json"
-        run = ["evaluate", *arguments, "--window-events", "5000", "--json", str(scores_path)]
-        result = CliRunner().invoke(main, run)
-        assert result.exit_code == 0, result.output
+        done("evaluate", *arguments, "--window-events", "5000", "--json", scores_path)
         results.append(json.loads(scores_path.read_text()))
     assert results[0] == results[1]
     assert results[0]["sequences"]["scene"]["windows"] == 3

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from called import done, refused
+from streams import save
 from test_evaluate import HEIGHT, MASK_TIMES, WIDTH, box, box_found, cut, of_events
 
-from evlayerseg_ros.cli import main
 from evlayerseg_ros.evaluation.evaluate import evaluate_sequence
 from evlayerseg_ros.evaluation.streaming import Streaming
 from evlayerseg_ros.evaluation.truth import Truth
@@ -82,23 +83,18 @@ def test_windows_wait_for_the_one_before_and_not_too_long():
 
 @pytest.fixture
 def recording(tmp_path, events):
-    path = tmp_path / "box.npz"
     masks = np.array([TRUTH.mask(i) for i in range(len(MASK_TIMES))])
-    names = {name: getattr(events, name) for name in ("x", "y", "t", "p")}
-    names["t"] = events.t + np.arange(len(events)) % 1200 * 1003  # in ns, as one sees
-    np.savez(path, **names, size=[WIDTH, HEIGHT], mask_t=MASK_TIMES, masks=masks)
-    return path
+    t = events.t + np.arange(len(events)) % 1200 * 1003  # in ns, as one sees
+    events = replace(events, t=t)
+    return save(tmp_path / "box.npz", events, mask_t=MASK_TIMES, masks=masks)
 
 
 def test_the_command_says_what_latency_costs(recording, tmp_path):
     found = []
     for _ in range(2):
         out = tmp_path / "out.json"
-        given = ["--window-ms", "20", "--threads", "1", "--json", str(out)]
-        result = CliRunner().invoke(
-            main, ["evaluate", str(recording), "--streaming", "--latency-ms", "15", *given]
-        )
-        assert result.exit_code == 0, result.output
+        given = ["--window-ms", "20", "--threads", "1", "--json", out]
+        result = done("evaluate", recording, "--streaming", "--latency-ms", "15", *given)
         found.append(json.loads(out.read_text()))
     assert found[0] == found[1]
     assert found[0]["latency_ms"] == 15
@@ -108,14 +104,12 @@ def test_the_command_says_what_latency_costs(recording, tmp_path):
 
 def test_measured_latency_is_said_to_be_so(recording, tmp_path):
     out = tmp_path / "out.json"
-    given = ["--window-ms", "20", "--threads", "1", "--json", str(out)]
-    result = CliRunner().invoke(main, ["evaluate", str(recording), "--streaming", *given])
-    assert result.exit_code == 0, result.output
+    given = ["--window-ms", "20", "--threads", "1", "--json", out]
+    done("evaluate", recording, "--streaming", *given)
     assert json.loads(out.read_text())["latency_ms"] == "as measured"
 
 
 @pytest.mark.parametrize("options", [["--latency-ms", "5"], ["--streaming", "--protocol", "paper"]])
 def test_options_that_make_no_sense_together_are_refused(recording, options):
-    result = CliRunner().invoke(main, ["evaluate", str(recording), *options])
-    assert result.exit_code == 2
+    result = refused("evaluate", recording, *options)
     assert "--streaming" in result.stderr

@@ -10,6 +10,7 @@ onnx = pytest.importorskip("onnx", reason="training is an extra")
 torch = pytest.importorskip("torch", reason="training is an extra")
 
 from counting import multiply_adds
+from streams import noise
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events, Window
@@ -182,16 +183,11 @@ def test_exported_model_takes_any_sensor_and_tells_what_it_is(exported: Path, si
     assert (segmenter.info.name, segmenter.info.regime) == ("random", "none")
     assert segmenter.info.training == {"note": "test"}
     assert segmenter.provider == "cpu"
-    rng = np.random.default_rng(0)
-    w, h = size
-    t = np.sort(rng.integers(0, 30_000_000, 2000))
-    events = Events.from_arrays(
-        rng.integers(0, w, 2000), rng.integers(0, h, 2000), t, rng.integers(0, 2, 2000), w, h
-    )
-    found = segmenter(Window(events, 0, int(t[-1]), 0))
-    assert found.labels.shape == (h, w)
+    window = Window(noise(2000, size, 30_000_000), 0, 30_000_000, 0)
+    found = segmenter(window)
+    assert found.labels.shape == size[::-1]
     assert len(found.affine) > found.labels.max() and found.affine.shape[1:] == (2, 3)
-    again = segmenter(Window(events, 0, int(t[-1]), 0))
+    again = segmenter(window)
     np.testing.assert_array_equal(found.labels, again.labels)
     np.testing.assert_array_equal(found.affine, again.affine)
 
@@ -201,6 +197,13 @@ def test_window_without_events_is_background_at_rest(exported: Path) -> None:
     found = Segmenter.load(exported)(Window(Events.empty(640, 480), 0, 10, 0))
     assert not found.labels.any()
     assert not found.affine.any()
+
+
+@pytest.fixture(scope="module")
+def demo() -> tuple[Events, np.ndarray]:
+    """The demo's events, and each one's layer."""
+    _, scene = next(PRESETS["demo"](seed=0))
+    return simulate(scene, np.random.default_rng(0))
 
 
 EIGHT_BITS = "DequantizeLinear"
@@ -236,22 +239,9 @@ def test_the_default_is_in_eight_bits_on_a_cpu_alone(monkeypatch: pytest.MonkeyP
     assert Segmenter.load("default", "auto").info.name == "layernet-int8"
 
 
-@pytest.mark.slow
-def test_files_that_are_no_models_are_refused_in_a_sentence(exported: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.onnx"
-    broken.write_bytes(exported.read_bytes()[:5000])
-    with pytest.raises(InputError, match=r"broken\.onnx cannot be loaded"):
-        Segmenter.load(broken)
-    with pytest.raises(InputError, match="does not exist"):
-        Segmenter.load(tmp_path / "missing.onnx")
+def test_a_provider_that_does_not_exist_is_refused() -> None:
     with pytest.raises(InputError, match="Provider 'gpu' is none of"):
-        Segmenter.load(exported, provider="gpu")
-    model = onnx.load(str(exported))
-    del model.metadata_props[:]
-    foreign = tmp_path / "foreign.onnx"
-    onnx.save(model, str(foreign))
-    with pytest.raises(InputError, match="metadata"):
-        Segmenter.load(foreign)
+        Segmenter.load(provider="gpu")
 
 
 def test_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:
@@ -265,15 +255,14 @@ def test_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["layernet", "layernet-int8", "layernet-label-free"])
 def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_learnt(
-    model: str, tmp_path: Path
+    model: str, demo
 ) -> None:
     segmenter = Segmenter.load(model, provider="cpu", threads=1, track=True)
     card = find_model(model).with_suffix(".md").read_text()
     regime = {"labels": "simulator labels", "label-free": "label-free"}[segmenter.info.regime]
     assert f"| regime | **{regime}**" in card
     assert find_model(model).stat().st_size < 8e6
-    _, scene = next(PRESETS["demo"](0))
-    events, labels = simulate(scene, np.random.default_rng(0))
+    events, labels = demo
     ious = []
     for start in range(500_000_000, 1_500_000_000, 33_000_000):
         first, last = np.searchsorted(events.t, (start, start + 33_000_000))
@@ -286,9 +275,8 @@ def test_shipped_weights_find_what_moves_and_have_a_card_that_tells_how_they_lea
 @pytest.mark.skipif(
     available("openvino") != "openvino", reason="there is no OpenVINO for this processor"
 )
-def test_openvino_answers_as_the_cpu_does() -> None:
-    _, scene = next(PRESETS["demo"](0))
-    events, _ = simulate(scene, np.random.default_rng(0))
+def test_openvino_answers_as_the_cpu_does(demo) -> None:
+    events, _ = demo
     first, last = np.searchsorted(events.t, (500_000_000, 533_000_000))
     window = Window(events[first:last], 500_000_000, 533_000_000, 0)
     there, here = (Segmenter.load("default", name, threads=1) for name in ("openvino", "cpu"))

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from streams import noise
 
-from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.outputs import annotate, outputs
 from evlayerseg_ros.replay import demo
 from evlayerseg_ros.replay.replay import frame_of
@@ -17,12 +18,7 @@ from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 def seen(width: int, height: int, speed: float = 200.0) -> Segmentation:
     """A box of a quarter of the picture that goes right, before a background at rest."""
-    n = 400
-    rng = np.random.default_rng(2)
-    events = Events.from_arrays(
-        rng.integers(0, width, n), rng.integers(0, height, n),
-        np.sort(rng.integers(0, 33_000_000, n)), rng.integers(0, 2, n), width, height,
-    )  # fmt: skip
+    events = noise(400, (width, height), 33_000_000)
     labels = np.zeros((height, width), np.uint8)
     labels[height // 4 : height // 2, width // 4 : width // 2] = 1
     affine = np.zeros((2, 2, 3))
@@ -90,7 +86,6 @@ def test_objects_carry_their_colour_and_an_arrow_ahead_of_them():
 
 
 def test_a_video_is_h264_with_its_index_first_and_the_same_bytes_each_time(tmp_path):
-    pytest.importorskip("av")
     frames = [np.full((48, 128, 3), shade, np.uint8) for shade in (0, 100, 200)]
     for name in ("a.mp4", "b.mp4"):
         with VideoWriter(tmp_path / name, 30.0) as video:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from streams import noise
 
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.types import Events, Window
@@ -20,16 +21,7 @@ def one_moving_box(window: Window, left: int = 8, right: int = 16) -> Segmentati
 
 @pytest.fixture
 def window() -> Window:
-    rng = np.random.default_rng(3)
-    n = 500
-    events = Events.from_arrays(
-        rng.integers(0, 24, n),
-        rng.integers(0, 18, n),
-        5_000_000_000 + np.sort(rng.integers(0, 30_000_000, n)),
-        rng.integers(0, 2, n),
-        24,
-        18,
-    )
+    events = noise(500, (24, 18), 30_000_000, begin=5_000_000_000)
     return Window(events, int(events.t[0]), int(events.t[-1]), 1_700_000_000_000_000_000)
 
 

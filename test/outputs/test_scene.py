@@ -6,17 +6,12 @@ import socket
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from called import done, refused, run
 
 pytest.importorskip("rerun", reason="the extra [view] is not installed")
 
-from evlayerseg_ros.cli import main
 from evlayerseg_ros.outputs.outputs import LAYER_DTYPE, Image, Points
 from evlayerseg_ros.outputs.scene import Scene
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, ["view", *map(str, arguments)])
 
 
 def entities(path) -> set[str]:
@@ -30,8 +25,7 @@ def entities(path) -> set[str]:
 
 def test_a_recording_is_segmented_and_saved(dots, tmp_path):
     out = tmp_path / "out.rrd"
-    result = run(dots, "--save", out)
-    assert result.exit_code == 0, result.output
+    result = done("view", dots, "--save", out)
     assert "6 windows shown" in result.output or "7 windows shown" in result.output
     assert out.stat().st_size > 10_000
     assert "/camera/events" in entities(out)
@@ -43,17 +37,15 @@ def test_ctrl_c_says_that_the_file_is_there(dots, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Scene, "say", interrupted)  # after the first window
     out = tmp_path / "out.rrd"
-    result = run(dots, "--save", out)
+    result = run("view", dots, "--save", out)
     assert result.exit_code == 130 and f"interrupted; {out} holds" in result.output
     assert "/camera/events" in entities(out)
 
 
 def test_a_bag_of_outputs_is_shown_without_segmenting(dots, tmp_path):
     bag, out = tmp_path / "out.mcap", tmp_path / "out.rrd"
-    written = CliRunner().invoke(main, ["replay", str(dots), "-o", str(bag)])
-    assert written.exit_code == 0, written.output
-    result = run(bag, "--save", out)
-    assert result.exit_code == 0, result.output
+    done("replay", dots, "-o", bag)
+    result = done("view", bag, "--save", out)
     assert "0 windows" not in result.output and "windows shown" in result.output
 
 
@@ -65,15 +57,14 @@ def test_a_bag_of_outputs_is_shown_without_segmenting(dots, tmp_path):
     ],
 )
 def test_a_wrong_call_is_told_in_a_sentence(arguments, sentence):
-    result = run(*arguments)
-    assert result.exit_code == 2 and sentence in result.output
+    result = refused("view", *arguments)
+    assert sentence in result.output
 
 
 def test_without_a_display_it_says_what_to_do(dots, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    result = run(dots)
-    assert result.exit_code == 2
+    result = refused("view", dots)
     assert "--web" in result.output and "--save" in result.output
 
 
@@ -82,8 +73,8 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(dots):
         other.bind(("", 0))
         other.listen()
         port = other.getsockname()[1]
-        result = run(dots, "--web", "--no-browser", "--web-port", port)
-    assert result.exit_code == 2 and f"Port {port}" in result.output
+        result = refused("view", dots, "--web", "--no-browser", "--web-port", port)
+        assert f"Port {port}" in result.output
 
 
 def layers(*labels):

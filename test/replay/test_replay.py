@@ -8,18 +8,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from called import done
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
+from streams import save
 
+from evlayerseg_ros import surroundings
 from evlayerseg_ros.bench.stages import boxed
-from evlayerseg_ros.cli import main
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import encode_mono
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.node import warm_up
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, windows_of
 from evlayerseg_ros.recordings.published import are_outputs, outputs_in
@@ -43,16 +43,8 @@ def recording(tmp_path) -> Path:
     boxed = np.arange(n) % 3 == 0
     x = np.where(boxed, 10 + rng.integers(0, 12, n) + t * 2e-7, (rng.integers(0, 64, n) + t * 3e-8))
     y = np.where(boxed, 20 + rng.integers(0, 12, n), rng.integers(0, 48, n))
-    path = tmp_path / "dots.npz"
-    np.savez(
-        path,
-        x=(x % 64).astype(np.uint16),
-        y=y.astype(np.uint16),
-        t=t,
-        p=rng.integers(0, 2, n).astype(np.uint8),
-        size=np.array([64, 48]),
-    )
-    return path
+    events = Events.from_arrays(x % 64, y, t, rng.integers(0, 2, n), 64, 48)
+    return save(tmp_path / "dots.npz", events)
 
 
 def read(bag: Path) -> dict[str, list]:
@@ -94,10 +86,9 @@ def test_what_was_written_until_ctrl_c_is_whole(recording, tmp_path, how) -> Non
 
 @pytest.mark.parametrize(("usual", "told"), [(0.0, 1), (600.0, 0)])
 def test_a_first_window_that_takes_long_is_explained(recording, monkeypatch, usual, told) -> None:
-    monkeypatch.setattr(warm_up, "USUAL", usual)
-    result = CliRunner().invoke(main, ["replay", str(recording)])
-    assert result.exit_code == 0, result.output
-    assert result.stderr.count(warm_up.SLOW) == told
+    monkeypatch.setattr(surroundings, "USUAL", usual)
+    result = done("replay", recording)
+    assert result.stderr.count(surroundings.SLOW) == told
 
 
 def test_bag_holds_every_window_with_its_stamp(recording, segmenter, tmp_path) -> None:
@@ -146,8 +137,7 @@ def test_the_same_bytes_again(recording, tmp_path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         arguments = ["-o", folder / "out.mcap", "--video", folder / "out.mp4", "--outputs", "all"]
-        result = CliRunner().invoke(main, ["replay", str(recording), *map(str, arguments)])
-        assert result.exit_code == 0, result.output
+        done("replay", recording, *arguments)
         written.append([(folder / file).read_bytes() for file in ("out.mcap", "out.mp4")])
         assert sorted(p.name for p in folder.iterdir()) == ["out.mcap", "out.mp4"]
     assert written[0] == written[1]
@@ -155,10 +145,7 @@ def test_the_same_bytes_again(recording, tmp_path) -> None:
 
 def test_video_has_a_frame_a_window(recording, tmp_path) -> None:
     video = tmp_path / "out.mp4"
-    result = CliRunner().invoke(
-        main, ["replay", str(recording), "--video", str(video), "--window-events", "1000"]
-    )
-    assert result.exit_code == 0, result.output
+    result = done("replay", recording, "--video", video, "--window-events", "1000")
     assert "6 windows, 0.006 M events" in result.output
     capture = cv2.VideoCapture(str(video))
     frames = []
@@ -200,10 +187,7 @@ def test_a_camera_that_changes_inside_a_bag(segmenter) -> None:
 def test_real_recording_end_to_end(recordings, tmp_path) -> None:
     path = recordings / "event_camera_py" / "test_events_1"
     bag = tmp_path / "out.mcap"
-    result = CliRunner().invoke(
-        main, ["replay", str(path), "-o", str(bag), "--outputs", "mask", "--duration", "0.5"]
-    )
-    assert result.exit_code == 0, result.output
+    done("replay", path, "-o", bag, "--outputs", "mask", "--duration", "0.5")
     with open_recording(path) as opened:
         windows = list(windows_of(part_of(opened, 0.0, 0.5), PacketStream(WindowConfig())))
     masks = read(bag)["/event_camera/evlayerseg/mask"]
@@ -293,8 +277,7 @@ def test_each_kind_of_recording_twice(recordings, tmp_path, name, seconds) -> No
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
         files = [folder / "out.mcap", folder / "out.mp4"]
-        arguments = ["-o", str(files[0]), "--video", str(files[1]), "--threads", "1", *part]
-        result = CliRunner().invoke(main, ["replay", str(recordings / name), *arguments])
-        assert result.exit_code == 0, result.output
+        arguments = ["-o", files[0], "--video", files[1], "--threads", "1", *part]
+        done("replay", recordings / name, *arguments)
         written.append([file.read_bytes() for file in files])
     assert written[0] == written[1]

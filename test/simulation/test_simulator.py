@@ -104,4 +104,4 @@ def test_the_same_seed_gives_the_same_events() -> None:
 
 def test_the_number_of_a_presets_sequences_is_known_before_they_are_made():
     for preset in ("demo", "static", "one_small"):
-        assert presets.count_of(preset) == sum(1 for _ in presets.PRESETS[preset](0))
+        assert presets.count_of(preset) == sum(1 for _ in presets.PRESETS[preset](seed=0))

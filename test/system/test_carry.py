@@ -9,13 +9,10 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from rcl_interfaces.msg import Parameter, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from ros import (
     ALL_WINDOWS,
-    EPOCH,
     MS,
-    Client,
+    ends,
     moved,
     moving_box,
     packets,
@@ -35,13 +32,6 @@ from evlayerseg_ros.segmentation.segmenter import Segmenter
 LENGTH = 200 * MS  # of the events that are published again and again
 # No silence between turns closes a window, however slow the machine.
 ENDLESS = (*ALL_WINDOWS, "window.max_age_ms:=10000.0")
-
-
-@pytest.fixture
-def client():
-    client = Client()
-    yield client
-    client.close()
 
 
 def all_done(told, turns):
@@ -70,14 +60,12 @@ def turns_until(client, publisher, ready, what):
         assert turn < 60, what
 
 
-def test_masks_between_windows_are_carried_to_their_stamps(client, tmp_path):
+def test_masks_between_windows_are_carried_to_their_stamps(client, log):
     masks = client.hear(Image, "/evlayerseg/mask")
     found = client.hear(Detection2DArray, "/evlayerseg/detections")
     layers = client.hear(PointCloud2, "/evlayerseg/layers")
-    with running(tmp_path / "node.log", *ENDLESS, "publish.rate_hz:=200"):
-        client.wait_active()
-        for topic in ("mask", "detections", "layers"):
-            client.connected(f"/evlayerseg/{topic}")
+    with running(log, *ENDLESS, "publish.rate_hz:=200"):
+        client.ready("mask", "detections", "layers")
         publisher = client.matched(client.publisher())
         turns = turns_until(client, publisher, lambda: len(masks) >= 20, "20 masks")
         client.told(lambda s: all_done(values(s), turns), "the last window")
@@ -97,25 +85,16 @@ def test_masks_between_windows_are_carried_to_their_stamps(client, tmp_path):
         carried = (a.labels_at(a.window.end + stamp - a.window.stamp) for a in reversed(before))
         assert any(np.array_equal(labels, there) for there in carried)
     assert {stamp_of(f) for f in found} & set(stamps)
-    ends = [answer.window.stamp for answer in answers]
-    assert {stamp_of(cloud) for cloud in layers} <= set(ends)
+    assert {stamp_of(cloud) for cloud in layers} <= {answer.window.stamp for answer in answers}
 
 
-def test_the_rate_may_change_while_it_runs(client, tmp_path):
+def test_the_rate_may_change_while_it_runs(client, log):
     masks = client.hear(Image, "/evlayerseg/mask")
-    with running(tmp_path / "node.log", *ALL_WINDOWS, "publish.rate_hz:=100"):
-        client.wait_active()
-        client.connected("/evlayerseg/mask")
-        request = SetParameters.Request()
-        value = ParameterValue(type=3, double_value=0.0)
-        request.parameters = [Parameter(name="publish.rate_hz", value=value)]
-        assert client.call(SetParameters, "/evlayerseg/set_parameters", request).results[0]
+    with running(log, *ALL_WINDOWS, "publish.rate_hz:=100"):
+        client.ready("mask")
+        assert client.set("publish.rate_hz", type=3, double_value=0.0)[0]
         for _ in range(2):
             client.told(lambda s: True, "a report, and with it the new value")
-        publisher = client.matched(client.publisher())
-        events = moving_box()
-        for packet in packets(events):
-            publisher.publish(packet)
+        client.send(packets(moving_box()))
         client.until(lambda: len(masks) >= 7, "7 masks")
-    ends = [int(events.t[events.t < (k + 1) * 33 * MS][-1]) for k in range(7)]
-    assert [stamp_of(mask) for mask in masks] == [EPOCH + end for end in ends]
+    assert [stamp_of(mask) for mask in masks] == ends(moving_box())

@@ -12,14 +12,12 @@ from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 
-def test_camera_info_and_detections_have_the_masks_stamps(client, tmp_path):
-    with running(tmp_path / "node.log", *ALL_WINDOWS):
+def test_camera_info_and_detections_have_the_masks_stamps(client, log):
+    with running(log, *ALL_WINDOWS):
         masks = client.hear(Image, "/evlayerseg/mask")
         infos = client.hear(CameraInfo, "/evlayerseg/camera_info")
         found = client.hear(Detection2DArray, "/evlayerseg/detections")
-        client.wait_active()
-        for topic in ("mask", "camera_info", "detections"):
-            client.connected(f"/evlayerseg/{topic}")
+        client.ready("mask", "camera_info", "detections")
         events = client.matched(client.publisher())
         camera = client.node.create_publisher(CameraInfo, "/evlayerseg/events_camera_info", 1)
         client.until(camera.get_subscription_count, "the node to hear the calibration")

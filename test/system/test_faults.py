@@ -12,14 +12,12 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
-from rcl_interfaces.msg import Parameter as ParameterMessage
-from rcl_interfaces.msg import ParameterValue
-from rcl_interfaces.srv import SetParameters
 from rclpy.qos import HistoryPolicy, QoSProfile
 from ros import (
     ALL_WINDOWS,
     EPOCH,
     MS,
+    ends,
     moved,
     moving_box,
     packets,
@@ -32,8 +30,6 @@ from std_srvs.srv import Trigger
 
 from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
-
-WINDOW = 33 * MS
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +45,8 @@ class Camera:
 
     def __init__(self, client):
         self.client = client
-        client.wait_active()
         self.masks = client.hear(Image, "/evlayerseg/mask")
-        client.connected("/evlayerseg/mask")
+        client.ready("mask")
         client.call(Trigger, "/evlayerseg/reset", Trigger.Request())
         self.publisher = client.matched(client.publisher())
         self._before = values(client.told(lambda s: True, "a report"))
@@ -91,13 +86,6 @@ def camera(client, node):
     return Camera(client)
 
 
-def ends(events):
-    """Stamps of the windows of a sound stream that begins with these events at EPOCH."""
-    t = events.t - events.t[0]
-    last = [events.t[t < (k + 1) * WINDOW][-1] for k in range(int(t[-1]) // WINDOW + 1)]
-    return [EPOCH + int(end) for end in last]
-
-
 def test_packets_lost(camera):
     sent = packets(moving_box())
     camera.send(sent[:5] + sent[8:])
@@ -133,7 +121,7 @@ def test_camera_started_again_with_another_size_and_encoding(camera):
         message.time_base = 0
     camera.send(moved(again, stamp=10**9))
     first = camera.stamps(8)[7]
-    assert EPOCH + 10**9 < first <= EPOCH + 10**9 + WINDOW
+    assert EPOCH + 10**9 < first <= EPOCH + 10**9 + 33 * MS
     assert (camera.masks[7].width, camera.masks[7].height) == (160, 120)
     said = "The camera changed from mono 128x96 to libcaer 160x120."
     assert camera.told("restarts", 1) == said
@@ -192,12 +180,12 @@ def test_two_publishers(camera):
 
 
 def test_parameters_changed_while_packets_come(camera):
-    sent = packets(moving_box())
-    for k, message in enumerate(sent):
+    change = lambda ms: camera.client.set("window.duration_ms", type=3, double_value=ms)  # noqa: E731
+    for k, message in enumerate(packets(moving_box())):
         camera.send([message])
         if k % 5 == 4:
-            set_duration(camera.client, 20.0 + k)
-    set_duration(camera.client, 33.0)
+            assert change(20.0 + k)[0]
+    assert change(33.0)[0]
     for _ in range(2):  # the second one was made after the change
         camera.client.told(lambda s: True, "a report")
     # On a slow machine packets may still wait: windows begin anew with the next one.
@@ -205,14 +193,6 @@ def test_parameters_changed_while_packets_come(camera):
     camera.client.told(lambda s: True, "a report")
     camera.send(moved(packets(moving_box()), base=10**9, stamp=10**9, seq=20))
     assert camera.stamps_after(EPOCH + 10**9, 7) == [end + 10**9 for end in ends(moving_box())]
-
-
-def set_duration(client, ms):
-    request = SetParameters.Request()
-    value = ParameterValue(type=3, double_value=ms)
-    request.parameters = [ParameterMessage(name="window.duration_ms", value=value)]
-    answer = client.call(SetParameters, "/evlayerseg/set_parameters", request)
-    assert answer.results[0].successful
 
 
 def test_subscriber_that_is_slow(camera):

@@ -16,6 +16,7 @@ pytest.importorskip("rclpy", reason="no ROS 2 here")
 
 from faulty_files import array_bag
 from ros import EPOCH, MS, TIMEOUT, Client, moving_box
+from streams import save
 
 from evlayerseg_ros.events import Events
 
@@ -86,12 +87,7 @@ def of_segment(*arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
-    import numpy as np
-
-    events = moving_box()
-    path = tmp_path_factory.mktemp("recording") / "box.npz"
-    np.savez(path, x=events.x, y=events.y, t=events.t, p=events.p, size=(128, 96))
-    return path
+    return save(tmp_path_factory.mktemp("recording") / "box.npz", moving_box())
 
 
 def test_a_launch_with_a_recording_plays_it_and_ends_clean(launched, recording):

@@ -18,13 +18,11 @@ from evlayerseg_ros.outputs.outputs import Image
 from evlayerseg_ros.outputs.scene import Scene
 
 
-def test_windows_of_a_running_node_are_shown(client, tmp_path):
+def test_windows_of_a_running_node_are_shown(client, tmp_path, log):
     scene = Scene("test")
     scene.save(tmp_path / "live.rrd")
-    with running(tmp_path / "node.log", *ALL_WINDOWS), LiveView("/evlayerseg", scene) as view:
-        client.wait_active()
-        for topic in ("mask", "mask_overlay", "sharpened_events", "layers"):
-            client.connected(f"/evlayerseg/{topic}")
+    with running(log, *ALL_WINDOWS), LiveView("/evlayerseg", scene) as view:
+        client.ready("mask", "mask_overlay", "sharpened_events", "layers")
         publisher = client.matched(client.publisher())
         view.run(1.0)  # both sides know of each other
         for packet in packets(moving_box()):

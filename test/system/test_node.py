@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -17,6 +13,7 @@ from ros import (
     ALL_WINDOWS,
     EPOCH,
     MS,
+    ends,
     moving_box,
     packets,
     running,
@@ -28,59 +25,21 @@ from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray
 
 from evlayerseg_ros.events.codecs import Decoder
-from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS
-from evlayerseg_ros.pipeline import windows_of
-from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.segmentation.segmenter import Segmenter
 
 KINDS = {"layers": PointCloud2, "moving_events": EventPacket, "detections": Detection2DArray}
-
-
-def test_each_window_of_a_recording_arrives_as_offline(recordings, client, log):
-    recording = recordings / "event_camera_py/test_events_1"
-    config = WindowConfig(max_age_ms=1000.0)
-    segment = Segmenter.load("default", track=True)
-    with open_recording(recording) as packets_:
-        expected = {
-            window.stamp: (segment(window).labels, frame_id)
-            for window, frame_id in windows_of(packets_, PacketStream(config))
-        }
-    assert len(expected) > 60
-    masks = client.hear(Image, "/evlayerseg/mask")
-    with running(log, *ALL_WINDOWS):
-        client.wait_active()
-        client.connected("/evlayerseg/mask")
-        player = subprocess.Popen(
-            [sys.executable, "-m", "evlayerseg_ros.cli", "play", str(recording)]
-        )
-        client.until(lambda: player.poll() is not None, "the end of the recording")
-        assert player.returncode == 0
-        client.until(lambda: len(masks) >= len(expected), f"{len(expected)} masks")
-    assert [stamp_of(m) for m in masks] == list(expected)
-    for mask in masks:
-        labels, frame_id = expected[stamp_of(mask)]
-        assert mask.header.frame_id == frame_id == "0293"
-        assert (mask.encoding, mask.height, mask.width, mask.step) == ("mono8", 480, 640, 640)
-        assert np.array_equal(np.frombuffer(mask.data, np.uint8).reshape(480, 640), labels)
 
 
 def test_every_output_carries_the_windows_stamp_size_and_frame(client, log):
     events = moving_box()
     heard = {name: client.hear(KINDS.get(name, Image), f"/evlayerseg/{name}") for name in OUTPUTS}
     with running(log, *ALL_WINDOWS):
-        client.wait_active()
-        for name in OUTPUTS:
-            client.connected(f"/evlayerseg/{name}")
-        publisher = client.matched(client.publisher())
-        for packet in packets(events):
-            publisher.publish(packet)
+        client.ready(*OUTPUTS)
+        client.send(packets(events))
         # 200 ms are 6 windows of 33 ms, and 2 ms that come out when the stream stalls.
         client.until(lambda: all(len(h) >= 7 for h in heard.values()), "7 of each output")
-    ends = [int(events.t[events.t < (k + 1) * 33 * MS][-1]) for k in range(7)]
     for name, messages in heard.items():
-        assert [stamp_of(m) for m in messages] == [EPOCH + end for end in ends], name
+        assert [stamp_of(m) for m in messages] == ends(events), name
         assert {m.header.frame_id for m in messages} == {"camera_optical"}
     formats = {name: (m[0].encoding, m[0].step) for name, m in heard.items() if name not in KINDS}
     assert formats == {
@@ -131,10 +90,8 @@ def _check_layers(cloud: PointCloud2, flow: Image, mask: Image) -> None:
 
 def test_nothing_is_computed_unless_somebody_listens(client, log):
     with running(log, *ALL_WINDOWS):
-        client.wait_active()
-        publisher = client.matched(client.publisher())
-        for packet in packets(moving_box()):
-            publisher.publish(packet)
+        client.ready()
+        client.send(packets(moving_box()))
         told = values(
             client.told(lambda s: int(values(s).get("windows idle", 0)) == 7, "7 idle windows")
         )
@@ -144,8 +101,7 @@ def test_nothing_is_computed_unless_somebody_listens(client, log):
 def test_a_bad_packet_is_told_and_the_next_good_one_is_used(client, log):
     masks = client.hear(Image, "/evlayerseg/mask")
     with running(log, *ALL_WINDOWS) as node:
-        client.wait_active()
-        client.connected("/evlayerseg/mask")
+        client.ready("mask")
         publisher = client.matched(client.publisher())
         good = packets(moving_box())
         unknown, truncated = packets(moving_box())[:2]
@@ -171,8 +127,7 @@ def test_a_bad_packet_is_told_and_the_next_good_one_is_used(client, log):
 def test_reset_forgets_the_open_window(client, log):
     masks = client.hear(Image, "/evlayerseg/mask")
     with running(log, *ALL_WINDOWS, "window.max_age_ms:=10000.0"):
-        client.wait_active()
-        client.connected("/evlayerseg/mask")
+        client.ready("mask")
         publisher = client.matched(client.publisher())
         sent = packets(moving_box())
         for packet in sent[:2]:  # 20 ms: no window yet
@@ -188,14 +143,6 @@ def test_reset_forgets_the_open_window(client, log):
     assert stamp_of(masks[0]) == EPOCH + int(events.t[events.t < begin + 33 * MS][-1])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_with_status_0(client, log, number):
-    with running(log) as node:
-        client.wait_active()
-        assert node.stop(number) == 0
-    assert "Traceback" not in node.log
-
-
 def test_the_whole_lifecycle_twice(client, log):
     masks = client.hear(Image, "/evlayerseg/mask")
     with running(log, "autostart:=false", *ALL_WINDOWS) as node:
@@ -205,9 +152,7 @@ def test_the_whole_lifecycle_twice(client, log):
             assert client.state() == "inactive"
             assert client.change("activate")
             client.connected("/evlayerseg/mask")
-            publisher = client.matched(client.publisher())
-            for packet in packets(moving_box()):
-                publisher.publish(packet)
+            publisher = client.send(packets(moving_box()))
             client.until(lambda turn=turn: len(masks) == 7 * (turn + 1), "7 masks")
             client.node.destroy_publisher(publisher)
             assert client.change("deactivate")
@@ -218,7 +163,7 @@ def test_the_whole_lifecycle_twice(client, log):
 
 def test_what_cannot_be_heard_is_said(client, log):
     with running(log, "qos.events_reliability:=reliable"):
-        client.wait_active()
+        client.ready()
         client.told(lambda s: s.message == "Nobody publishes /evlayerseg/events.", "silence")
         elsewhere = client.node.create_publisher(EventPacket, "/event_camera/events", 10)
         status = client.told(lambda s: "remap" in s.message, "a hint to remap")
@@ -235,8 +180,7 @@ def test_event_arrays_give_the_same_windows(client, log):
     masks = client.hear(Image, "/evlayerseg/mask")
     events = moving_box(rate=20_000)
     with running(log, "event_type:=dvs_msgs/EventArray", *ALL_WINDOWS):
-        client.wait_active()
-        client.connected("/evlayerseg/mask")
+        client.ready("mask")
         publisher = client.matched(client.publisher(dvs.EventArray))
         for packet in packets(events):
             begin = packet.time_base
@@ -253,6 +197,5 @@ def test_event_arrays_give_the_same_windows(client, log):
                 message.events.append(event)
             publisher.publish(message)
         client.until(lambda: len(masks) >= 7, "7 masks")
-    ends = [int(events.t[events.t < (k + 1) * 33 * MS][-1]) for k in range(7)]
-    assert [stamp_of(m) for m in masks] == [EPOCH + end for end in ends]
+    assert [stamp_of(m) for m in masks] == ends(events)
     assert {(m.height, m.width) for m in masks} == {(96, 128)}

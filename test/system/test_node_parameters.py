@@ -7,13 +7,12 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rcl_interfaces.msg import Parameter, ParameterValue
-from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rcl_interfaces.srv import DescribeParameters
 from ros import (
     ALL_WINDOWS,
-    EPOCH,
     MS,
     TIMEOUT,
+    ends,
     moving_box,
     packets,
     running,
@@ -57,20 +56,14 @@ def test_parameters_are_described_and_wrong_values_refused_with_a_reason(client,
         assert described[1].read_only
         assert described[2].additional_constraints == "One of: time, count."
 
-        def set_to(name: str, **value) -> tuple[bool, str]:
-            request = SetParameters.Request()
-            request.parameters = [Parameter(name=name, value=ParameterValue(**value))]
-            result = client.call(SetParameters, "/evlayerseg/set_parameters", request).results[0]
-            return result.successful, result.reason
-
-        assert set_to("window.duration_ms", type=3, double_value=20.0) == (True, "")
+        assert client.set("window.duration_ms", type=3, double_value=20.0) == (True, "")
         for name, value, reason in (
             ("window.mode", {"type": 4, "string_value": "sideways"}, "expected time or count"),
             ("window.duration_ms", {"type": 3, "double_value": 0.0}, "range"),
             ("window.events", {"type": 3, "double_value": 5.0}, "INTEGER"),
             ("model", {"type": 4, "string_value": "other"}, "read-only"),
         ):
-            successful, why = set_to(name, **value)
+            successful, why = client.set(name, **value)
             assert not successful
             assert reason in why or "Wrong parameter type" in why  # Kilted says numbers
 
@@ -85,29 +78,20 @@ def test_a_wrong_parameter_at_the_start_is_one_line_and_status_2(log):
 def test_windows_follow_their_parameters_while_running(client, log):
     masks = client.hear(Image, "/evlayerseg/mask")
     with running(log, *ALL_WINDOWS):
-        client.wait_active()
-        client.connected("/evlayerseg/mask")
-        request = SetParameters.Request()
-        value = ParameterValue(type=3, double_value=100.0)
-        request.parameters = [Parameter(name="window.duration_ms", value=value)]
-        assert client.call(SetParameters, "/evlayerseg/set_parameters", request).results[0]
-        client.told(lambda s: True, "a report, and with it the new value")
-        client.told(lambda s: True, "a report, and with it the new value")
-        publisher = client.matched(client.publisher())
-        for packet in packets(moving_box(duration=210 * MS)):
-            publisher.publish(packet)
+        client.ready("mask")
+        assert client.set("window.duration_ms", type=3, double_value=100.0)[0]
+        for _ in range(2):
+            client.told(lambda s: True, "a report, and with it the new value")
+        client.send(packets(moving_box(duration=210 * MS)))
         client.until(lambda: len(masks) >= 3, "three masks")
-    assert [round((stamp_of(m) - EPOCH) / MS) for m in masks] == [100, 200, 210]
+    assert [stamp_of(m) for m in masks] == ends(moving_box(duration=210 * MS), 100 * MS)
 
 
 def test_windows_that_overlap_come_at_their_stride(client, log):
     masks = client.hear(Image, "/evlayerseg/mask")
     with running(log, *ALL_WINDOWS, "window.stride_ms:=10.0"):
-        client.wait_active()
-        client.connected("/evlayerseg/mask")
-        publisher = client.matched(client.publisher())
-        for packet in packets(moving_box()):
-            publisher.publish(packet)
+        client.ready("mask")
+        client.send(packets(moving_box()))
         stream = PacketStream(WindowConfig(stride_ms=10.0, max_age_ms=1000.0))
         expected = [w.stamp for w, _ in windows_of(map(packet_of, packets(moving_box())), stream)]
         assert len(expected) > 16  # 167 ms of 200 are the ends of whole windows

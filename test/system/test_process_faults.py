@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -21,8 +22,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from ros import (
     ALL_WINDOWS,
-    EPOCH,
     MS,
+    ends,
     moved,
     moving_box,
     packets,
@@ -33,15 +34,10 @@ from ros import (
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
+from evlayerseg_ros.bench.measure import Usage
 from evlayerseg_ros.node.segment_node import SegmentNode
 
-
-def window_ends(events):
-    """Stamps of the default windows of these events."""
-    return [EPOCH + int(events.t[events.t < (k + 1) * 33 * MS][-1]) for k in range(7)]
-
-
-ENDS = window_ends(moving_box())
+ENDS = ends(moving_box())
 
 
 def test_killed_and_started_again_while_a_camera_streams(client, tmp_path):
@@ -73,26 +69,23 @@ def test_killed_and_started_again_while_a_camera_streams(client, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_while_packets_come(client, tmp_path, number):
+def test_signal_while_packets_come(client, log, number):
     """Exit status 0, after the lifecycle's last transition."""
     changes = client.hear(TransitionEvent, "/evlayerseg/transition_event")
-    with running(tmp_path / "node.log", *ALL_WINDOWS) as node:
-        client.wait_active()
-        publisher = client.matched(client.publisher())
-        for message in packets(moving_box(2000 * MS)):
-            publisher.publish(message)
+    with running(log, *ALL_WINDOWS) as node:
+        client.ready()
+        client.send(packets(moving_box(2000 * MS)))
         assert node.stop(number) == 0
         client.until(lambda: changes and changes[-1].goal_state.label == "finalized", "the end")
     assert "Traceback" not in node.log
 
 
-def test_simulated_time_that_stands_still_and_goes_back(client, tmp_path):
+def test_simulated_time_that_stands_still_and_goes_back(client, log):
     """use_sim_time: diagnostics carry the time of /clock, outputs that of their packets."""
     clock = client.node.create_publisher(Clock, "/clock", 10)
     masks = client.hear(Image, "/evlayerseg/mask")
-    with running(tmp_path / "node.log", "use_sim_time:=true", *ALL_WINDOWS) as node:
-        client.wait_active()
-        client.connected("/evlayerseg/mask")
+    with running(log, "use_sim_time:=true", *ALL_WINDOWS) as node:
+        client.ready("mask")
         publisher = client.matched(client.publisher())
         for turn, seconds in enumerate((1000, 2000, 5)):
 
@@ -179,17 +172,11 @@ def test_100_turns_of_the_lifecycle_leak_nothing(tmp_path):
     for _ in range(100):
         for change in ("configure", "activate", "deactivate", "cleanup"):
             assert getattr(node, f"trigger_{change}")() == TransitionCallbackReturn.SUCCESS
-        used.append((threading.active_count(), resident()))
+        used.append((threading.active_count(), Usage.of(os.getpid()).now))
     node.destroy_node()
     rclpy.shutdown(context=context)
     assert used[99][0] == used[0][0]
     assert used[99][1] - used[19][1] < 8 << 20
-
-
-def resident():
-    """Memory of this process, bytes."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096
 
 
 class Broken:
@@ -202,12 +189,9 @@ class Broken:
 def test_inference_fails_and_falls_back_to_the_cpu(client):
     masks = client.hear(Image, "/evlayerseg/mask")
     with here(autostart=True) as (node,):
-        client.wait_active()
-        client.connected("/evlayerseg/mask")
+        client.ready("mask")
         node._segmenter._session, node._segmenter.provider = Broken(), "cuda"
-        publisher = client.matched(client.publisher())
-        for message in packets(moving_box()):
-            publisher.publish(message)
+        client.send(packets(moving_box()))
         client.until(lambda: len(masks) >= 7, "every mask, the failed one included")
         assert [stamp_of(m) for m in masks] == ENDS
         status = client.told(lambda s: "from now on" in s.message, "the fall-back")
@@ -218,7 +202,7 @@ def test_inference_fails_and_falls_back_to_the_cpu(client):
 
 
 @pytest.mark.parametrize("policy", ["error", "fallback"])
-def test_inference_fails_on_the_cpu(client, tmp_path, policy):
+def test_inference_fails_on_the_cpu(client, tmp_path, policy, log):
     """A network that does another size than the camera's: out of memory looks the same."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     from faulty import tiny_model
@@ -232,17 +216,14 @@ def test_inference_fails_on_the_cpu(client, tmp_path, policy):
     onnx.save(model, str(path))
     client.hear(Image, "/evlayerseg/mask")
     with running(
-        tmp_path / "node.log",
+        log,
         "provider:=cpu",
         f"model:={path}",
         f"on_inference_error:={policy}",
         *ALL_WINDOWS,
     ) as node:
-        client.wait_active()
-        client.connected("/evlayerseg/mask")
-        publisher = client.matched(client.publisher())
-        for message in packets(moving_box()):
-            publisher.publish(message)
+        client.ready("mask")
+        client.send(packets(moving_box()))
         status = client.told(lambda s: s.level == DiagnosticStatus.ERROR, "the failure")
         assert status.message.startswith("Model tiny failed on cpu: ")
         if policy == "error":

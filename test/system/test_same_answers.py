@@ -7,16 +7,15 @@ import sys
 
 import numpy as np
 import pytest
+from called import done
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from click.testing import CliRunner
 from ros import ALL_WINDOWS, Client, running, stamp_of, values
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import Image, PointCloud2
 
-from evlayerseg_ros.cli import main
 from evlayerseg_ros.evaluation.scores import SequenceScores
 
 KINDS = {"mask": Image, "layers": PointCloud2}
@@ -34,9 +33,7 @@ def published(recording, log):
     try:
         heard = {name: client.hear(kind, f"/evlayerseg/{name}") for name, kind in KINDS.items()}
         with running(log, "threads:=0", *KEEP):
-            client.wait_active()
-            for name in heard:
-                client.connected(f"/evlayerseg/{name}")
+            client.ready(*heard)
             play = [sys.executable, "-m", "evlayerseg_ros.cli", "play", str(recording)]
             player = subprocess.Popen(play)
             client.until(lambda: player.poll() is not None, "the end of the recording")
@@ -65,15 +62,13 @@ def evaluated(recording, monkeypatch):
         add(self, score)
 
     monkeypatch.setattr(SequenceScores, "add", noted)
-    result = CliRunner().invoke(main, ["evaluate", str(recording)])
-    assert result.exit_code == 0, result.output
+    done("evaluate", recording)
     return found
 
 
 def replayed(recording, bag):
     """(stamp, message) of each topic of what `replay` writes, without options."""
-    result = CliRunner().invoke(main, ["replay", str(recording), "-o", str(bag)])
-    assert result.exit_code == 0, result.output
+    done("replay", recording, "-o", bag)
     found = {name: [] for name in KINDS}
     with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
         for connection, t, raw in reader.messages():

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from called import done
+from streams import save
 
 torch = pytest.importorskip("torch", reason="training is an extra")
 
-from click.testing import CliRunner
 
-from evlayerseg_ros.cli import main
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.segmentation.segmenter import Segmenter
@@ -31,12 +31,6 @@ SMALL = replace(
 )
 
 
-def write(path: Path, events) -> Path:
-    size = [events.width, events.height]
-    np.savez(path, x=events.x, y=events.y, t=events.t, p=events.p, size=size)
-    return path
-
-
 @pytest.fixture(scope="module")
 def simulated():
     """Events of a second in which something moves before a moving camera, and their labels."""
@@ -48,7 +42,7 @@ def simulated():
 def folder(tmp_path: Path, simulated) -> Path:
     """A folder with a recording, unlabelled."""
     (tmp_path / "drive/deep").mkdir(parents=True)
-    write(tmp_path / "drive/deep/street.npz", simulated[0])
+    save(tmp_path / "drive/deep/street.npz", simulated[0])
     return tmp_path / "drive"
 
 
@@ -58,9 +52,7 @@ def test_the_whole_command(folder: Path, tmp_path: Path, monkeypatch) -> None:
     (folder / "notes.md").write_text("not a recording at all")
     monkeypatch.setitem(PRESETS, "adapt", SMALL)
     out = tmp_path / "mine"
-    arguments = ["train", str(out), "--recordings", str(folder), "--init", "default"]
-    result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == 0, result.output
+    result = done("train", out, "--recordings", folder, "--init", "default")
     assert "broken.npz" in result.output and "left out" in result.output
     assert result.output.strip().endswith("model.onnx")
     assert "street.npz" in result.output and "fwl after" in result.output
@@ -98,7 +90,7 @@ def test_it_resumes_as_if_it_had_never_stopped(folder: Path, tmp_path: Path, mon
 def test_bad_recordings_are_named_and_the_others_used(folder: Path, simulated) -> None:
     events = simulated[0]
     (folder / "empty.npz").touch()
-    write(folder / "short.npz", events[: len(events) // 50])
+    save(folder / "short.npz", events[: len(events) // 50])
     late = events[len(events) // 2 :]
     rows = [f"{t * 1e-9:.6f} {x} {y} {p}" for x, y, t, p in zip(late.x, late.y, late.t, late.p)]
     (folder / "nonsense.txt").write_text("\n".join(rows[:5000]) + "\n0.1 what\n")
@@ -126,7 +118,7 @@ def test_a_file_that_is_still_written_is_left_out(folder: Path, monkeypatch) -> 
         begun.wait()
         with path.open("ab") as file:
             for _ in range(20):
-                file.write(b"0" * 100)
+                file.save(b"0" * 100)
                 file.flush()
                 time.sleep(0.02)
 
@@ -141,7 +133,7 @@ def test_a_file_that_is_still_written_is_left_out(folder: Path, monkeypatch) -> 
 
 
 def test_runs_come_from_everywhere_and_go_on_anywhere(folder: Path, simulated) -> None:
-    write(folder / "second.npz", simulated[0])
+    save(folder / "second.npz", simulated[0])
     sources = index(find_recordings([folder]), print)
     assert [len(source) for source in sources] == [len(list(windows_in(s.path))) for s in sources]
     runs = Runs(sources)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_run_tells_what_the_network_told_itself(tmp_path: Path) -> None:
-    _, scene = next(PRESETS["demo"](0))
+    _, scene = next(PRESETS["demo"](seed=0))
     events, _ = simulate(scene, np.random.default_rng(0))
     rng = np.random.default_rng(1)
     weights = tmp_path / "newest.onnx"

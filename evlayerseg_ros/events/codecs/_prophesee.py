@@ -17,7 +17,6 @@ from evlayerseg_ros.events.codecs._state import (
     HAS_HIGH,
     HAS_LOW,
     HIGH,
-    IGNORED,
     JIT,
     LAYOUT,
     LOW,
@@ -56,7 +55,6 @@ def evt3(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any
     steady = has_high & (state[CONFIRMED] == 0)
     again = 0x8000 | (high & 0xFFF) if steady else -1
     now = floor * 1000
-    ignored = 0
     for k in range(np.uint64(len(words))):
         word = np.int64(words[k])
         code = word >> 12
@@ -120,11 +118,8 @@ def evt3(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any
                 if not good:
                     state[OUTSIDE] += 1
             base += span if base >= 0 else 0
-        elif (EVT3_IGNORED >> code) & 1:
-            ignored += 1
-        else:
+        elif not (EVT3_IGNORED >> code) & 1:
             state[UNKNOWN] += 1
-    state[IGNORED] += ignored
     state[FLOOR], state[HIGH], state[LOW] = floor, high, low
     state[HAS_HIGH], state[HAS_LOW] = has_high, has_low
     state[X], state[POLARITY], state[Y] = base, polarity, row if has_row else -1
@@ -176,9 +171,7 @@ def evt2(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any
                 state[OUTSIDE] += 1
         elif code == 0x8:
             floor = _high28(np.int64(word & 0xFFFFFFF), floor, state)
-        elif code == 0xA or code == 0xE or code == 0xF:
-            state[IGNORED] += 1
-        else:
+        elif code != 0xA and code != 0xE and code != 0xF:  # those hold no events
             state[UNKNOWN] += 1
     state[FLOOR] = floor
     return n
@@ -247,9 +240,7 @@ def evt21(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: An
                     state[OUTSIDE] += 1
         elif code == 0x8:
             floor = _high28(np.int64(word & 0xFFFFFFF), floor, state)
-        elif code == 0xA or code == 0xE or code == 0xF:
-            state[IGNORED] += 1
-        else:
+        elif code != 0xA and code != 0xE and code != 0xF:  # those hold no events
             state[UNKNOWN] += 1
     state[FLOOR] = floor
     return n

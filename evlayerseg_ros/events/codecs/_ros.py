@@ -1,7 +1,7 @@
 """Compiled loops for libcaer, libcaer_cmp and mono, whose packets carry a time base in ns.
 
-Same calling convention as the loops for Prophesee's formats. Times are given as they are: those
-that go back are counted, and Decoder puts them right.
+They are called as the loops for Prophesee's formats are (see _prophesee.py). Times are given as
+they are in the packet: those that go back are counted, and Decoder puts them right.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ X, Y, POLARITY = 7, 8, 9
 # Encodings with a time base: its value (ns).
 BASE = 10
 # EVT 2.1: 0 unknown, 1 the low half of a word comes first, 2 the high half comes first.
-LAYOUT = 12
+LAYOUT = 11
 # Counters.
-IGNORED, UNKNOWN, UNSYNCED, OUTSIDE, GLITCHES, STRAYS = 13, 14, 15, 16, 17, 18
-SIZE = 19
+UNKNOWN, UNSYNCED, OUTSIDE, GLITCHES, STRAYS = COUNTERS = 12, 13, 14, 15, 16
+SIZE = 17
 
 # Words in a row that must agree before a jump of the high time is believed.
 CONFIRM = 3

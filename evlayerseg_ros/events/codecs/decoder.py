@@ -57,6 +57,25 @@ _CODECS = {
 ENCODINGS: tuple[str, ...] = tuple(_CODECS)
 
 
+class Counted(NamedTuple):
+    """What a decoder has left out, skipped or mended since it was made.
+
+    Attributes:
+        out_of_range: events outside the sensor; dropped.
+        unsynced: events whose time or address came before the stream was joined; dropped.
+        unknown: words of a type that the encoding does not have; skipped.
+        time_errors: time words that did not fit the clock, and events whose time went back a
+            little; mended.
+        strays: events whose time fits none of their neighbours'; dropped.
+    """
+
+    out_of_range: int
+    unsynced: int
+    unknown: int
+    time_errors: int
+    strays: int
+
+
 class Decoded(NamedTuple):
     """A packet's events, and what the decoder says after it.
 
@@ -68,7 +87,7 @@ class Decoded(NamedTuple):
 
     events: Events
     now: int | None
-    counted: tuple[int, ...]
+    counted: Counted
 
 
 class Decoder:
@@ -218,39 +237,14 @@ class Decoder:
         return floor * self._codec.tick if floor else None
 
     @property
-    def counted(self) -> tuple[int, ...]:
-        """out_of_range, unsynced, unknown, time_errors and strays."""
+    def counted(self) -> Counted:
+        """What was left out, skipped or mended so far."""
         return _counted(self._state)
-
-    @property
-    def ignored(self) -> int:
-        """Words that hold no events: external triggers, vendor data, padding."""
-        return int(self._state[field.IGNORED])
-
-    @property
-    def unknown(self) -> int:
-        """Words of a type that the encoding does not have."""
-        return int(self._state[field.UNKNOWN])
-
-    @property
-    def unsynced(self) -> int:
-        """Events dropped because their time or address came before the stream was joined."""
-        return int(self._state[field.UNSYNCED])
 
     @property
     def out_of_range(self) -> int:
         """Events dropped because they lie outside the sensor."""
-        return int(self._state[field.OUTSIDE])
-
-    @property
-    def time_errors(self) -> int:
-        """Time words that did not fit the clock, and events whose time went back a little."""
-        return int(self._state[field.GLITCHES])
-
-    @property
-    def strays(self) -> int:
-        """Events dropped because their time fits none of their neighbours'."""
-        return int(self._state[field.STRAYS])
+        return self.counted.out_of_range
 
     def resync(self) -> None:
         """Go on after lost bytes: wait for a fresh time and address, keep the wraps counted."""
@@ -262,13 +256,13 @@ class Decoder:
 
     def reset(self) -> None:
         """Forget everything but the counters, as if the stream began now."""
-        self._state[: field.IGNORED] = 0
+        self._state[: field.COUNTERS[0]] = 0
         self.resync()
 
 
-def _counted(state: Sequence[int] | np.ndarray) -> tuple[int, ...]:
+def _counted(state: Sequence[int] | np.ndarray) -> Counted:
     fields = field.OUTSIDE, field.UNSYNCED, field.UNKNOWN, field.GLITCHES, field.STRAYS
-    return tuple(int(state[k]) for k in fields)
+    return Counted(*(int(state[k]) for k in fields))
 
 
 def encode_mono(events: Events, time_base: int) -> bytes:
