@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from ruamel.yaml import YAML
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.dvs import EVENT_ARRAYS, parse_event_array
+from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.messages import DEFINITIONS
 from evlayerseg_ros.recordings.beginnings import bag_kind
 from evlayerseg_ros.recordings.readers import Recording
@@ -22,6 +25,8 @@ from evlayerseg_ros.recordings.storage import StorageFile, files_of, nothing_lef
 # EventPacket was called EventArray before.
 _PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
 _TYPES = (*_PACKET_TYPES, *EVENT_ARRAYS)
+# If a larger share of so many events lies outside the sensor, its size is another one.
+_MANY, _LOOKED_AT = 0.02, 2000
 
 
 class BagRecording(Recording):
@@ -90,6 +95,8 @@ class BagRecording(Recording):
         if first is None:
             raise InputError(self._why_none())
         self.width, self.height = first.width, first.height
+        if self.size is None and self.width < self.height:
+            self._turn_size()
         spans = [storage.duration for storage in self._storages]
         self.duration = sum(spans) * 1e-9 if all(spans) else None
 
@@ -97,6 +104,31 @@ class BagRecording(Recording):
         """Whether any message of a topic holds some, as those of a covered camera do not."""
         self.topic = topic
         return any(packet.events or len(packet.data) for packet in self._packets())
+
+    def _turn_size(self) -> None:
+        """Takes width and height for each other where the events show that they are exchanged."""
+        said = (self.width, self.height)
+        if self._outside(said) > _MANY:
+            self.size = said[::-1]
+            if self._outside(self.size) < _MANY:
+                self.width, self.height = self.size
+                self.notice(
+                    f"its messages say {said[0]}x{said[1]} pixels, and by their events are taken "
+                    f"as {self.width}x{self.height}"
+                )
+            else:
+                self.size = None
+
+    def _outside(self, size: tuple[int, int]) -> float:
+        """The share of the first events that lie outside a sensor of that size."""
+        stream = PacketStream(WindowConfig(), *size)
+        stats = stream.stats
+        for packet in self:
+            with contextlib.suppress(InputError):
+                stream.push(packet)
+            if stats.events + stats.out_of_range >= _LOOKED_AT:
+                break
+        return stats.out_of_range / max(stats.events + stats.out_of_range, 1)
 
     def _why_no_topic(self, topic: str | None, counts: dict[tuple[str, str], int]) -> str:
         if not counts:
@@ -140,7 +172,7 @@ class BagRecording(Recording):
             yield Packet.unreadable(fault, self.topic)
         for storage in self._storages:
             for raw in storage.messages([(self.topic, kind) for kind in _TYPES]):
-                yield self._packet(raw)
+                yield self._packet(raw).came(raw.time)
 
     def _packet(self, raw: Raw) -> Packet:
         if raw.fault:

@@ -32,18 +32,20 @@ class Raw(NamedTuple):
     Attributes:
         topic, msgtype: as ROS 2 writes the type, package/msg/Name.
         data: the serialized message.
+        time: when it was recorded, ns, 0 if unknown.
         fault: what is wrong here instead, in a few words, "" if there is a message.
     """
 
     topic: str
     msgtype: str
     data: bytes
+    time: int = 0
     fault: str = ""
 
 
 def broken(fault: str) -> Raw:
     """An entry that tells of a break."""
-    return Raw("", "", b"", fault)
+    return Raw("", "", b"", fault=fault)
 
 
 def scan(path: Path, kind: str) -> Iterator[Raw]:
@@ -156,7 +158,7 @@ def _record(
             channels[number] = topic, kind
         elif code == 0x05 and number in channels and len(body) >= 22:
             topic, kind = channels[number]
-            yield Raw(topic, kind, body[22:])
+            yield Raw(topic, kind, body[22:], struct.unpack_from("<Q", body, 6)[0])
     except (struct.error, UnicodeDecodeError):
         yield broken("a record of it is damaged")
 
@@ -182,24 +184,24 @@ def _scan_db3(path: Path) -> Iterator[Raw]:
     last = misses = 0
     told = False
     while misses < _MISSES:
-        rows: list[tuple[int, int, bytes]] = []
+        rows: list[tuple[int, int, int, bytes]] = []
         begun = last
         fine = True
         try:
             for row in base.execute(
-                "SELECT id, topic_id, data FROM messages NOT INDEXED WHERE id > ? ORDER BY id "
-                "LIMIT ?", (last, _ROWS if misses == 0 else 1),
+                "SELECT id, topic_id, timestamp, data FROM messages NOT INDEXED WHERE id > ? "
+                "ORDER BY id LIMIT ?", (last, _ROWS if misses == 0 else 1),
             ):  # fmt: skip
                 rows.append(row)
         except sqlite3.Error:
             fine = False
-        for number, topic, data in rows:
+        for number, topic, time, data in rows:
             if number <= last:  # pages of zeros hold such rows
                 fine = False
                 break
             last = number
             if topic in topics and isinstance(data, bytes):
-                yield Raw(*topics[topic], data)
+                yield Raw(*topics[topic], data, time if isinstance(time, int) else 0)
         if fine and not rows:
             break
         if not fine and not told:
@@ -238,10 +240,15 @@ def _ros1_records(file: BinaryIO, topics: dict[int, tuple[str, str]]) -> Iterato
                 kind = _fields(data).get("type", b"").decode("latin-1").replace("/", "/msg/", 1)
                 topics[number] = fields.get("topic", b"").decode("latin-1"), kind
             elif code == b"\x02" and number in topics:
-                yield Raw(*topics[number], data)
+                yield Raw(*topics[number], data, _time(fields.get("time", b"")))
         if not whole:
             yield broken("it was cut off")
             return
+
+
+def _time(field: bytes) -> int:
+    seconds, nanoseconds = struct.unpack("<II", field) if len(field) == 8 else (0, 0)
+    return int(seconds) * 10**9 + int(nanoseconds)
 
 
 def _fields(head: bytes) -> dict[str, bytes]:

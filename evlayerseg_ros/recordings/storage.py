@@ -122,8 +122,8 @@ class StorageFile:
     def _by_library(self, wanted: Collection[tuple[str, str]]) -> Iterator[Raw]:
         found = [c for c in self._reader.connections if (c.topic, c.msgtype) in wanted]
         if found:
-            for connection, _, data in self._reader.messages(found):
-                yield self._plain(Raw(connection.topic, connection.msgtype, data))
+            for connection, time, data in self._reader.messages(found):
+                yield self._plain(Raw(connection.topic, connection.msgtype, data, time))
 
     def _plain(self, raw: Raw) -> Raw:
         """The message itself, where each is compressed by itself."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import whole_files
-from faulty_files import ROUNDS, STAMP, array_bag, as_mcap, camera_bag, counted
+from faulty import PACKETS, SIZE, bases
+from faulty_files import (
+    ROUNDS,
+    STAMP,
+    array_bag,
+    as_mcap,
+    camera_bag,
+    counted,
+    packet_bag,
+    stored,
+)
 from rosbags.rosbag1 import Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -79,3 +89,20 @@ def test_a_camera_without_events_beside_one_with_them(tmp_path):
             add(e[k : k + 100], STAMP + int(e.t[k]), "/right")
     stats, _ = counted(tmp_path / "some")
     assert (stats.events, stats.bad_packets) == (2000, 0)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("encoding", ["evt3", "mono"])
+@pytest.mark.parametrize("storage", ["mcap", "db3", "bag"])
+def test_packets_without_a_stamp_get_the_time_of_their_record(tmp_path, storage, encoding, cut):
+    path = tmp_path / ("some.bag" if storage == "bag" else "some")
+    with packet_bag(path, storage) as (_, add):
+        for seq, data in enumerate(PACKETS[encoding]):
+            base = bases()[seq]
+            add(0, *SIZE, seq, base, encoding, data, at=STAMP + base)
+    if cut:  # then it is scanned
+        path = path if storage == "bag" else stored(path)
+        path.write_bytes(path.read_bytes()[:-40])
+    _, windows, stats = whole_files.run(path)
+    assert stats.unstamped >= 11 and stats.time_jumps == 0
+    assert all(abs(window.stamp - STAMP) < 100_000_000 for window in windows)
