@@ -70,7 +70,7 @@ def by_values(rows: np.ndarray) -> str | None:
     Args:
         rows: some rows of the table that follow each other; `t x y p` is what few rows are.
     """
-    for order in _ORDERS:
+    for order in _ORDERS if len(rows) else ():
         x, y, t, p = (rows[:, order.index(name)] for name in "xytp")
         rises = np.count_nonzero(t[1:] < t[:-1]) <= 0.05 * len(t) and (len(t) < 50 or t[-1] > t[0])
         # One that is wrong does not matter.

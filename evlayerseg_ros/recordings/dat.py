@@ -16,6 +16,8 @@ from evlayerseg_ros.recordings.ticks import Ticks
 
 # Types of event with an address as below: 0 is that of older files, as of N-CARS.
 _TYPES = (0, 12)
+# The row of what is no event of 40 bits, but tells that their time overflowed.
+_OVERFLOW = 240
 
 
 class DatRecording(Table):
@@ -58,6 +60,38 @@ class DatRecording(Table):
             words = np.frombuffer(block, "<u4").reshape(-1, 2)
             p = words[:, 1] >> (17 if self._old else 28) & 1
             yield *_address(words[:, 1], self._old), ticks.to_ns(words[:, 0]), p
+
+
+class BinRecording(Table):
+    """Events of 40 bits, as of N-MNIST and N-Caltech101: x, y, polarity and 23 bits of us.
+
+    An event in row 240 says that the times of those that follow are 8.192 ms later.
+    """
+
+    kind = "a file of events of 40 bits, as of N-MNIST"
+
+    def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
+        super().__init__(path, size)
+        n, rest = divmod(path.stat().st_size, 5)
+        x, y, t, _ = next(self._columns(), (np.empty(0),) * 4)
+        if not len(x) or rest or np.count_nonzero(np.diff(t) < 0) > 0.05 * len(t):
+            raise InputError(
+                f"{path} is no {self.kind[2:]} or N-Caltech101: expected .raw, .dat or another "
+                "ending that says what it is."
+            )
+        self._set_length(n)
+        self.find_size(x, y)
+
+    def _columns(self) -> Iterator[Columns]:
+        late = 0
+        for block in blocks(self.path, 0, 5, 5 * CHUNK):
+            bytes_ = np.frombuffer(block, np.uint8).reshape(-1, 5).astype(np.int64).T
+            x, y = bytes_[:2]
+            t = (bytes_[2] & 0x7F) << 16 | bytes_[3] << 8 | bytes_[4]
+            over = y == _OVERFLOW
+            t += late + np.cumsum(over) * 8192
+            late += int(np.count_nonzero(over)) * 8192
+            yield x[~over], y[~over], t[~over] * 1000, bytes_[2, ~over] >> 7
 
 
 def _address(words: np.ndarray, old: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,9 @@ from evlayerseg_ros.recordings.units import to_ns, unit_of
 
 # Stretches of events that are looked at for size and unit, and how long each is.
 _STRETCHES, _LENGTH = 16, 8192
+# Rows of a table that is not called events and may be one; beside a table so much longer, one
+# without names is something else.
+_FEW, _SMALL = 50, 0.01
 # Events read at a time where a part is damaged.
 _PIECE = 4096
 # What HDF5 says where a filter is missing.
@@ -121,8 +125,10 @@ class HdfRecording(Table):
             raise InputError(
                 f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
             )
-        full = {k: v for k, v in found.items() if all(c is None or _length(c) for c in v.data)}
-        found = full if len(found) > 1 and full else found
+        lengths = {k: min(_length(c) for c in v.data if c is not None) for k, v in found.items()}
+        most = max(lengths.values())
+        long = {k: v for k, v in found.items() if lengths[k] > most * (0 if v.names else _SMALL)}
+        found = long or dict(list(found.items())[:1])
         if len(found) > 1:
             raise InputError(f"{self.path} has several cameras, choose: {', '.join(found)}.")
         ((where, self._source),) = found.items()
@@ -130,7 +136,8 @@ class HdfRecording(Table):
         self._set_length(self._n())
         starts = np.unique(np.linspace(0, max(self._count - _LENGTH, 0), _STRETCHES).astype(int))
         stretches = self._stretches(starts.tolist())
-        self._find_size(where, stretches)
+        x, y = (np.concatenate([part[k] for part in stretches]) for k in (0, 1))
+        self.find_size(x, y, partial(self._stated, where))
         times = [t for _, _, t, _ in stretches]
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         size = (self.width, self.height)
@@ -141,8 +148,9 @@ class HdfRecording(Table):
         self.notice(unit.told(usual))
         self._unit = unit.name
         if "t_offset" in self._file:  # DSEC counts from it
-            offset = to_ns(np.ravel(self._file["t_offset"][()])[:1], self._unit)
-            self._zero = self._offset = int(offset[0]) if offset[0] < MAX_TIME else 0
+            begin = np.ravel(_said(self._file).get("t_offset", 0))[:1]
+            offset = int(to_ns(begin, self._unit)[0]) if begin.dtype.kind in "iuf" else 0
+            self._zero = self._offset = offset if offset < MAX_TIME else 0
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
         self.duration = float(last - first) * 1e-9 if last >= first else None
 
@@ -172,10 +180,8 @@ class HdfRecording(Table):
                     raise
         return found
 
-    def _find_size(self, where: str, stretches: list[list[np.ndarray]]) -> None:
-        if self.size is not None:
-            return
-        x, y = (np.concatenate([part[k] for part in stretches]) for k in (0, 1))
+    def _stated(self, where: str, x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
+        """The size that the file states for the events at that path."""
         steps = where.strip("/").split("/")
         for k in range(len(steps), -1, -1):  # the nearest first
             said = _said(self._file["/".join(steps[:k]) or "/"])
@@ -184,9 +190,8 @@ class HdfRecording(Table):
                 frame if sensors.holds(frame or (0, 0), x, y) else None
             )
             if size:
-                self.width, self.height = size
-                return
-        self.assume_from(x, y)
+                return size
+        return None
 
     def _sources(self) -> dict[str, _Source]:
         """Everything in the file that holds events, by its path."""
@@ -196,17 +201,20 @@ class HdfRecording(Table):
             if hasattr(item, "keys"):
                 names = columns.by_names(item.keys())
                 if names is not None:
+                    if "p" in names and not any(_shape(item[names["p"]])):
+                        del names["p"]  # which was never written
                     data = tuple(item[names[k]] if k in names else None for k in "xytp")
                     if all(c is None or _is_column(c) for c in data):
                         found[name or "/"] = _Source(data, "", names)
-            elif item.dtype.names and item.ndim == 1:
+            elif item.dtype.names and len(_shape(item)) == 1:
                 names = columns.by_names(item.dtype.names)
                 if names is not None:
                     found[name] = _Source((item,), "", names)
-            elif item.ndim == 2 and 4 in item.shape and name.rsplit("/")[-1] == "events":
+            elif len(_shape(item)) == 2 and 4 in item.shape and item.dtype.kind in "biuf":
                 rows = _rows(item, slice(_LENGTH))
-                order = columns.by_values(rows) if len(rows) else "txyp"
-                if order is not None:
+                named = name.endswith("events")
+                order = "txyp" if named and not len(rows) else columns.by_values(rows)
+                if order is not None and (named or len(rows) > _FEW):
                     found[name] = _Source((item,), order, {})
 
         look("", self._file)
@@ -240,18 +248,24 @@ class HdfRecording(Table):
             self._file = None
 
 
+def _shape(data: Any) -> tuple[int, ...]:
+    """Of a data set; () for a group, (0,) where there is no space, as h5py.Empty makes it."""
+    return (0,) if getattr(data, "shape", ()) is None else getattr(data, "shape", ())
+
+
 def _is_column(data: Any) -> bool:
-    shape = getattr(data, "shape", ())
+    shape = _shape(data)
     return len(shape) == 1 or (len(shape) == 2 and 1 in shape)
 
 
 def _on_side(data: Any) -> bool:
     """Whether a matrix has an event a column, as Matlab writes it."""
-    return data.ndim == 2 and (data.shape[0] == 1 or (data.shape[0] == 4 != data.shape[1]))
+    shape = _shape(data)
+    return len(shape) == 2 and (shape[0] == 1 or (shape[0] == 4 != shape[1]))
 
 
 def _length(data: Any) -> int:
-    return int(data.shape[1] if _on_side(data) else data.shape[0])
+    return _shape(data)[1 if _on_side(data) else 0]
 
 
 def _rows(data: Any, part: slice) -> np.ndarray:
@@ -260,15 +274,15 @@ def _rows(data: Any, part: slice) -> np.ndarray:
 
 
 def _said(item: Any) -> dict[str, Any]:
-    """What may state a size: attributes, and what a group and its `calib` hold, by name."""
-    said = dict(item.attrs)
+    """What may state a size or offset: attributes, what a group and its `calib` hold, by name."""
+    said = {name: value for name, value in item.attrs.items() if _shape(value) != (0,)}
     if not hasattr(item, "keys"):
         return said
     frames = item.get("image_raw")
     if getattr(frames, "ndim", 0) == 3:
         said["image_raw"] = frames.shape[2], frames.shape[1]
     for group in (item.get("calib"), item):
-        for name in sensors.NAMES if hasattr(group, "keys") else ():
+        for name in (*sensors.NAMES, "t_offset") if hasattr(group, "keys") else ():
             data = group.get(name)
             if data is not None and getattr(data, "size", 3) in (1, 2):
                 said[name] = data[()]

@@ -15,15 +15,22 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.motion.gyro import Gyro, Lens
 from evlayerseg_ros.pipeline import PipelineConfig, TurnOf
+from evlayerseg_ros.recordings import columns
 from evlayerseg_ros.recordings.beginnings import bag_kind
 from evlayerseg_ros.recordings.readers import Recording
 from evlayerseg_ros.recordings.storage import StorageFile, files_of, messages_in
-from evlayerseg_ros.recordings.text import numbers_in
+from evlayerseg_ros.recordings.text import is_comment, numbers_in
 from evlayerseg_ros.recordings.units import to_ns, unit_by_steps
 
 IMU, INFO = "sensor_msgs/msg/Imu", "sensor_msgs/msg/CameraInfo"
 _LINES = "lines `t x y z`, t in s as the events have it, turn rates in rad/s"
 _STEP = 0.005  # seconds from one sample to the next, on the average
+_GRAVITY = 9.81  # m/s^2
+_FASTEST = 40.0  # rad/s, 2300 deg/s: what no gyro of a camera tells
+# Names of turn rates' columns: `gyroX`, `w_RS_S_x`, `wx`, `angular_velocity.x`, `gx`.
+_RATE = re.compile(r"gyr|\bw_|\bw[xyz]\b|\bang|omega|\bg_?[xyz]\b|rotation", re.I)
+_DEGREES = re.compile(r"deg(rees?)?(\s*/\s*|\s+|\s*per\s*)s|°\s*/\s*s|\bdps\b", re.I)
+_FIELDS = re.compile(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?")  # between spaces, units included
 _REMEDIES = {
     IMU: f"--imu FILE gives a gyro's samples, {_LINES}",
     INFO: "--camera-matrix FX,FY,CX,CY gives the camera's, px",
@@ -61,9 +68,9 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Samples of a text file: times int64 [N], ns, and turn rates float64 [N, 3], rad/s.
 
     Lines are `t x y z`, t in s, rates in rad/s, or in deg/s where a comment (`#`) says `deg/s`; or
-    `t ax ay az x y z` with accelerations, which are not used, or `t x y z ax ay az` where a line
-    of names says so. Commas do, too. Times in ms, us or ns are recognised; lines that are no
-    samples are left out. Both are told.
+    `t ax ay az x y z` with accelerations, which are not used; or in the order that a line of names
+    says. Commas do, too. What is recognised by the numbers is told: times in ms, us or ns, rates in
+    deg/s or before accelerations. So are lines that are no samples, which are left out.
 
     Raises:
         InputError: no such file, or it holds something else.
@@ -72,43 +79,67 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
         lines = path.read_text("utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise InputError(f"Cannot read a gyro's samples from {path}: {error.strerror}.") from error
-    table = [line for line in lines if line.strip() and not line.startswith(("#", "%"))]
-    comments = [line for line in lines if line.startswith(("#", "%"))]
+    comments = [line for line in lines if is_comment(line.encode())]
+    table = [line for line in lines if line.strip() and not is_comment(line.encode())]
     read = [numbers for line in table if (numbers := numbers_in(line.encode()))]
     if not read:
         what = "something else than numbers" if table else "no samples"
         raise InputError(f"{path} holds {what}: expected {_LINES}.")
     width = Counter(map(len, read)).most_common(1)[0][0]
-    if width not in (4, 7):
-        raise InputError(f"{path} has {width} columns: expected {_LINES}.")
+    heads = [*comments, table[0]]
+    named, unit = _named(heads, width)
+    if not named and width not in (4, 7):
+        raise InputError(f"{path} has {width} columns: expected {_LINES}, or a line of names.")
     rows = np.array([row for row in read if len(row) == width])
     names = numbers_in(table[0].encode()) is None
     if bad := len(table) - len(rows) - names:
-        told = f"{bad} of {len(table)} lines are no samples and are left out"
-        print(f"evlayerseg: {path}: {told}.", file=sys.stderr)
-    rows = rows[_finite(rows[:, [0, -3, -2, -1]], path)]
+        _tell(path, f"{bad} of {len(table)} lines are no samples and are left out")
+    if not named:
+        named = _unnamed(rows, path)
+    rows = rows[_finite(rows[:, [0, *named]], path)]
     if not len(rows):
         raise InputError(f"{path} holds values that are not finite: expected {_LINES}.")
-    unit = unit_by_steps(rows[:, 0], _STEP, "s", "s")
+    unit = unit or unit_by_steps(rows[:, 0], _STEP, "s", "s")
     if unit != "s":
-        print(f"evlayerseg: {path}: its times are taken as {unit}.", file=sys.stderr)
-    rates = rows[:, 1:4] if _rates_first([*comments, table[0]]) else rows[:, -3:]
-    if any("deg/s" in line for line in [*comments, table[0]]):
-        rates = np.deg2rad(rates)
-    return _sorted(to_ns(rows[:, 0], unit), rates)
+        _tell(path, f"its times are taken as {unit}")
+    rates, said = rows[:, named], any(_DEGREES.search(head) for head in heads)
+    if not said and np.quantile(np.abs(rates), 0.99) > _FASTEST:
+        said = True
+        _tell(path, "its turn rates are taken as deg/s")
+    return _sorted(to_ns(rows[:, 0], unit), np.deg2rad(rates) if said else rates)
 
 
-def _rates_first(heads: list[str]) -> bool:
-    """Whether one of these lines names turn rates before accelerations, as EuRoC's do."""
-    return any(re.search(r"(gyr|\bw_|\bang|omega).*acc|\bw_.*\ba_", head, re.I) for head in heads)
+def _named(heads: list[str], width: int) -> tuple[list[int], str]:
+    """Which columns a line of so many names calls turn rates, and the unit of its times."""
+    for head in heads:
+        fields = _FIELDS.findall(head.lstrip("#% "))
+        if re.search("[,;\t]", head):
+            fields = re.split("[,;\t]", head.strip("#%,; \t"))
+        rates = [k for k, field in enumerate(fields) if _RATE.search(field)]
+        if len(fields) == width and len(rates) == 3:
+            return rates, columns.unit_in(fields[0])
+    return [], ""
+
+
+def _unnamed(rows: np.ndarray, path: Path) -> list[int]:
+    """The columns of turn rates where no names say them: the last ones, unless these weigh."""
+    if rows.shape[1] == 7:
+        first, last = (np.median(np.linalg.norm(rows[:, k : k + 3], axis=1)) for k in (1, 4))
+        if abs(last - _GRAVITY) < 1 < abs(first - _GRAVITY):
+            _tell(path, "its last columns are taken as accelerations, since they hold gravity")
+            return [1, 2, 3]
+    return [-3, -2, -1]
+
+
+def _tell(source: object, what: str) -> None:
+    print(f"evlayerseg: {source}: {what}.", file=sys.stderr)
 
 
 def _finite(samples: np.ndarray, source: object) -> np.ndarray:
     """Which samples [N, values] hold numbers only, bool [N]; how many do not is told."""
     sound: np.ndarray = np.isfinite(samples).all(1)
     if bad := np.count_nonzero(~sound):
-        told = f"{bad} of {len(sound)} samples are not finite and are left out"
-        print(f"evlayerseg: {source}: {told}.", file=sys.stderr)
+        _tell(source, f"{bad} of {len(sound)} samples are not finite and are left out")
     return sound
 
 

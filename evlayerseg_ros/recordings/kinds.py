@@ -7,14 +7,16 @@ from pathlib import Path
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns
 from evlayerseg_ros.recordings.archives import names_in
-from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of
+from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of, kind_of
 
 # The reader of each ending, imported on use since each needs a library; whether it offers a choice.
 _READERS = {
-    ".npy": ("arrays:ArrayRecording", False),
+    ".npy": ("arrays:ArrayRecording", True),
     ".npz": ("tables:NpzRecording", False),
     ".raw": ("raw:RawRecording", False),
     ".dat": ("dat:DatRecording", False),
+    ".bin": ("dat:BinRecording", False),
+    ".mat": ("mat:MatRecording", True),
     ".aedat4": ("vendor:AedatRecording", True),
     ".aedat": ("aedat:AedatRecording", True),
     ".es": ("vendor:EsRecording", False),
@@ -23,6 +25,8 @@ _READERS = {
     ".h5": ("hdf:HdfRecording", True),
     ".hdf5": ("hdf:HdfRecording", True),
 }
+# Endings of much else.
+_ANYTHING = (".txt", ".csv", ".bin", ".mat")
 # Of several recordings so many are listed.
 _LISTED = 8
 
@@ -41,11 +45,13 @@ def reader_of(path: Path) -> tuple[str, bool]:
     if bag_kind(path):
         return "bags:BagRecording", True
     if ending == ".npz":
-        return _reader_of_npz(path), False
+        return _reader_of_npz(path)
+    if ending == ".mat" and kind_of(path).first.startswith(b"MATLAB 7.3"):
+        ending = ".h5"
     if ending not in _READERS:
         raise InputError(
             f"{path} is of no known kind: expected a bag (folder, .mcap, .db3, .bag), .raw, .dat, "
-            ".aedat4, .aedat, .es, .h5, .npz, .npy, .txt or .csv."
+            ".bin, .aedat4, .aedat, .es, .h5, .mat, .npz, .npy, .txt or .csv."
         )
     return _READERS[ending]
 
@@ -85,18 +91,18 @@ def _is_bag(path: Path) -> bool:
 
 
 def _may_be_one(path: Path) -> bool:
-    """Text may be anything: only events.txt is a recording by its place. Hidden files are none."""
+    """Some kinds may be anything: only events.txt is one by its place. Hidden files are none."""
     if path.name.startswith("."):
         return False
-    by_name = path.suffix.lower() in _READERS and path.suffix.lower() not in (".txt", ".csv")
+    by_name = path.suffix.lower() in _READERS and path.suffix.lower() not in _ANYTHING
     return bag_kind(path) != "" or by_name or _is_bag(path)
 
 
-def _reader_of_npz(path: Path) -> str:
+def _reader_of_npz(path: Path) -> tuple[str, bool]:
     from evlayerseg_ros.recordings.evimo2 import is_evimo
 
     if is_evimo(path):
-        return "evimo2:EvimoRecording"
+        return "evimo2:EvimoRecording", False
     names = [name.removesuffix(".npy") for name in names_in(path)]
     lone = names and columns.by_names(names) is None
-    return "arrays:ArrayRecording" if lone else "tables:NpzRecording"
+    return ("arrays:ArrayRecording", True) if lone else ("tables:NpzRecording", False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
 from evlayerseg_ros.interrupts import is_interrupt
 from evlayerseg_ros.recordings import sensors
+from evlayerseg_ros.recordings.halves import in_order
 from evlayerseg_ros.recordings.kinds import reader_of, recording_at
 from evlayerseg_ros.recordings.rows import Columns, Rows
 
@@ -145,12 +146,31 @@ class Table(Recording):
     _zero = 0  # time (ns) of a row of zeros
     _first = 0  # the number of the first column and row of the sensor
 
-    def assume_from(self, x: np.ndarray, y: np.ndarray) -> None:
-        """Takes the smallest sensor that holds these events (px), and notes it."""
-        if sensors.count_from_1(x, y):
+    def find_size(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        stated: Callable[[np.ndarray, np.ndarray], tuple[int, int] | None] = lambda x, y: None,
+    ) -> None:
+        """Takes the size that was asked for or is stated, else the smallest that holds the events.
+
+        Args:
+            x, y: px, of some events, at least one; also whether they count from 1 is seen by them.
+            stated: what the file states, told x and y that count from 0.
+        """
+        for first in (1, 0):
+            found = self.size or stated(x - first, y - first)
+            size = found or sensors.smallest(x - first, y - first)
+            if not first or sensors.counts_from_1(x, y, size, found is not None):
+                break
+        if first:
             self._first = 1
             self.notice("its x and y are taken to count from 1")
-        self.assume_size(sensors.smallest(x - self._first, y - self._first))
+        if found:
+            check_size(*found)
+            self.width, self.height = found
+        else:
+            self.assume_size(size)
 
     def _columns(self) -> Iterator[Columns]:
         """x, y (px), t (ns), p, a chunk at a time, as they lie in the file."""
@@ -161,7 +181,7 @@ class Table(Recording):
         some = False
         outside = strays = 0
         rows = Rows(self._zero, self._first)
-        for chunk in self._columns():
+        for chunk in in_order(self._columns):
             x, y, t, p = rows.sound(*chunk)
             parts = clean(x, y, t, p, self.width, self.height, last)
             if not some and len(parts) > max(_PARTS, len(t) // _EVENTS):

@@ -95,9 +95,13 @@ def smallest(x: np.ndarray, y: np.ndarray) -> tuple[int, int]:
     return max(int(x.max()) + 1, 1), max(int(y.max()) + 1, 1)
 
 
-def count_from_1(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether x and y (px) reach from 1 to the width and the height of a known sensor."""
-    return (x.max(), y.max()) in SENSORS and bool(x.min() == y.min() == 1)
+def counts_from_1(x: np.ndarray, y: np.ndarray, size: tuple[int, int], sure: bool) -> bool:
+    """Whether x and y (px) of a sensor of that size reach from 1 to its last column and row.
+
+    A size that is not sure has to be that of a known sensor.
+    """
+    reach = bool(np.any(x == size[0]) and np.any(y == size[1]))
+    return reach and not np.any((x == 0) | (y == 0)) and (sure or size in SENSORS)
 
 
 def holds(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> bool:

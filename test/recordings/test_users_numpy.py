@@ -79,10 +79,59 @@ def test_numbers_beyond_all_bounds_say_nothing_of_their_own(tmp_path):
     assert (stats.events, stats.stray_events) == (19_996, 4)
 
 
-def test_several_tables_are_told(tmp_path):
-    np.savez(tmp_path / "some.npz", left=TABLES["txyp"], right=TABLES["txyp"])
-    with pytest.raises(InputError, match="several tables of events"):
+def test_several_tables_are_told_and_can_be_chosen(tmp_path):
+    np.savez(tmp_path / "some.npz", left=TABLES["txyp"], right=TABLES["txyp"][:500])
+    with pytest.raises(InputError, match="several tables of events, choose: left, right"):
         run(tmp_path / "some.npz")
+    assert run(tmp_path / "some.npz", topic="right")[2].events == 500
+    with pytest.raises(InputError, match="has no topic middle"):
+        run(tmp_path / "some.npz", topic="middle")
+
+
+@pytest.mark.parametrize(
+    "other", [np.eye(4), np.zeros((0, 4)), np.zeros((0, 4), TABLES["tonic"].dtype)]
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_matrix_or_an_empty_table_beside_the_events_is_none(tmp_path, other, first):
+    parts = {"a": other, "b": TABLES["txyp"]} if first else {"a": TABLES["txyp"], "b": other}
+    np.savez(tmp_path / "some.npz", **parts)
+    assert run(tmp_path / "some.npz")[2].events == 20_000
+
+
+@pytest.mark.parametrize("name", ["data", "dvs/events", "TD"])
+@pytest.mark.parametrize("beside", [np.eye(4), np.zeros((0, 4)), np.zeros((90, 4))])
+def test_hdf5_with_one_table_of_any_name(tmp_path, name, beside):
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["a"], file[name] = beside, TABLES["txyp"]
+    assert run(tmp_path / "some.h5")[2].events == 20_000
+
+
+@pytest.mark.parametrize(
+    "name, told",
+    [("t_offset", ""), ("width", ""), ("events/p", ""), ("events/x", "holds no events")],
+)
+@pytest.mark.parametrize("empty", [h5py.Empty("f8"), np.zeros(0)], ids=["no space", "no rows"])
+def test_hdf5_with_an_empty_data_set(tmp_path, name, told, empty):
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        for k in "xytp":
+            file[f"events/{k}"] = getattr(E, k) if k != "t" else US
+        if name in file:
+            del file[name]
+        file[name] = empty
+        file.attrs["geometry"] = empty
+    if told:
+        with pytest.raises(InputError, match=told):
+            run(tmp_path / "some.h5")
+    else:
+        recording, windows, stats = run(tmp_path / "some.h5")
+        assert stats.events == 20_000 and len(windows) == 16
+        assert "640x480 pixels is assumed" in recording.note
+
+
+def test_an_npz_whose_polarities_were_never_written(tmp_path):
+    np.savez(tmp_path / "some.npz", x=E.x, y=E.y, t=E.t, p=E.p[:0], size=VGA)
+    _, windows, stats = run(tmp_path / "some.npz")
+    assert stats.events == 20_000 and all(window.events.p.all() for window in windows)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 from faulty import PACKETS, SIZE, bases
-from faulty_files import STAMP, packet_bag
+from faulty_files import STAMP, array_bag, packet_bag
 from whole_files import VGA, run, some_events, write_table
 
 from evlayerseg_ros.events import Events
@@ -181,6 +183,25 @@ def test_columns_and_rows_that_count_from_1(tmp_path, suffix):
     assert np.array_equal(np.concatenate([window.events.x for window in windows]), e.x)
 
 
+@pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
+@pytest.mark.parametrize("how", ["file", "size"])
+def test_columns_and_rows_that_count_from_1_on_a_sensor_whose_size_is_said(tmp_path, suffix, how):
+    """Also where strays lie outside, and no known sensor has that size."""
+    size = (200, 100)
+    e = some_events(size=size)
+    x, y = e.x.astype(int) + 1, e.y.astype(int) + 1
+    x[77] = 9999
+    path = write_table(tmp_path / f"some.{suffix}", Events(x, y, e.t, e.p, *size), size=size)
+    if suffix == "h5":
+        with h5py.File(path, "a") as file:
+            file.attrs["geometry"] = size
+    recording, windows, stats = run(path, size=size if how == "size" else None)
+    assert (recording.width, recording.height) == size and "count from 1" in recording.note
+    assert stats.events == 19_999 and stats.out_of_range == 1
+    y = np.concatenate([window.events.y for window in windows])
+    assert np.array_equal(y, np.delete(e.y, 77))
+
+
 def test_packets_that_say_no_size_at_first(tmp_path):
     """As of a driver that asks its camera later."""
     with packet_bag(tmp_path / "some") as (_, add):
@@ -189,3 +210,31 @@ def test_packets_that_say_no_size_at_first(tmp_path):
             add(STAMP + bases()[seq], *size, seq, bases()[seq], "mono", data)
     recording, _, stats = run(tmp_path / "some")
     assert (recording.width, recording.height) == SIZE and stats.bad_packets == 3
+
+
+@pytest.mark.parametrize("ros1", [False, True])
+@pytest.mark.parametrize("how", ["mono", "arrays"])
+def test_messages_that_say_the_height_for_the_width(tmp_path, how, ros1):
+    path = tmp_path / ("some.bag" if ros1 else "some")
+    if how == "mono":
+        with packet_bag(path, "bag" if ros1 else "mcap") as (_, add):
+            for seq, data in enumerate(PACKETS["mono"]):
+                add(STAMP + bases()[seq], *SIZE[::-1], seq, bases()[seq], "mono", data)
+    else:
+        e = some_events(size=SIZE)
+        with array_bag(path, ros1) as add:
+            for part in range(0, len(e), 500):
+                some = e[part : part + 500]
+                add(replace(some, width=SIZE[1], height=SIZE[0]), STAMP + int(some.t[0]))
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height) == SIZE and stats.out_of_range == 0
+    assert "its messages say 240x320 pixels" in recording.note
+
+
+def test_messages_of_a_camera_that_stands_upright(tmp_path):
+    e = some_events(size=SIZE[::-1])
+    with array_bag(tmp_path / "some") as add:
+        add(e, STAMP)
+    recording, _, stats = run(tmp_path / "some")
+    assert (recording.width, recording.height) == SIZE[::-1] and not recording.note
+    assert stats.events == 20_000

@@ -33,6 +33,8 @@ def found_in(path):
         '"{s}","{x}","{y}","{p}"',
         "{s},{x},{y},{bool}",
         "{s} {x} {y} {word}",
+        "{s} {x} {y} {p}  # fine",
+        "  // a remark\n {s} {x} {y} {p}",
     ],
 )
 def test_text_as_programs_write_it(tmp_path, line):
