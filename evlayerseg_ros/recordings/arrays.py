@@ -13,6 +13,8 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.archives import opened
+from evlayerseg_ros.recordings.plain import objects_in
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.tables import npy_header
 from evlayerseg_ros.recordings.units import to_ns, unit_of
@@ -94,21 +96,30 @@ class ArrayRecording(Table):
     def _arrays(self) -> Iterator[tuple[str, Any]]:
         """What the file holds, by name: arrays, or columns by their names."""
         if self.path.suffix.lower() == ".npy":
-            yield "", self._mapped()
+            try:
+                yield "", self._mapped()
+            except ValueError:  # an array of Python's objects
+                with self.path.open("rb") as file:
+                    yield from inside("", objects_in(file))
             return
-        with np.load(self.path) as archive:
-            for name in archive.files:
-                with contextlib.suppress(ValueError):  # an array of Python's objects
-                    yield name, archive[name]
+        with opened(self.path) as archive, np.load(self.path) as arrays:
+            for name in arrays.files:
+                try:
+                    yield name, arrays[name]
+                except ValueError:  # an array of Python's objects
+                    with archive.open(f"{name}.npy") as file, contextlib.suppress(Exception):
+                        yield from inside(name, objects_in(file))
 
     def _mapped(self) -> np.ndarray:
         """The array of an npy; where it was cut off, the rows that are left."""
         with self.path.open("rb") as file:
             shape, by_columns, dtype = npy_header(file)
             begin = file.tell()
+        if dtype.hasobject:
+            raise ValueError("objects")
         row = dtype.itemsize * math.prod(shape[1:])
         left = (self.path.stat().st_size - begin) // row
-        if left >= shape[0] or (by_columns and len(shape) > 1) or dtype.hasobject:
+        if left >= shape[0] or (by_columns and len(shape) > 1):
             return np.asarray(np.load(self.path, mmap_mode="r"))
         self._lost = shape[0] - left
         return np.memmap(self.path, dtype, "r", begin, (left, *shape[1:]))
@@ -123,15 +134,24 @@ class ArrayRecording(Table):
             raise InputError(f"{self.path} was cut off: {self._lost} of its events are missing.")
 
 
+def inside(name: str, found: Any) -> Iterator[tuple[str, Any]]:
+    """A structure or an array, and all that is in it, with their names."""
+    yield name, found
+    for key, value in found.items() if isinstance(found, Mapping) else ():
+        if not str(key).startswith("__"):
+            yield from inside(f"{name}.{key}".strip("."), value)
+
+
 def _table_in(array: Any) -> _Columns | None:
     """The columns of an array by their names, and the unit of its times; None if it is no table."""
     if isinstance(array, Mapping):
-        named = columns.by_names(array)
+        named = columns.by_names(key for key in array if isinstance(key, str))
         table = {k: np.ravel(array[name]) for k, name in (named or {}).items()}
         numbers = all(column.dtype.kind in "biuf" for column in table.values())
         alike = len({len(column) for column in table.values()}) == 1
         return (table, columns.unit_in(named["t"])) if named and numbers and alike else None
     array = np.asarray(array)
+    array = np.squeeze(array) if array.ndim > 2 else array
     if array.dtype.names:
         names = columns.by_names(array.dtype.names)
         if names is None:

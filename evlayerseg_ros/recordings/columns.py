@@ -11,10 +11,10 @@ from evlayerseg_ros.recordings.rows import PAIRS
 
 # What the columns are called, in lower case.
 NAMES = {
-    "x": ("x", "xs", "col"),
-    "y": ("y", "ys", "row"),
-    "t": ("t", "ts", "time", "timestamp", "timestamps"),
-    "p": ("p", "ps", "pol", "polarity", "polarities", "on"),
+    "x": ("x", "xs", "col", "cols", "column", "columns", "u"),
+    "y": ("y", "ys", "row", "rows", "v"),
+    "t": ("t", "ts", "time", "times", "timestamp", "timestamps", "time_stamp", "time_stamps"),
+    "p": ("p", "ps", "pol", "pols", "polarity", "polarities", "on", "sign"),
 }
 # What follows a column's name as its unit: `timestamp (us)`, `t_ns`, `time in microseconds`.
 _UNITS = {
@@ -25,10 +25,12 @@ _UNITS = {
 }
 _ANY_UNIT = "|".join(f"(?P<{unit}>{words})" for unit, words in _UNITS.items())
 _UNIT = re.compile(rf"(?:\s*[(\[]\s*|_|\s(?:in\s)?)(?:{_ANY_UNIT})\s*[)\]]?$")
-# What stands around a column's name: `event_x`, `events/x`, `x_coordinate`, `x [px]`.
-_AROUND = re.compile(r"^events?[_/]|[_\s](?:coord\w*|pos\w*|addr\w*|pixels?)$|\s*[(\[].*")
+# What stands around a column's name: `event_x`, `events/x`, `pixel_x`, `x_coordinate`, `x [px]`.
+_AROUND = re.compile(
+    r"^(?:events?|ev|addr|pixel|field)[_/.]|[_\s](?:coord\w*|pos\w*|addr\w*|pixels?)$|\s*[(\[].*"
+)
 # Orders that tables without names come in.
-_ORDERS = ("txyp", "xytp", "xypt")
+_ORDERS = ("txyp", "xytp", "xypt", "tpxy", "ptxy", "pxyt")
 
 
 def by_names(names: Iterable[str]) -> dict[str, str] | None:

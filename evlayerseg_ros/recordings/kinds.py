@@ -22,11 +22,12 @@ _READERS = {
     ".es": ("vendor:EsRecording", False),
     ".txt": ("text:TextRecording", False),
     ".csv": ("text:TextRecording", False),
+    ".tsv": ("text:TextRecording", False),
     ".h5": ("hdf:HdfRecording", True),
     ".hdf5": ("hdf:HdfRecording", True),
 }
 # Endings of much else.
-_ANYTHING = (".txt", ".csv", ".bin", ".mat")
+_ANYTHING = (".txt", ".csv", ".tsv", ".bin", ".mat")
 # Of several recordings so many are listed.
 _LISTED = 8
 

@@ -5,10 +5,10 @@ Those of version 7.3 are HDF5.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from evlayerseg_ros.recordings.arrays import ArrayRecording
+from evlayerseg_ros.recordings.arrays import ArrayRecording, inside
 
 
 class MatRecording(ArrayRecording):
@@ -19,15 +19,4 @@ class MatRecording(ArrayRecording):
     def _arrays(self) -> Iterator[tuple[str, Any]]:
         from scipy.io import loadmat
 
-        yield from _all_in("", loadmat(self.path, simplify_cells=True))
-
-
-def _all_in(name: str, structure: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """A structure, and all that is in it, with their names."""
-    yield name, structure
-    for key, value in structure.items():
-        inner = f"{name}.{key}".strip(".")
-        if isinstance(value, Mapping):
-            yield from _all_in(inner, value)
-        elif not key.startswith("__"):
-            yield inner, value
+        yield from inside("", loadmat(self.path, simplify_cells=True))

@@ -158,6 +158,9 @@ class Table(Recording):
             x, y: px, of some events, at least one; also whether they count from 1 is seen by them.
             stated: what the file states, told x and y that count from 0.
         """
+        whole = (x == np.rint(x)) & (y == np.rint(y))
+        if np.mean((x <= 1) & (y <= 1)) > 0.99 and np.mean(whole) < 0.5:
+            raise InputError(f"{self.path}: its x and y are fractions of the sensor: expected px.")
         for first in (1, 0):
             found = self.size or stated(x - first, y - first)
             size = found or sensors.smallest(x - first, y - first)

@@ -20,9 +20,9 @@ _STRETCHES, _BYTES = 16, 1 << 18
 _BOM = b"\xef\xbb\xbf"  # which some editors put before all else
 _COMMENTS = (b"#", b"%", b"//")
 _COMMENT = re.compile(b"|".join(_COMMENTS))
-_SPACES = bytes.maketrans(b",;\"'[]()", b" " * 8)
+_SPACES = bytes.maketrans(b",;|\"'[](){}", b" " * 11)
 # Polarities in words.
-_SIGNS = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
+_SIGNS = {"true": 1.0, "on": 1.0, "+": 1.0, "false": 0.0, "off": 0.0, "-": 0.0}
 _EXPECTED = "expected t x y p, or a first line that names the columns"
 
 

@@ -33,6 +33,9 @@ def found_in(path):
         '"{s}","{x}","{y}","{p}"',
         "{s},{x},{y},{bool}",
         "{s} {x} {y} {word}",
+        "{s} {x} {y} {sign}",
+        "{{{s}, {x}, {y}, {p}}},",
+        "{s} | {x} | {y} | {p}",
         "{s} {x} {y} {p}  # fine",
         "  // a remark\n {s} {x} {y} {p}",
     ],
@@ -42,7 +45,13 @@ def test_text_as_programs_write_it(tmp_path, line):
     with path.open("w") as file:
         for t, x, y, p in ROWS:
             s = f"{t * 1e-6:.6f}"
-            row = {"s": s, "comma": s.replace(".", ","), "bool": bool(p), "word": ("off", "ON")[p]}
+            row = {
+                "s": s,
+                "comma": s.replace(".", ","),
+                "bool": bool(p),
+                "word": ("off", "ON")[p],
+                "sign": "-+"[p],
+            }
             print(line.format(x=x, y=y, p=p, **row), file=file)
     for found, right in zip(found_in(path), (E.x, E.y, US, E.p), strict=True):
         assert np.array_equal(found, right)
@@ -55,6 +64,9 @@ def test_text_as_programs_write_it(tmp_path, line):
         "y_coordinate,x_coordinate,timestamp_us,polarity",
         "event_y,event_x,time in us,event_p",
         "y_pos,x_pos,time [microseconds],pol",
+        "row,column,time_stamp,sign",
+        "v;u;times;pols",
+        "pixel_y,pixel_x,ev_t,ev_p",
     ],
 )
 def test_names_of_columns_as_programs_write_them(tmp_path, head):
