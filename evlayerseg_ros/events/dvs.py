@@ -1,6 +1,7 @@
 """EventArrays: the serialized message to events, without an object per event.
 
-dvs_msgs, prophesee_event_msgs and dv_ros_msgs each have an EventArray, all of one layout.
+dvs_msgs, prophesee_event_msgs, dv_ros_msgs, dv_ros2_msgs and others each have an EventArray, all of
+one layout.
 """
 
 from __future__ import annotations
@@ -13,10 +14,6 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Packet
 
-# The message types of this layout, as ROS 2 names them.
-EVENT_ARRAYS = tuple(
-    f"{package}/msg/EventArray" for package in ("dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs")
-)
 # An event is uint16 x, uint16 y, time ts (two 32-bit numbers), bool polarity. ROS 1 packs that into
 # 13 bytes. CDR aligns each number by itself: times fall on every 16 bytes, and every event but the
 # first begins 2 bytes before its row, in the gap that the last event left.

@@ -154,6 +154,8 @@ def _table_in(array: Any) -> _Columns | None:
     array = np.squeeze(array) if array.ndim > 2 else array
     if array.dtype.names:
         names = columns.by_names(array.dtype.names)
+        if {"w", "h"} <= set(array.dtype.names):
+            raise InputError("It holds boxes of objects (w and h): expected events.")
         if names is None:
             return None
         return {k: array[name].ravel() for k, name in names.items()}, columns.unit_in(names["t"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from evlayerseg_ros.recordings.ticks import Ticks
 
 # Types of event with an address as below: 0 is that of older files, as of N-CARS.
 _TYPES = (0, 12)
+# Blocks of events that tell the size.
+_SEEN = 16
 # The row of what is no event of 40 bits, but tells that their time overflowed.
 _OVERFLOW = 240
 
@@ -44,15 +46,15 @@ class DatRecording(Table):
         self._start = start + 2
         self._old = "version 1" in header.lower()
         self._set_length((path.stat().st_size - self._start) // 8)
-        known = size or sensors.in_words(header) or sensors.implied_by(header).size
-        if known:
-            self.width, self.height = known
-        else:
-            seen: list[tuple[np.ndarray, np.ndarray]] = []
-            with contextlib.suppress(InputError):  # told when it is read
-                seen.extend((x, y) for x, y, _, _ in self._columns())
-            x, y = (np.concatenate([part[k] for part in seen]) for k in (0, 1))
-            self.assume_size(sensors.smallest(x, y))
+        known = sensors.in_words(header) or sensors.implied_by(header).size
+        seen: list[tuple[np.ndarray, np.ndarray]] = []
+        try:
+            seen.extend((x, y) for x, y, _, _ in islice(self._columns(), _SEEN))
+        except InputError:
+            if not seen:
+                raise
+        x, y = (np.concatenate([part[k] for part in seen]) for k in (0, 1))
+        self.find_size(x, y, lambda x, y: known)
 
     def _columns(self) -> Iterator[Columns]:
         ticks = Ticks()

@@ -92,8 +92,9 @@ def _is_bag(path: Path) -> bool:
 
 
 def _may_be_one(path: Path) -> bool:
-    """Some kinds may be anything: only events.txt is one by its place. Hidden files are none."""
-    if path.name.startswith("."):
+    """Some kinds may be anything: only events.txt is one by its place. Hidden files are none, nor
+    are the boxes beside Prophesee's."""
+    if path.name.startswith(".") or path.stem.endswith("_bbox"):
         return False
     by_name = path.suffix.lower() in _READERS and path.suffix.lower() not in _ANYTHING
     return bag_kind(path) != "" or by_name or _is_bag(path)

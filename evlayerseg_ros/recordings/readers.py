@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -112,6 +113,21 @@ class Recording(ABC):
         self.width, self.height = size
         self.notice(f"a sensor of {size[0]}x{size[1]} pixels is assumed (--size WxH says another)")
 
+    def take_size(self, said: tuple[int, int], x: np.ndarray, y: np.ndarray) -> None:
+        """Takes a size that the file says; its sides exchanged, which is noted, if events say so.
+
+        Args:
+            said: width and height, px.
+            x, y: px, of some events.
+        """
+        check_size(*said)
+        self.width, self.height = sensors.turned(said, x, y)
+        if (self.width, self.height) != said:
+            self.notice(
+                f"it says {said[0]}x{said[1]} pixels, and by its events is taken as "
+                f"{self.width}x{self.height}"
+            )
+
     def notice(self, what: str) -> None:
         """Notes something assumed, one clause; "" is nothing."""
         if not what:
@@ -169,9 +185,10 @@ class Table(Recording):
         if first:
             self._first = 1
             self.notice("its x and y are taken to count from 1")
-        if found:
-            check_size(*found)
-            self.width, self.height = found
+        if self.size:
+            self.width, self.height = self.size
+        elif found:
+            self.take_size(found, x - first, y - first)
         else:
             self.assume_size(size)
 
@@ -254,8 +271,12 @@ def open_recording(
 
 def _opened(path: Path, topic: str | None, size: tuple[int, int] | None) -> Recording:
     if not path.exists():
+        if path.is_symlink():
+            raise InputError(f"{path} is a link to {os.readlink(path)}, which is not there.")
         raise InputError(f"There is no recording at {path}.")
     path = recording_at(path)
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is a pipe, a socket or a device: expected a file.")
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: expected a recording.")
     name, choices = reader_of(path)

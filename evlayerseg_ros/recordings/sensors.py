@@ -110,6 +110,11 @@ def holds(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> bool:
     return max(size) <= MAX_SIDE and outside <= _STRAY_SHARE * len(x)
 
 
+def turned(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[int, int]:
+    """A size (px), with width and height exchanged where only so it holds these events."""
+    return size[::-1] if not holds(size, x, y) and holds(size[::-1], x, y) else size
+
+
 def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
     """The size (width, height) in px that named values of a file state; None if none does.
 
@@ -120,8 +125,7 @@ def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int
             write the height first, some the width.
     """
     if sides := _sides(values.get("size")):
-        turned = not holds(sides, x, y) and holds(sides[::-1], x, y)
-        return sides[::-1] if turned else sides
+        return turned(sides, x, y)
     found = [_sides(values.get(name)) for name in ("sensor_size", "geometry")]
     found.append(_sides(_numbers(values.get("width")) + _numbers(values.get("height"))))
     for name in ("sensor_resolution", "resolution"):

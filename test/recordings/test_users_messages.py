@@ -62,7 +62,7 @@ def test_a_gyro_in_such_an_mcap(tmp_path):
 
 
 @pytest.mark.parametrize("ros1", [False, True])
-@pytest.mark.parametrize("package", ["dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs"])
+@pytest.mark.parametrize("package", ["dvs_msgs", "prophesee_event_msgs", "dv_ros2_msgs"])
 def test_event_arrays_of_three_packages(tmp_path, package, ros1):
     path = tmp_path / ("some.bag" if ros1 else "some")
     with array_bag(path, ros1, package) as add:

@@ -11,6 +11,8 @@ from faulty import PACKETS, SIZE, bases
 from faulty_files import STAMP, array_bag, packet_bag
 from whole_files import VGA, run, some_events, write_table
 
+from evlayerseg_ros.bench.encode import encode
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 
 
@@ -228,7 +230,7 @@ def test_messages_that_say_the_height_for_the_width(tmp_path, how, ros1):
                 add(replace(some, width=SIZE[1], height=SIZE[0]), STAMP + int(some.t[0]))
     recording, _, stats = run(path)
     assert (recording.width, recording.height) == SIZE and stats.out_of_range == 0
-    assert "its messages say 240x320 pixels" in recording.note
+    assert "it says 240x320 pixels, and by its events is taken as 320x240" in recording.note
 
 
 def test_messages_of_a_camera_that_stands_upright(tmp_path):
@@ -238,3 +240,47 @@ def test_messages_of_a_camera_that_stands_upright(tmp_path):
     recording, _, stats = run(tmp_path / "some")
     assert (recording.width, recording.height) == SIZE[::-1] and not recording.note
     assert stats.events == 20_000
+
+
+@pytest.mark.parametrize("kind", ["raw", "dat", "txt"])
+def test_headers_that_say_the_height_for_the_width(tmp_path, kind):
+    e = some_events()
+    path = tmp_path / f"some.{kind}"
+    if kind == "txt":
+        write_table(path, e, size=VGA[::-1])
+    elif kind == "raw":
+        path.write_bytes(b"% evt 3.0\n% geometry 480x640\n" + encode("evt3", e, 0).tobytes())
+    else:
+        words = e.p.astype("u4") << 28 | e.y.astype("u4") << 14 | e.x
+        rows = np.column_stack([e.t // 1000, words]).astype("<u4").tobytes()
+        path.write_bytes(b"% Version 2\n% Width 480\n% Height 640\n\x0c\x08" + rows)
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
+    assert "it says 480x640 pixels, and by its events is taken as 640x480" in recording.note
+
+
+@pytest.mark.parametrize("encoding, unit", [("evt2", "u4"), ("evt21", "u8"), ("evt3", "u2")])
+def test_raw_files_whose_header_says_that_their_words_are_big_endian(tmp_path, encoding, unit):
+    e, path = some_events(), tmp_path / "some.raw"
+    words = np.frombuffer(encode(encoding, e, 0).tobytes(), f"<{unit}").astype(f">{unit}")
+    name = encoding.upper()
+    head = f"% format {name};height=480;width=640;endianness=big\n% end\n"
+    path.write_bytes(head.encode() + words.tobytes())
+    _, windows, stats = run(path)
+    assert stats.events == 20_000 and len(windows) == 16
+
+
+def test_a_dat_of_zeros_is_told(tmp_path):
+    (tmp_path / "some.dat").write_bytes(b"% Version 2\n\x0c\x08" + bytes(8000))
+    with pytest.raises(InputError, match="ends in zeros: its recorder lost its power"):
+        run(tmp_path / "some.dat")
+
+
+def test_boxes_of_objects_are_no_events(tmp_path):
+    """They lie beside Prophesee's recordings."""
+    names = [(name, "f4") for name in ("ts", "x", "y", "w", "h", "class_id")]
+    np.save(tmp_path / "some_bbox.npy", np.zeros(50, names))
+    with pytest.raises(InputError, match="It holds boxes of objects"):
+        run(tmp_path / "some_bbox.npy")
+    write_table(tmp_path / "some_td.npz", some_events())
+    assert run(tmp_path)[2].events == 20_000
