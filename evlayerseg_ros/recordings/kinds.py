@@ -68,7 +68,7 @@ def recording_at(path: Path) -> Path:
     if not path.is_dir() or _is_sequence(path) or _is_bag(path):
         return path
     found = [p for p in (path / "events.txt", path / "events.h5") if p.exists()]
-    found = found or sorted(filter(_may_be_one, path.iterdir()))
+    found = found or sorted(filter(may_be_one, path.iterdir()))
     if not found:
         raise InputError(
             f"{path} is no recording: expected a rosbag2 folder with a metadata.yaml, "
@@ -91,7 +91,7 @@ def _is_bag(path: Path) -> bool:
     )
 
 
-def _may_be_one(path: Path) -> bool:
+def may_be_one(path: Path) -> bool:
     """Some kinds may be anything: only events.txt is one by its place. Hidden files are none, nor
     are the boxes beside Prophesee's."""
     if path.name.startswith(".") or path.stem.endswith("_bbox"):
