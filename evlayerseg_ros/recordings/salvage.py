@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import re
 import sqlite3
 import struct
 import sys
@@ -46,6 +47,12 @@ class Raw(NamedTuple):
 def broken(fault: str) -> Raw:
     """An entry that tells of a break."""
     return Raw("", "", b"", fault=fault)
+
+
+def type_name(name: str) -> str:
+    """A message's type as ROS 2 writes it, package/msg/Name, of how ROS 1, DDS or others do."""
+    parts = [part for part in re.split("::|/", name) if part not in ("msg", "dds_")]
+    return f"{parts[0]}/msg/{parts[1].rstrip('_')}" if len(parts) == 2 else name
 
 
 def scan(path: Path, kind: str) -> Iterator[Raw]:
@@ -150,12 +157,9 @@ def _record(
         if code == 0x03:
             schemas[number] = _text(body, 2)[0]
         elif code == 0x04:
-            topic, at = _text(body, 4)
+            topic, _ = _text(body, 4)
             (schema,) = struct.unpack_from("<H", body, 2)
-            kind = schemas.get(schema, "")
-            if _text(body, at)[0] == "ros1":
-                kind = kind.replace("/", "/msg/", 1)
-            channels[number] = topic, kind
+            channels[number] = topic, type_name(schemas.get(schema, ""))
         elif code == 0x05 and number in channels and len(body) >= 22:
             topic, kind = channels[number]
             yield Raw(topic, kind, body[22:], struct.unpack_from("<Q", body, 6)[0])
@@ -201,7 +205,8 @@ def _scan_db3(path: Path) -> Iterator[Raw]:
                 break
             last = number
             if topic in topics and isinstance(data, bytes):
-                yield Raw(*topics[topic], data, time if isinstance(time, int) else 0)
+                name, kind = topics[topic]
+                yield Raw(name, type_name(kind), data, time if isinstance(time, int) else 0)
         if fine and not rows:
             break
         if not fine and not told:
@@ -237,7 +242,7 @@ def _ros1_records(file: BinaryIO, topics: dict[int, tuple[str, str]]) -> Iterato
         elif whole and len(fields.get("conn", b"")) == 4:
             (number,) = struct.unpack("<I", fields["conn"])
             if code == b"\x07":
-                kind = _fields(data).get("type", b"").decode("latin-1").replace("/", "/msg/", 1)
+                kind = type_name(_fields(data).get("type", b"").decode("latin-1"))
                 topics[number] = fields.get("topic", b"").decode("latin-1"), kind
             elif code == b"\x02" and number in topics:
                 yield Raw(*topics[number], data, _time(fields.get("time", b"")))

@@ -14,9 +14,11 @@ from faulty_files import (
     camera_bag,
     counted,
     packet_bag,
+    plain_mcap,
     stored,
 )
 from rosbags.rosbag1 import Writer
+from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from evlayerseg_ros.events import Events
@@ -106,3 +108,19 @@ def test_packets_without_a_stamp_get_the_time_of_their_record(tmp_path, storage,
     _, windows, stats = whole_files.run(path)
     assert stats.unstamped >= 11 and stats.time_jumps == 0
     assert all(abs(window.stamp - STAMP) < 100_000_000 for window in windows)
+
+
+@pytest.mark.parametrize(
+    "kind", ["event_camera_msgs/EventPacket", "event_camera_msgs::msg::dds_::EventPacket_"]
+)
+@pytest.mark.parametrize("back", [0, 10**9])
+def test_mcap_whose_types_are_spelt_otherwise_and_whose_clock_was_set_back(tmp_path, kind, back):
+    """As recorders of DDS write them, without an index."""
+    with Reader(camera_bag(tmp_path / "bag")) as reader:
+        messages = [
+            (stamp - back * (k > 99), bytes(data))
+            for k, (_, stamp, data) in enumerate(reader.messages())
+        ]
+    path = plain_mcap(tmp_path / "some.mcap", messages, "/camera/events", kind)
+    stats, _ = counted(path)
+    assert stats.packets == 12 * ROUNDS and stats.bad_packets == stats.doubled_packets == 0
