@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.rows import PAIRS
 
 # What the columns are called, in lower case.
@@ -29,16 +30,37 @@ _UNIT = re.compile(rf"(?:\s*[(\[]\s*|_|\s(?:in\s)?)(?:{_ANY_UNIT})\s*[)\]]?$")
 _AROUND = re.compile(
     r"^(?:events?|ev|addr|pixel|field)[_/.]|[_\s](?:coord\w*|pos\w*|addr\w*|pixels?)$|\s*[(\[].*"
 )
+# Names of seconds and of what is added to them.
+_HALVES = (
+    re.compile(r"(?:^|[._ ])(?:secs?|seconds?)$", re.I),
+    re.compile(r"(?:^|[._ ])(?:n|nano)(?:secs?|seconds?)$", re.I),
+)
 # Orders that tables without names come in.
 _ORDERS = ("txyp", "xytp", "xypt", "tpxy", "ptxy", "pxyt")
 
 
-def by_names(names: Iterable[str]) -> dict[str, str] | None:
+def by_names(names: Iterable[str], split: bool = False) -> dict[str, str] | None:
     """The name of each of x, y, t, p in a table; None if x, y or t is missing.
 
     A unit behind a name, as in `timestamp (us)` or `t_us`, and `event_` before it do not matter.
+
+    Args:
+        names: of all columns.
+        split: whether times may be in two columns, as messages of ROS have them: then `t` is that
+            of seconds, `n` that of nanoseconds.
+
+    Raises:
+        InputError: they are, and may not.
     """
+    names = list(names)
     found = _found(names)
+    halves = [next(filter(half.search, names), None) for half in _HALVES]
+    if {"x", "y"} <= set(found) and halves[0] and halves[1]:
+        if not split:
+            raise InputError(
+                f"Times are in two columns, {halves[0]} and {halves[1]}: expected one, in ns."
+            )
+        found |= {"t": halves[0], "n": halves[1]}
     return found if {"x", "y", "t"} <= set(found) else None
 
 

@@ -94,7 +94,8 @@ class TextRecording(Table):
         x, y, t = (self._order.index(name) for name in "xyt")
         every = np.concatenate(stretches)
         self.find_size(every[:, x], every[:, y], self._stated)
-        times = [rows[:, t] for rows in stretches]
+        rest = self._order.find("n")  # nanoseconds, beside seconds
+        times = [rows[:, t] + (rows[:, rest] * 1e-9 if rest >= 0 else 0) for rows in stretches]
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))
         size = (self.width, self.height)
@@ -154,6 +155,7 @@ class TextRecording(Table):
     def _columns(self) -> Iterator[Columns]:
         assert self._order is not None
         where = [self._order.find(name) for name in "xytp"]
+        rest = self._order.find("n")
         with self.path.open("rb") as file:
             file.seek(self._start)
             while lines := list(islice(file, CHUNK)):
@@ -161,7 +163,9 @@ class TextRecording(Table):
                 # A line that is no event is one outside the sensor, to be counted.
                 rows = np.concatenate([rows, np.full((bad, rows.shape[1]), -1.0)])
                 x, y, t, p = (rows[:, k] if k >= 0 else np.ones(len(rows)) for k in where)
-                times = to_ns(t, self._unit)
+                times = to_ns(
+                    t, self._unit, np.nan_to_num(rows[:, rest]).astype(np.int64) if rest >= 0 else 0
+                )
                 times[len(rows) - bad :] = times[:1] if bad < len(rows) else 0
                 yield x, y, times, p
         if self._zeros:
@@ -185,11 +189,12 @@ def _order_of(line: bytes) -> tuple[str, str] | None:
     """Order of the columns that a line names, as in "txyp", and the unit; None without names."""
     split = r"[,;\t]" if re.search(rb"[,;\t]", line) else r"\s+"
     words = re.split(split, line.decode("latin-1").replace('"', "").strip())
-    names = columns.by_names(words)
+    names = columns.by_names(words, split=True)
     where = {v: k for k, v in (names or {}).items()}
     if not names:
         return None
-    return "".join(where.get(word, "-") for word in words), columns.unit_in(names["t"])
+    unit = "s" if "n" in names else columns.unit_in(names["t"])
+    return "".join(where.get(word, "-") for word in words), unit
 
 
 def is_comment(line: bytes) -> bool:

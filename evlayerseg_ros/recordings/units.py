@@ -154,13 +154,13 @@ def unit_by_steps(t: np.ndarray, usual_step: float, alone: str, usual: str) -> s
     return min(far, key=lambda unit: far[unit] - sure * (unit == usual))
 
 
-def to_ns(t: np.ndarray, unit: str, offset: int = 0) -> np.ndarray:
+def to_ns(t: np.ndarray, unit: str, offset: int | np.ndarray = 0) -> np.ndarray:
     """Times in ns, int64 [N]; impossible ones become MAX_TIME.
 
     Args:
         t: [N] in `unit`, any number type.
         unit: one of UNITS.
-        offset: ns, added.
+        offset: ns, added; one, or one each.
     """
     scale = UNITS[unit]
     if not np.issubdtype(t.dtype, np.integer):

@@ -32,6 +32,17 @@ US = TIMES * 1000
         ("a temperature", "# timestamp(us) gx(rad/s) gy gz ax ay az temperature",
          "{us} 0.1 0.2 0.3 9 8 7 31.5", "taken as us"),
         ("rates amid others", "t,temp,ax,ay,az,wx,wy,wz,id", "{s},31,9,8,7,0.1,0.2,0.3,5", ""),
+        ("uzh-fpv", "# id timestamp ang_vel_x ang_vel_y ang_vel_z lin_acc_x lin_acc_y lin_acc_z",
+         "7 {s} 0.1 0.2 0.3 9 8 7", ""),
+        ("jaer", "# sample: timestamp(us), ax(g), ay(g), az(g), temperature(C), rx(rad/s), "
+         "ry(rad/s), rz(rad/s)", "{us},9,8,7,30,0.1,0.2,0.3", "taken as us"),
+        ("rostopic", "%time,field.header.frame_id,field.angular_velocity.x,"
+         "field.angular_velocity.y,field.angular_velocity.z,field.linear_acceleration.x",
+         "{us}000,imu,0.1,0.2,0.3,9", "taken as ns"),
+        ("seconds and nanoseconds", "sec,nsec,gx,gy,gz", "0,{us}000,0.1,0.2,0.3", ""),
+        ("rates as angles", "t,roll_rate,pitch_rate,yaw_rate,ax,ay,az",
+         "{s},0.1,0.2,0.3,9,8,7", ""),
+        ("an index of pandas, time last", ",wx,wy,wz,t", "5,0.1,0.2,0.3,{s}", ""),
         ("prose", "# gyroscope and accelerometer of the camera", "{s} 9 8 7 0.1 0.2 0.3", ""),
         ("gravity", "", "{s} 0.1 0.2 0.3 0.1 9.8 0.2", "since they hold gravity"),
         ("comments", " # as it came", "{s} 0.1 0.2 0.3  # fine", ""),

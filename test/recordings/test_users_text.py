@@ -91,6 +91,24 @@ def test_a_unit_by_any_of_its_names(tmp_path, name, unit):
     assert np.concatenate([window.events.t for window in windows])[-1] == 59 * step
 
 
+@pytest.mark.parametrize(
+    "head", ["sec,nsec,x,y,p", "ts_secs,ts_nsecs,x,y,p", "ts.sec,ts.nanosec,x,y,p"]
+)
+def test_times_in_two_columns_as_ros_has_them(tmp_path, head):
+    path = tmp_path / "some.csv"
+    begin = 1_700_000_000_600_000
+    rows = [(*divmod(t + begin, 10**6), x, y, p) for t, x, y, p in ROWS]
+    path.write_text("\n".join([head, *(f"{s},{us}000,{x},{y},{p}" for s, us, x, y, p in rows)]))
+    for found, right in zip(found_in(path), (E.x, E.y, US + begin, E.p), strict=True):
+        assert np.array_equal(found, right)
+
+
+def test_times_in_two_columns_of_other_tables_are_told(tmp_path):
+    np.savez(tmp_path / "some.npz", x=E.x, y=E.y, ts_sec=US * 0, ts_nsec=E.t, p=E.p)
+    with pytest.raises(InputError, match="two columns, ts_sec and ts_nsec: expected one, in ns"):
+        run(tmp_path / "some.npz")
+
+
 def test_lines_before_the_names_of_columns(tmp_path):
     path = tmp_path / "some.csv"
     lines = [f"{y},{x},{t},{p}" for t, x, y, p in ROWS]
