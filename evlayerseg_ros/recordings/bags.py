@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.dvs import parse_event_array
 from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.types import Events, Packet
+from evlayerseg_ros.events.types import MAX_SIDE, Events, Packet
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.messages import DEFINITIONS
 from evlayerseg_ros.recordings.beginnings import bag_kind
@@ -95,10 +95,10 @@ class BagRecording(Recording):
         if first is None:
             raise InputError(self._why_none())
         self.width, self.height = first.width, first.height
-        if self.size is None and 0 < self.width < self.height:
+        if self.size is None and 0 < self.width < self.height <= MAX_SIDE:
             events = self._first_events()
-            self.take_size((self.width, self.height), events.x, events.y)
-            self.size = (self.width, self.height)
+            self.take_size((first.width, first.height), events.x, events.y)
+            self.size = (self.width, self.height) if self.width > self.height else None
         spans = [storage.duration for storage in self._storages]
         self.duration = sum(spans) * 1e-9 if all(spans) else None
 

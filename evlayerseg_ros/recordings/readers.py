@@ -120,7 +120,10 @@ class Recording(ABC):
             said: width and height, px.
             x, y: px, of some events.
         """
-        check_size(*said)
+        try:
+            check_size(*said)
+        except InputError as error:
+            raise self._told(error) from error
         self.width, self.height = sensors.turned(said, x, y)
         if (self.width, self.height) != said:
             self.notice(
@@ -174,6 +177,8 @@ class Table(Recording):
             x, y: px, of some events, at least one; also whether they count from 1 is seen by them.
             stated: what the file states, told x and y that count from 0.
         """
+        if not len(x):
+            raise InputError(f"{self.path} holds no events: expected {self.kind}.")
         whole = (x == np.rint(x)) & (y == np.rint(y))
         if np.mean((x <= 1) & (y <= 1)) > 0.99 and np.mean(whole) < 0.5:
             raise InputError(f"{self.path}: its x and y are fractions of the sensor: expected px.")

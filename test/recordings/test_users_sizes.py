@@ -270,6 +270,15 @@ def test_raw_files_whose_header_says_that_their_words_are_big_endian(tmp_path, e
     assert stats.events == 20_000 and len(windows) == 16
 
 
+@pytest.mark.parametrize("kind", ["raw", "dat"])
+def test_a_header_with_a_size_that_no_sensor_has_is_told(tmp_path, kind):
+    path = tmp_path / f"some.{kind}"
+    head = b"% evt 3.0\n% Width 320\n% Height 32768\n% end\n"
+    path.write_bytes(head + b"\x0c\x08" * (kind == "dat") + bytes(range(64)))
+    with pytest.raises(InputError, match=r"some\..* A sensor of 320x32768 pixels: expected 1 to"):
+        run(path)
+
+
 def test_a_dat_of_zeros_is_told(tmp_path):
     (tmp_path / "some.dat").write_bytes(b"% Version 2\n\x0c\x08" + bytes(8000))
     with pytest.raises(InputError, match="ends in zeros: its recorder lost its power"):
