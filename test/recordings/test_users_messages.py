@@ -21,6 +21,7 @@ from rosbags.rosbag1 import Writer
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.recordings.storage import messages_in
 
@@ -124,3 +125,12 @@ def test_mcap_whose_types_are_spelt_otherwise_and_whose_clock_was_set_back(tmp_p
     path = plain_mcap(tmp_path / "some.mcap", messages, "/camera/events", kind)
     stats, _ = counted(path)
     assert stats.packets == 12 * ROUNDS and stats.bad_packets == stats.doubled_packets == 0
+
+
+def test_event_arrays_whose_events_have_no_times_are_told(tmp_path):
+    e = whole_files.some_events(2000)
+    with array_bag(tmp_path / "some") as add:
+        for k in range(0, 2000, 100):
+            add(Events(e.x, e.y, e.t * 0, e.p, *whole_files.VGA)[k : k + 100], STAMP + int(e.t[k]))
+    with pytest.raises(InputError, match=r"A message of 100 events without times \(ts is 0\)"):
+        counted(tmp_path / "some")
