@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from evlayerseg_ros import __version__, interrupts
-from evlayerseg_ros.errors import MissingPackage
+from evlayerseg_ros.surroundings import lose_stdout, sentence_of
 
 try:
     with interrupts.none_in_imports():
@@ -20,13 +20,12 @@ try:
         from evlayerseg_ros.commands.replay import replay
         from evlayerseg_ros.commands.training import export, simulate, train
         from evlayerseg_ros.commands.view import view
-        from evlayerseg_ros.surroundings import sentence_of
 except KeyboardInterrupt:
     interrupts.end()
-except ModuleNotFoundError as error:  # the first that is missed where nothing was installed
-    if error.name != "click":
+except Exception as error:  # a module is missing, or damaged
+    if (said := sentence_of(error)) is None:
         raise
-    print(f"evlayerseg: {MissingPackage.of('click')}", file=sys.stderr)
+    print(f"evlayerseg: {said}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -36,12 +35,15 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with interrupts.none_in_imports():
-                return super().invoke(ctx)
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+                return result
         except (Exception, KeyboardInterrupt) as error:
             if interrupts.is_interrupt(error):
                 interrupts.end()
             if (sentence := sentence_of(error)) is None:
                 raise
+        lose_stdout()
         click.echo(f"evlayerseg: {sentence}", err=True)
         ctx.exit(2)
 

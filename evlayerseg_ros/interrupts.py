@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -38,32 +39,31 @@ def none_in_imports() -> Iterator[None]:
     before, or the shell of a process in the background, stays.
     """
     since = 0.0  # when Ctrl-C came, if it waits
+    again = threading.Timer(0, _thread.interrupt_main)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal since
+        nonlocal since, again
         now = time.monotonic()
         if not _in_import(frame):
             since = 0.0
-            signal.setitimer(signal.ITIMER_REAL, 0)
             raise KeyboardInterrupt
         since = since or now
         if now - since > _PATIENCE:
             os.write(2, f"{SENTENCE}\n".encode())
             os._exit(STATUS)
-        signal.signal(signal.SIGALRM, stop)
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        again = threading.Timer(_AGAIN, _thread.interrupt_main)
+        again.start()
 
     main = threading.current_thread() is threading.main_thread()  # others can set no handler
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    signal.signal(signal.SIGINT, stop)
+    before = signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if since:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        again.cancel()
+        signal.signal(signal.SIGINT, before)
     if since:
         raise KeyboardInterrupt
 

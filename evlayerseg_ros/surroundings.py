@@ -6,14 +6,12 @@ import contextlib
 import ctypes
 import errno
 import os
-import re
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from evlayerseg_ros.errors import InputError, MissingPackage
 
@@ -30,22 +28,28 @@ def prepare() -> None:
 
     That is so where another user installed the package, or there is no home folder.
     """
+    _open_streams()
+    threads = os.environ.get("NUMBA_NUM_THREADS", "1").strip()
+    if not threads.lstrip("+-").isdecimal():  # else numba tells it in twenty lines
+        del os.environ["NUMBA_NUM_THREADS"]
+        told = f"NUMBA_NUM_THREADS is {threads!r} and is not used: expected a whole number."
+        print(f"evlayerseg: {told}", file=sys.stderr)
     # ONNX Runtime would report its use, and complain where there is no home to keep a number in.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    told = ""
+    caches = []
     if not _numba_can_write():
         folder = _own_folder("numba")
         if folder is None:
             _compile_without_cache()
-            told = "compiled code is not kept"
+            caches.append("compiled code is not kept")
         else:
             os.environ["NUMBA_CACHE_DIR"] = folder
-            told = f"compiled code is kept in {folder} (NUMBA_CACHE_DIR)"
+            caches.append(f"compiled code is kept in {folder} (NUMBA_CACHE_DIR)")
     if not _ros_can_log() and (folder := _own_folder("log")) is not None:
         os.environ["ROS_LOG_DIR"] = folder
-    if told and not os.environ.get("EVLAYERSEG_TOLD"):
+    if caches and not os.environ.get("EVLAYERSEG_TOLD"):
         os.environ["EVLAYERSEG_TOLD"] = "1"  # for the processes that this one starts
-        print(f"evlayerseg: no writable cache: {told}.", file=sys.stderr)
+        print(f"evlayerseg: no writable cache: {caches[0]}.", file=sys.stderr)
 
 
 def keep_freed_memory(every: bool = False) -> None:
@@ -79,6 +83,29 @@ def told_if_slow(tell: Callable[[str], object]) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _open_streams() -> None:
+    """Lets a process whose streams are closed lose what it writes to them.
+
+    Otherwise the next file that is opened takes the place of one, and libraries write into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free is this one
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+
+
+def lose_stdout() -> None:
+    """Loses what stdout cannot take, as on a full disk: at its end Python would complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _writable(folder: Path) -> bool:
@@ -128,6 +155,27 @@ def _compile_without_cache() -> None:
     Dispatcher.enable_caching = lambda self: None
 
 
+def compile_where_the_cache_fails() -> None:
+    """Lets numba compile anew what its folder holds damaged, or cannot take: a disk was full."""
+    from numba.core.caching import IndexDataCacheFile as File
+
+    load, save = File.load, File.save
+
+    def load_if_sound(file: Any, key: Any) -> Any:
+        try:
+            return load(file, key)
+        except Exception:  # unpickling raises anything
+            with contextlib.suppress(OSError):
+                file.flush()
+            return None
+
+    def save_if_possible(file: Any, key: Any, data: Any) -> None:
+        with contextlib.suppress(Exception):
+            save(file, key, data)
+
+    File.load, File.save = load_if_sound, save_if_possible
+
+
 def sentence_of(error: BaseException) -> str | None:
     """What a person needs to know of an error that is no fault of this package; None if it is."""
     if isinstance(error, InputError):
@@ -138,91 +186,21 @@ def sentence_of(error: BaseException) -> str | None:
             return None
         if isinstance(error, ModuleNotFoundError) and name:
             return str(MissingPackage.of(name))
-        return f"{name or 'A library'} cannot be loaded here: {_first(error)}."
+        return f"{name or 'A library'} cannot be loaded here: {first_line(error)}."
     if any(kind.__name__ == "NameValidationException" for kind in type(error).__mro__):  # rclpy's
         name = str(error).splitlines()[1].strip()
         return f"ROS takes no name such as {name}: expected words between single /."
     if isinstance(error, ValueError) and str(error).startswith("Number of threads"):  # numba's
         said = os.environ.get("NUMBA_NUM_THREADS", "")
         return f"NUMBA_NUM_THREADS is {said!r}: expected a whole number from 1 on."
+    if "marshal data" in str(error):  # Python's
+        return f"{_bytecode(error)} is damaged, as after a disk was full: delete it."
     if isinstance(error, MemoryError):
         return "There is not enough memory for this."
     if isinstance(error, OSError) and error.errno != errno.EPIPE:
         where = f" {error.filename}" if error.filename else ""
-        return f"Cannot read or write{where}: {error.strerror or _first(error)}."
+        return f"Cannot read or write{where}: {error.strerror or first_line(error)}."
     return None
-
-
-def check_ros() -> None:
-    """Refuses settings of ROS over which its libraries would end the process in their own words.
-
-    Raises:
-        InputError: the domain is no number that DDS has, or the middleware is not installed.
-    """
-    domain = os.environ.get("ROS_DOMAIN_ID", "").strip()
-    if domain and not (domain.isdecimal() and int(domain) <= 232):
-        raise InputError(f"ROS_DOMAIN_ID is {domain!r}: expected a whole number from 0 to 232.")
-    try:
-        from ament_index_python import get_resources
-
-        there = set(get_resources("rmw_typesupport")) - {"rmw_implementation"}
-    except Exception:  # whoever starts ROS says that it is not there
-        return
-    asked = os.environ.get("RMW_IMPLEMENTATION", "")
-    if asked and there and asked not in there:
-        raise InputError(
-            f"RMW_IMPLEMENTATION is {asked!r}, which is not installed: there is "
-            f"{', '.join(sorted(there))}."
-        )
-
-
-def why_no_start(error: BaseException, args: list[str]) -> str:
-    """Why ROS could not start the node, as one sentence.
-
-    Args:
-        error: what rclpy raised.
-        args: the arguments that it was given.
-    """
-    if sentence := sentence_of(error):
-        return sentence
-    text = str(error)
-    low = text.lower()
-    after = dict(pairwise(args))
-    rules = " ".join([arg for arg in args if ":=" in arg] or args[1:])
-    if found := re.search(r"resolve peer (\S+)", text):
-        return (
-            f"ROS_STATIC_PEERS names {found[1]}, whose address cannot be found here: expected "
-            "machines that are on, or addresses, separated by ;."
-        )
-    secured = os.environ.get("ROS_SECURITY_ENABLE") == "true"
-    if secured and ("security" in low or "error not set" in low):
-        keys = os.environ.get("ROS_SECURITY_KEYSTORE") or "not set"
-        return (
-            f"ROS_SECURITY_ENABLE is true, but ROS_SECURITY_KEYSTORE ({keys}) holds no keys for "
-            "this node: `ros2 security create_keystore` and `create_enclave` make them, or set "
-            "ROS_SECURITY_ENABLE to false."
-        )
-    if "Reason: " in text:  # a parameter that the node refuses, in its own words
-        return f"{text.split('Reason: ')[1].split('.: ')[0].rstrip('.')}."
-    if text.startswith("Trying to set parameter"):  # to a value of another type
-        return f"{text.rsplit(': ', 1)[0]}."
-    if "logging" in low:
-        return "ROS can write no log: set ROS_LOG_DIR to a folder that can be written."
-    if "--params-file" in after and ("params" in low or "parameter" in low or "yaml" in low):
-        return (
-            f"The parameters in {after['--params-file']} cannot be read: expected a YAML file as "
-            "config/segment.yaml."
-        )
-    if "//" in rules:
-        return f"ROS takes no name such as one in {rules!r}: expected words between single /."
-    if any(word in low for word in (":=", "pars", "override", "remap", "unknown", "argument", "[")):
-        return (
-            f"The ROS arguments {rules!r} are not understood: expected --ros-args with "
-            "-p NAME:=VALUE and -r FROM:=TO."
-        )
-    if "name" in low or "topic" in low:
-        return f"ROS takes no name such as one in {rules!r}: expected words between single /."
-    return f"ROS cannot start: {_first(error)}."
 
 
 @contextlib.contextmanager
@@ -254,6 +232,14 @@ def _stderr_to(file: IO[bytes]) -> Iterator[None]:
         os.close(kept)
 
 
-def _first(error: BaseException) -> str:
+def _bytecode(error: BaseException) -> str:
+    """The file of compiled Python that could not be read."""
+    last = error.__traceback__
+    while last and last.tb_next:
+        last = last.tb_next
+    return str(last.tb_frame.f_locals.get("bytecode_path") if last else "A file in __pycache__")
+
+
+def first_line(error: BaseException) -> str:
     """The first line of an error's text, without its full stop."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(" .:,")

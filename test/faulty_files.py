@@ -148,6 +148,14 @@ def array_bag(
 
 def as_mcap(bag: Path, path: Path) -> Path:
     """A ROS 1 bag as mcap's tools convert it: its messages as they are."""
+    with Reader1(bag) as reader:
+        ((topic, kind),) = {(c.topic, c.msgtype) for c in reader.connections}
+        messages = [(stamp, bytes(data)) for _, stamp, data in reader.messages()]
+    return plain_mcap(path, messages, topic, kind.replace("/msg/", "/"), "ros1")
+
+
+def plain_mcap(path: Path, messages, topic: str, kind: str, ros: str = "ros2") -> Path:
+    """An mcap of messages (ns, bytes) one after the other, without an index."""
 
     def text(words: str) -> bytes:
         return struct.pack("<I", len(words)) + words.encode()
@@ -156,16 +164,12 @@ def as_mcap(bag: Path, path: Path) -> Path:
         body = b"".join(parts)
         return struct.pack("<BQ", code, len(body)) + body
 
-    magic = b"\x89MCAP0\r\n"
-    content = magic + record(1, text("ros1"), text("some"))
-    with Reader1(bag) as reader:
-        for c in reader.connections:
-            number = struct.pack("<H", c.id + 1)
-            kind = c.msgtype.replace("/msg/", "/")
-            content += record(3, number, text(kind), text("ros1msg"), text(""))
-            content += record(4, number, number, text(c.topic), text("ros1"), text(""))
-        for c, stamp, data in reader.messages():
-            content += record(5, struct.pack("<HIQQ", c.id + 1, 0, stamp, stamp), bytes(data))
+    magic, one = b"\x89MCAP0\r\n", struct.pack("<H", 1)
+    content = magic + record(1, text(ros), text("some"))
+    content += record(3, one, text(kind), text(f"{ros}msg"), text(""))
+    content += record(4, one, one, text(topic), text("ros1" if ros == "ros1" else "cdr"), text(""))
+    for stamp, data in messages:
+        content += record(5, struct.pack("<HIQQ", 1, 0, stamp, stamp), data)
     path.write_bytes(content + record(2, bytes(20)) + magic)
     return path
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from called import run
 from root import ROOT
+
+from evlayerseg_ros import interrupts
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -56,3 +60,11 @@ def test_ctrl_c_inside_an_import_waits_until_it_is_over_but_not_for_long(tmp_pat
     )  # fmt: skip
     assert done.returncode == 130 and done.stderr.strip() == "evlayerseg: interrupted."
     assert ("imported" in done.stdout) == (seconds < 1)
+
+
+def test_what_answered_signals_before_does_so_afterwards():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)]
+    with pytest.raises(KeyboardInterrupt), interrupts.none_in_imports():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)] == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -26,6 +27,10 @@ main()
 
 
 SECURED = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce"}
+
+
+def numba_cache():
+    return os.environ.get("NUMBA_CACHE_DIR", "/tmp/numba")
 
 
 def run(code, *args, **environment):
@@ -60,8 +65,7 @@ def test_a_module_that_is_missing_is_one_sentence(tmp_path, module, name, packag
     else:
         path.write_bytes(b"some bytes")
     video = ["--video", tmp_path / "out.mp4"] if module == "cv2" else []
-    cache = os.environ.get("NUMBA_CACHE_DIR", "/tmp/numba")
-    done = run(HIDE.format(module=module), "replay", path, *video, NUMBA_CACHE_DIR=cache)
+    done = run(HIDE.format(module=module), "replay", path, *video, NUMBA_CACHE_DIR=numba_cache())
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert f"{package}, which is not installed: pip install {package}." in done.stderr
 
@@ -159,6 +163,92 @@ def test_a_number_of_threads_that_numba_refuses_is_one_sentence(dots, number):
     assert done.returncode == 2
     told = f"NUMBA_NUM_THREADS is '{number}': expected a whole number from 1 on."
     assert done.stderr == f"evlayerseg: {told}\n"
+
+
+def test_a_number_of_threads_that_is_none_is_told_and_not_used(dots):
+    code = "from evlayerseg_ros.cli import main; main()"
+    done = run(code, "replay", dots, NUMBA_NUM_THREADS="abc", NUMBA_CACHE_DIR=numba_cache())
+    told = "evlayerseg: NUMBA_NUM_THREADS is 'abc' and is not used: expected a whole number.\n"
+    assert done.returncode == 0 and done.stderr.startswith(told)
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("left", [0, 0.5])
+def test_compiled_code_that_is_damaged_is_compiled_anew(tmp_path, suffix, left):
+    """As a disk leaves it that was full, or lost its power."""
+    code = (
+        "import numpy as np\n"
+        "from evlayerseg_ros.events.codecs import Decoder\n"
+        "print(len(Decoder('evt2', 9, 9).decode(np.zeros(8, np.uint8))))\n"
+    )
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)).stdout == "0\n"
+    files = sorted(tmp_path.rglob(f"*.{suffix}"))
+    sizes = [file.stat().st_size for file in files]
+    for file in files:
+        file.write_bytes(file.read_bytes()[: int(left * file.stat().st_size)])
+    done = run(code, NUMBA_CACHE_DIR=str(tmp_path))
+    assert files and done.stdout == "0\n" and not done.stderr
+    assert sizes == [file.stat().st_size for file in files]
+
+
+def test_compiled_python_that_is_damaged_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    room = tmp_path / "evlayerseg_ros"
+    shutil.copytree(ROOT / "evlayerseg_ros", room, ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from evlayerseg_ros.cli import main; main(['--version'])"
+    assert run(code, PYTHONPATH=str(tmp_path)).returncode == 0
+    (file,) = (room / "commands/__pycache__").glob("bench*.pyc")
+    file.write_bytes(file.read_bytes()[:200])
+    done = run(code, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    told = f"evlayerseg: {file} is damaged, as after a disk was full: delete it.\n"
+    assert done.stderr == told
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_change_nothing(tmp_path, dots, closed):
+    code = "from evlayerseg_ros.cli import main; main()"
+    out = tmp_path / "out"
+    line = f'"$0" -c "$1" replay "$2" -o "$3" {closed}'
+    done = subprocess.run(
+        ["bash", "-c", line, sys.executable, code, dots, out],
+        env={"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": numba_cache(), "PATH": os.environ["PATH"]},
+        capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0 and (out / "metadata.yaml").is_file()
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_scene_that_no_disk_takes_is_one_sentence_and_ends(tmp_path, dots):
+    pytest.importorskip("rerun", reason="the viewer is an extra")
+    code = "from evlayerseg_ros.cli import main; main()"
+    env = {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": numba_cache(), "PATH": os.environ["PATH"],
+           "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+
+    def view(limit: str) -> subprocess.CompletedProcess[str]:
+        line = f'ulimit -f {limit}; "$0" -c "$1" view "$2" --save "$3"'
+        parts = [sys.executable, code, dots, tmp_path / f"{limit}.rrd"]
+        return subprocess.run(["bash", "-c", line, *parts], env=env, capture_output=True, text=True)
+
+    assert view("unlimited").returncode == 0  # everything is compiled by now
+    done = view("20")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "Rerun cannot write or send it all: is the disk full?" in done.stderr
+
+
+@pytest.mark.parametrize("args", [("--help",), ("RECORDING",)])
+def test_a_disk_that_is_full_is_one_sentence(dots, args):
+    code = "from evlayerseg_ros.cli import main; main()"
+    args = [str(dots) if arg == "RECORDING" else arg for arg in args]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "replay", *args],
+            env={"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": numba_cache()},
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.endswith("evlayerseg: Cannot read or write: No space left on device.\n")
+    assert "ignored" not in done.stderr
 
 
 def test_an_unwritable_cache_is_replaced_and_told_once(tmp_path, monkeypatch, capsys):

@@ -24,7 +24,6 @@ from evlayerseg_ros.bench.stages import boxed
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.replay.demo import SEGMENT, prepare_ros, process
-from evlayerseg_ros.surroundings import check_ros
 
 if TYPE_CHECKING:
     from evlayerseg_ros.node.probe import Probe
@@ -103,6 +102,8 @@ def prepare() -> None:
     Raises:
         InputError: there is no ROS 2.
     """
+    from evlayerseg_ros.node.start import check_ros
+
     check_ros()
     try:
         import evlayerseg_ros.node.probe  # noqa: F401

@@ -8,7 +8,7 @@ import click
 
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.surroundings import check_ros
+from evlayerseg_ros.node.start import check_ros
 
 
 @click.command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -77,16 +78,26 @@ def view(
     except (KeyboardInterrupt, SystemError) as error:
         if not (is_interrupt(error) and save and scene.begun):
             raise
-        scene.close()
+        _close(scene)
         click.echo(f"\nevlayerseg: interrupted; {save} holds what came until then.", err=True)
         click.get_current_context().exit(130)
     click.echo(f"{windows} windows shown")
-    if save:
-        click.echo(f"wrote {save}")
     if web and recording is not None:
         click.echo("Ctrl-C ends the page.")
         _rest()
-    scene.close()
+    _close(scene)
+    if save:
+        click.echo(f"wrote {save}")
+
+
+def _close(scene: Scene) -> None:
+    """Ends the process at once where not all can be written: Rerun would wait for it."""
+    try:
+        scene.close()
+    except InputError as error:
+        click.echo(f"evlayerseg: {error}", err=True)
+        sys.stdout.flush()
+        os._exit(2)
 
 
 def _open(

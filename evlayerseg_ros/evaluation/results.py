@@ -244,7 +244,7 @@ def write(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="replace")  # names of files may be odd
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}.") from error
 

@@ -25,14 +25,12 @@ from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.paper.metric import Layers
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, windows_of
 from evlayerseg_ros.recordings.imu import turn_of
+from evlayerseg_ros.recordings.kinds import may_be_one
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.surroundings import keep_freed_memory
 
-_SUFFIXES = (
-    ".mcap", ".db3", ".bag", ".raw", ".dat", ".aedat4", ".aedat", ".es", ".npz", ".h5", ".hdf5"
-)  # fmt: skip
 WARM_UP = 10  # windows before latency is measured
 _EXAMPLES = "events.mcap, events.raw or sequence.npz"
 
@@ -116,8 +114,7 @@ def recordings_in(path: Path) -> list[Path]:
     found = [
         child
         for child in sorted(path.iterdir())
-        if child.suffix.lower() in _SUFFIXES
-        or (child.is_dir() and any((child / part).exists() for part in parts))
+        if may_be_one(child) or (child.is_dir() and any((child / part).exists() for part in parts))
     ]
     if not found:
         raise InputError(f"{path} holds no recordings: expected files such as {_EXAMPLES}.")

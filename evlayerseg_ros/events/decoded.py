@@ -12,7 +12,7 @@ import numpy as np
 from evlayerseg_ros.events.clean import OVERLAP
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.timeline import Timeline
-from evlayerseg_ros.events.types import Events, Window
+from evlayerseg_ros.events.types import EPOCH, Events, Window
 
 # What arrives after younger packets is at most so much (ns) late.
 LATE_TIME = 1_000_000_000
@@ -23,8 +23,6 @@ AGAIN = 5
 _FEW, _SHARE, _STEP = 3, 0.1, 10_000_000
 # And are, if nothing comes after them and they are this late (ns).
 _FAR = 60 * 10**9
-# A time (ns) that no sensor's clock reaches, but ROS time does: the year 2001.
-EPOCH = 10**18
 # So many messages are remembered, to know one that comes again.
 MEMORY = 100
 

@@ -1,6 +1,7 @@
 """EventArrays: the serialized message to events, without an object per event.
 
-dvs_msgs, prophesee_event_msgs and dv_ros_msgs each have an EventArray, all of one layout.
+dvs_msgs, prophesee_event_msgs, dv_ros_msgs, dv_ros2_msgs and others each have an EventArray, all of
+one layout.
 """
 
 from __future__ import annotations
@@ -13,10 +14,8 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Packet
 
-# The message types of this layout, as ROS 2 names them.
-EVENT_ARRAYS = tuple(
-    f"{package}/msg/EventArray" for package in ("dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs")
-)
+# So many events do not happen at the sensor's time 0.
+_MANY = 16
 # An event is uint16 x, uint16 y, time ts (two 32-bit numbers), bool polarity. ROS 1 packs that into
 # 13 bytes. CDR aligns each number by itself: times fall on every 16 bytes, and every event but the
 # first begins 2 bytes before its row, in the gap that the last event left.
@@ -85,6 +84,8 @@ def _parse(raw: memoryview, ros1: bool, size: tuple[int, int], topic: str) -> Pa
         x = np.concatenate([table["y"][:1], table["x_of_next"][:-1]])
         y = np.concatenate([table["y_of_first"][:1], table["y"][1:]])
     t, p = table["sec"].astype(np.int64) * 1_000_000_000 + table["nsec"], table["p"]
+    if n >= _MANY and not t.any():
+        raise InputError(f"A message of {n} events without times (ts is 0): expected the sensor's.")
     width, height = size[0] or width, size[1] or height
     (part,) = clean(x, y, t, p, width, height, as_one=True)
     stamp = seconds * 1_000_000_000 + nanoseconds

@@ -27,6 +27,7 @@ class StreamStats:
         unknown_words: words of no known type; skipped.
         time_errors: time words that did not fit, and events whose time went back a little.
         stray_events: events whose times fit none of their neighbours'; not used.
+        unstamped: packets whose header has no stamp; the time at which they came is used.
         last_fault: a sentence on the last of these, "" if there was none.
         last_error: the text of the last InputError, "" if there was none.
     """
@@ -46,6 +47,7 @@ class StreamStats:
     unknown_words: int = 0
     time_errors: int = 0
     stray_events: int = 0
+    unstamped: int = 0
     last_fault: str = ""
     last_error: str = ""
 
@@ -77,6 +79,7 @@ class StreamStats:
             "restarts": self.restarts,
             "events outside the sensor": self.out_of_range,
             "events of stray times": self.stray_events,
+            "packets without a stamp, whose time of arrival is used": self.unstamped,
         }
         told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         told = f"{told}: {self.last_fault}" if told and self.last_fault else told
@@ -86,6 +89,9 @@ class StreamStats:
 
 # Above this share of what came in, what is left out is no small matter any more.
 LARGE_SHARE = 0.1
+_OUTSIDE = (
+    " They lie outside the sensor: sensor.width and .height, or --size WxH, say another size."
+)
 
 
 def left_out(counts: Mapping[str, Any]) -> str:
@@ -103,5 +109,7 @@ def left_out(counts: Mapping[str, Any]) -> str:
     }
     for what, (lost, used) in unused.items():
         if lost > 1 and lost > LARGE_SHARE * (lost + used):
-            return f"{100 * lost / (lost + used):.0f} % of the {what} were left out."
+            outside = what == "events" and counts["out_of_range"] > lost // 2
+            told = f"{100 * lost / (lost + used):.0f} % of the {what} were left out."
+            return f"{told}{_OUTSIDE if outside else ''}"
     return ""

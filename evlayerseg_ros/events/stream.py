@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from evlayerseg_ros.events.batches import at_once
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.codecs.decoder import Decoded
 from evlayerseg_ros.events.decoded import AGAIN, LATE_TIME, DecodedEvents, on_sensor
+from evlayerseg_ros.events.sequence import Last, step
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.timeline import Timeline
 from evlayerseg_ros.events.types import Events, Packet, Window
@@ -22,16 +22,6 @@ from evlayerseg_ros.events.window import WindowConfig, Windower, WindowerAt
 LATE_PACKETS = 100
 # A larger step of the packet number is a new publisher, not loss.
 RESTART = 1_000_000
-
-
-@dataclass
-class _Last:
-    """The packet before this one."""
-
-    seq: int | None = None
-    stamp: int | None = None
-    print: int = 0  # of its bytes and time base
-    counted: tuple[int, ...] = (0, 0, 0, 0, 0)  # decoder counters
 
 
 class PacketStream:
@@ -76,7 +66,7 @@ class PacketStream:
         self._max_age = round(config.max_age_ms * 1e6)
         self._width, self._height = width, height
         self._decoder: Decoder | None = None
-        self._last = _Last()
+        self._last = Last()
         # Numbers and fingerprints of the last packets.
         self._used: deque[tuple[int | None, int]] = deque(maxlen=LATE_PACKETS)
         self._behind: list[tuple[int, Packet]] = []  # came again or late, and wait
@@ -157,7 +147,7 @@ class PacketStream:
         """Forget buffered events, decoder and clock; the counters stay."""
         self._timeline.reset()
         self._decoder = None
-        self._last = _Last()
+        self._last = Last()
         self._used.clear()
         self._behind.clear()
         self._decoded.clear()
@@ -174,7 +164,7 @@ class PacketStream:
             return
         if seq is None:
             self._last.seq += 1  # what could not be read at all was the next one
-        elif seq > self._last.seq:
+        elif step(seq, self._last.seq) > 0:
             self._last.seq, self._last.stamp = seq, stamp
 
     def _decoder_of(self, packet: Packet) -> Decoder:
@@ -223,17 +213,17 @@ class PacketStream:
     def _comes_behind(self, seq: int, packet: Packet) -> bool:
         """Whether a packet comes again, or a little too late."""
         last = self._last
-        if last.seq is None or last.stamp is None or seq > last.seq:
+        if last.seq is None or last.stamp is None or step(seq, last.seq) > 0:
             return False
         late = last.stamp - packet.stamp
         if seq == last.seq:  # a relay may have set another stamp
             return abs(late) < LATE_TIME and packet.fingerprint() == last.print
-        return last.seq - seq < LATE_PACKETS and 0 < late < LATE_TIME
+        return step(last.seq, seq) < LATE_PACKETS and 0 < late < LATE_TIME
 
     def _hold(self, seq: int, packet: Packet) -> list[Window]:
         """Keep a packet that comes behind until it is known whether a publisher begins again."""
         held = self._behind
-        if held and not (held[-1][0] < seq and held[-1][1].stamp <= packet.stamp):
+        if held and not (step(seq, held[-1][0]) > 0 and held[-1][1].stamp <= packet.stamp):
             self._leave_out()
         held.append((seq, packet))
         if sum((n, again.fingerprint()) in self._used for n, again in held) < AGAIN:
@@ -256,13 +246,13 @@ class PacketStream:
     def _follow(self, seq: int | None) -> list[Window]:
         """See what happened between the last packet and this one."""
         last = self._last.seq
-        if seq is None or last is None or seq in (last, last + 1):
+        if seq is None or last is None or (n := step(seq, last)) in (0, 1):
             return []  # the same number: a source that does not count
-        if not last < seq <= last + RESTART:
+        if not 0 < n <= RESTART:
             return self._begin_again(seq)
         self.stats.gaps += 1
-        self.stats.lost_packets += seq - last - 1
-        self.stats.last_fault = f"{seq - last - 1} packets were lost before packet {seq}."
+        self.stats.lost_packets += n - 1
+        self.stats.last_fault = f"{n - 1} packets were lost before packet {seq}."
         if self._decoder is not None:
             self._decoder.resync()
         return []
@@ -278,23 +268,32 @@ class PacketStream:
     def _use(self, packet: Packet, decoded: Decoded | None = None) -> list[Window]:
         """Decode a packet, if it is not yet, and return the windows that it closes."""
         windows = self._follow(packet.seq)
-        stamp, time_base = packet.stamp, packet.time_base
-        self._last.seq, self._last.stamp, self._last.print = packet.seq, stamp, packet.fingerprint()
-        self._used.append((packet.seq, self._last.print))
         decoder = self._decoder
         assert decoder is not None
+        stamp, time_base = packet.stamp, packet.time_base
+        # The stamp of a mono packet is that of its time base, unless only the stamps go on.
+        moves = time_base != self._last.base or stamp == self._last.stamp
+        exact = decoder.encoding == "mono" and packet.stamped and moves
+        if self._last.exact and not exact:
+            self._timeline.forget_clock()
+        self._last.exact = exact
+        self._last.seq, self._last.stamp, self._last.print = packet.seq, stamp, packet.fingerprint()
+        self._last.base = time_base
+        self._used.append((packet.seq, self._last.print))
         if decoded is None:
             events = decoder.decode(packet.data, time_base)
             decoded = Decoded(events, decoder.now, decoder.counted)
         counted = zip(decoded.counted, self._last.counted, strict=True)
         self.stats.decoded([after - before for after, before in counted])
         self._last.counted = decoded.counted
-        exact = stamp - time_base if decoder.encoding == "mono" else None
-        return windows + self._timeline.push(decoded.events, decoded.now, stamp, exact)
+        self.stats.unstamped += not packet.stamped
+        offset = stamp - time_base if exact else None
+        return windows + self._timeline.push(decoded.events, decoded.now, stamp, offset)
 
     def _push_events(self, packet: Packet, events: Events) -> list[Window]:
         events, outside = on_sensor(events, self._width, self._height)
         self.stats.out_of_range += packet.outside + outside
         self.stats.stray_events += packet.strays
+        self.stats.unstamped += not packet.stamped
         windows = self._resize((events.width, events.height))
         return windows + self._decoded.push(events, packet.stamp)

@@ -113,6 +113,10 @@ class Timeline:
         self.now = self._stamp = self._held = None
         self.span = 0
 
+    def forget_clock(self) -> None:
+        """The next packet says how sensor time and ROS time belong together."""
+        self._clock.reset()
+
     def _mind_the_clock(self, time: int, stamp: int | None) -> list[Window]:
         """Begin anew if the clock did not just go on to `time`, the first of a packet."""
         if self.now is None:

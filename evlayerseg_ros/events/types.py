@@ -13,6 +13,8 @@ from evlayerseg_ros.errors import InputError
 MAX_SIDE = 4096
 # Times (ns) further from zero are corrupt, and would overflow where they are subtracted.
 MAX_TIME = 1 << 62
+# A time (ns) that no sensor's clock reaches, but ROS time does: the year 2001.
+EPOCH = 10**18
 _NO_DATA = np.empty(0, np.uint8)
 
 
@@ -156,6 +158,7 @@ class Packet:
         events: the decoded events if encoding is "events", else None.
         fault: a sentence on why the message could not be read at all, "" if it could. A stream
             refuses and counts it like a packet that it cannot decode.
+        stamped: whether its header has a stamp; if not, `stamp` is the time at which it came.
         outside, strays: events that the reader left out, since they lie outside the sensor, or
             their times fit none of their neighbours'.
     """
@@ -174,6 +177,7 @@ class Packet:
     fault: str = ""
     outside: int = 0
     strays: int = 0
+    stamped: bool = True
 
     @classmethod
     def of_events(
@@ -197,6 +201,16 @@ class Packet:
     def unreadable(cls, fault: str, topic: str = "") -> Packet:
         """What stands for a message that could not be read; `fault` says why."""
         return cls("", 0, 0, 0, _NO_DATA, 0, topic=topic, fault=fault)
+
+    def came(self, time: int) -> Packet:
+        """The same with the time at which it came (ns) where its header has no stamp.
+
+        Events in ROS time need none.
+        """
+        in_ros_time = self.events is not None and len(self.events) and self.events.t[0] > EPOCH
+        if self.stamp or in_ros_time or self.fault or not time:
+            return self
+        return replace(self, stamp=time, stamped=False)
 
     def fingerprint(self) -> int:
         """Of the bytes and the time base: another packet has another one."""

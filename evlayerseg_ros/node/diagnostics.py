@@ -33,6 +33,11 @@ _GROWN = (
         "The sensor's clock and the host's disagreed once.",
         "The sensor's clock and the host's disagreed {} times.",
     ),
+    (
+        "unstamped",
+        "1 packet had no header stamp: the time at which it came is used.",
+        "{} packets had no header stamp: the times at which they came are used.",
+    ),
     ("restarts", "The camera began anew.", "The camera began anew {} times."),
 )
 

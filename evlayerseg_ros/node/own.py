@@ -13,7 +13,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.surroundings import quiet_if_it_fails, why_no_start
+from evlayerseg_ros.node.start import why_no_start
+from evlayerseg_ros.surroundings import quiet_if_it_fails
 
 Self = TypeVar("Self", bound="OwnNode")
 

@@ -167,6 +167,7 @@ PARAMETERS: tuple[Spec, ...] = (
             "dvs_msgs/EventArray",
             "prophesee_event_msgs/EventArray",
             "dv_ros_msgs/EventArray",
+            "dv_ros2_msgs/EventArray",
             "event_array_msgs/EventArray",
         ),
         fixed=True,

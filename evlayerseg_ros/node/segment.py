@@ -11,11 +11,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from evlayerseg_ros.node.start import check_ros, why_no_start
 from evlayerseg_ros.surroundings import (
-    check_ros,
     keep_freed_memory,
     quiet_if_it_fails,
-    why_no_start,
 )
 
 if TYPE_CHECKING:

@@ -90,6 +90,7 @@ class SegmentNode(GuardedLifecycle):
         self._monitor.forget()
         config = parameters.pipeline_config(self)
         size = (config.width, config.height)
+        read = partial(messages.packet_of_event_array, size=size) if raw else messages.packet_of
         if config.segmenter.camera_motion == "imu":
             assert self._companions is not None
             self._imu = ImuInput(self, self._companions)
@@ -98,7 +99,7 @@ class SegmentNode(GuardedLifecycle):
         self._pipeline.begin()
         self._worker = Worker(
             self._pipeline.stream,
-            read=partial(messages.packet_of_event_array, size=size) if raw else messages.packet_of,
+            read=lambda message: read(message).came(self._now()),
             segment=self._segment,
             forget=self._forget,
             wanted=self._wanted,
@@ -110,7 +111,7 @@ class SegmentNode(GuardedLifecycle):
         )
         self._carrier = Carrier(
             self._publish_carried,
-            now=lambda: self.get_clock().now().nanoseconds,
+            now=self._now,
             report=self._report,
             rate=parameters.value(self, "publish.rate_hz"),
         )
@@ -269,8 +270,10 @@ class SegmentNode(GuardedLifecycle):
             info,
         )
         name = self.get_fully_qualified_name()
-        stamp = self.get_clock().now().nanoseconds
-        self._diagnostics.publish(self._monitor.message(stamp, name, facts, self._worker))
+        self._diagnostics.publish(self._monitor.message(self._now(), name, facts, self._worker))
+
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
 
     def _follow_parameters(self, worker: Worker) -> None:
         worker.max_windows = parameters.value(self, "max_backlog_windows")

@@ -32,6 +32,7 @@ _AHEAD = 0.1  # s: an arrow ends where the object is after this time
 _ARROW_LEAST = 15.0  # px, so that slow motions can be seen
 _TRAIL = 60  # windows that a track goes back
 _TIMELINE = "time"
+_PATIENCE = 60.0  # s that the last of it may take
 _WHITE, _QUIET = (255, 255, 255), (150, 160, 180)  # RGB of arrows, texts; of the background's line
 
 
@@ -77,8 +78,17 @@ class Scene:
         return f"http://localhost:{web_port}/?url={data.replace('+', '%2B')}"
 
     def save(self, path: Path) -> None:
-        """Writes the scene to a file, which `rerun FILE` opens."""
-        self._stream.save(path, default_blueprint=self._blueprint)
+        """Writes the scene to a file, which `rerun FILE` opens.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        try:
+            self._stream.save(path, default_blueprint=self._blueprint)
+        except RuntimeError as error:
+            raise InputError(
+                f"Cannot write {path}: expected a new file, and room for it."
+            ) from error
         self._begin()
 
     def log(
@@ -120,8 +130,15 @@ class Scene:
         self._trails.clear()
 
     def close(self) -> None:
-        """Sends what is left."""
-        self._stream.flush()
+        """Sends what is left.
+
+        Raises:
+            InputError: it cannot be written; Rerun would then wait without end when Python ends.
+        """
+        try:
+            self._stream.flush(timeout_sec=_PATIENCE)
+        except RuntimeError as error:
+            raise InputError("Rerun cannot write or send it all: is the disk full?") from error
         self._stream.disconnect()
 
     def _begin(self) -> None:

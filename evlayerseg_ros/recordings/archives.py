@@ -30,7 +30,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
 def names_in(path: Path) -> set[str]:
     """The files of an archive; none of what is no archive, or damaged: that is told where it is
     read."""
-    if path.suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
+    if path.suffix.lower() != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
         return set()
     try:
         with opened(path) as archive:

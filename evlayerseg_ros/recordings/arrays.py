@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,15 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.archives import opened
+from evlayerseg_ros.recordings.plain import objects_in
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.tables import npy_header
 from evlayerseg_ros.recordings.units import to_ns, unit_of
 
+_Columns = tuple[dict[str, np.ndarray], str]  # by name, and the unit of the times
+# A table so much shorter than another one is something else, as a matrix.
+_SMALL = 0.01
 # Rows that tell the order of the columns, and events that tell the size.
 _ROWS, _SEEN = 1 << 13, 1 << 22
 
@@ -25,69 +31,95 @@ class ArrayRecording(Table):
 
     An npy is mapped into memory, the table of an npz is loaded as a whole. The unit of its times is
     recognised, the size is that of an array beside it with a name of sensors.NAMES, or assumed.
+
+    Args:
+        path: the file.
+        topic: the name of the table, where an npz has several.
+        size: (width, height) in px, None for what the file says.
     """
 
     kind = "a table of numpy"
 
-    def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, path: Path, topic: str | None = None, size: tuple[int, int] | None = None
+    ) -> None:
         super().__init__(path, size)
         self._lost = 0  # rows that were cut off
         try:
-            self._open()
+            self._open(topic)
         except Exception as error:  # numpy raises many kinds
             raise self._told(error) from error
 
-    def _open(self) -> None:
+    def _open(self, topic: str | None) -> None:
         said: dict[str, Any] = {}
-        unit = ""
-        table: dict[str, np.ndarray] = {}
+        tables: dict[str, _Columns] = {}
         names = []
         for name, array in self._arrays():
-            names.append(name)
-            if name in sensors.NAMES:
-                said[name] = array
+            last = name.rsplit(".", 1)[-1]
+            names.append(last)
+            if last in sensors.NAMES:
+                said[last] = array
             elif found := _table_in(array):
-                if table:
-                    raise InputError(f"{self.path} has several tables of events: expected one.")
-                table, unit = found
-        if not table:
+                tables[name] = found
+        if not tables:
             missing = ", ".join(columns.lacking(names))
             raise InputError(
                 f"{self.path} lacks {missing}: expected x, y, t, p and size, "
                 "or one table whose rows are `t x y p`."
             )
+        table, unit = tables[self._chosen(tables, topic)]
         self._table = table
         x, y, t = (table[name] for name in "xyt")
         self._set_length(len(t))
-        if self.size is None:
-            stated = sensors.stated(said, x[:_SEEN], y[:_SEEN])
-            if stated:
-                self.width, self.height = stated
-            else:
-                self.assume_from(x[:_SEEN], y[:_SEEN])
+        self.find_size(x[:_SEEN], y[:_SEEN], partial(sensors.stated, said))
         usual = "us" if np.all(t[:CHUNK] == np.rint(t[:CHUNK])) else "s"
         size = (self.width, self.height)
         found_unit = unit_of([t[:CHUNK]], size, usual, self.path, len(t), said=unit)
         self.notice(found_unit.told(""))
         self._unit = found_unit.name
 
-    def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+    def _chosen(self, tables: dict[str, _Columns], topic: str | None) -> str:
+        """The name of the table that is asked for, or of the only one of some length."""
+        if topic is not None:
+            self.only_camera(topic, tuple(tables))
+            self.topic = topic
+            return topic
+        lengths = {name: len(table["t"]) for name, (table, _) in tables.items()}
+        most = max(lengths.values())
+        long = [name for name, n in lengths.items() if n > _SMALL * most] or list(lengths)[:1]
+        if len(long) > 1:
+            raise InputError(
+                f"{self.path} has several tables of events, choose: {', '.join(long)}."
+            )
+        return long[0]
+
+    def _arrays(self) -> Iterator[tuple[str, Any]]:
+        """What the file holds, by name: arrays, or columns by their names."""
         if self.path.suffix.lower() == ".npy":
-            yield "", self._mapped()
+            try:
+                yield "", self._mapped()
+            except ValueError:  # an array of Python's objects
+                with self.path.open("rb") as file:
+                    yield from inside("", objects_in(file))
             return
-        with np.load(self.path) as archive:
-            for name in archive.files:
-                with contextlib.suppress(ValueError):  # an array of Python's objects
-                    yield name, archive[name]
+        with opened(self.path) as archive, np.load(self.path) as arrays:
+            for name in arrays.files:
+                try:
+                    yield name, arrays[name]
+                except ValueError:  # an array of Python's objects
+                    with archive.open(f"{name}.npy") as file, contextlib.suppress(Exception):
+                        yield from inside(name, objects_in(file))
 
     def _mapped(self) -> np.ndarray:
         """The array of an npy; where it was cut off, the rows that are left."""
         with self.path.open("rb") as file:
             shape, by_columns, dtype = npy_header(file)
             begin = file.tell()
+        if dtype.hasobject:
+            raise ValueError("objects")
         row = dtype.itemsize * math.prod(shape[1:])
         left = (self.path.stat().st_size - begin) // row
-        if left >= shape[0] or (by_columns and len(shape) > 1) or dtype.hasobject:
+        if left >= shape[0] or (by_columns and len(shape) > 1):
             return np.asarray(np.load(self.path, mmap_mode="r"))
         self._lost = shape[0] - left
         return np.memmap(self.path, dtype, "r", begin, (left, *shape[1:]))
@@ -102,10 +134,28 @@ class ArrayRecording(Table):
             raise InputError(f"{self.path} was cut off: {self._lost} of its events are missing.")
 
 
-def _table_in(array: np.ndarray) -> tuple[dict[str, np.ndarray], str] | None:
+def inside(name: str, found: Any) -> Iterator[tuple[str, Any]]:
+    """A structure or an array, and all that is in it, with their names."""
+    yield name, found
+    for key, value in found.items() if isinstance(found, Mapping) else ():
+        if not str(key).startswith("__"):
+            yield from inside(f"{name}.{key}".strip("."), value)
+
+
+def _table_in(array: Any) -> _Columns | None:
     """The columns of an array by their names, and the unit of its times; None if it is no table."""
+    if isinstance(array, Mapping):
+        named = columns.by_names(key for key in array if isinstance(key, str))
+        table = {k: np.ravel(array[name]) for k, name in (named or {}).items()}
+        numbers = all(column.dtype.kind in "biuf" for column in table.values())
+        alike = len({len(column) for column in table.values()}) == 1
+        return (table, columns.unit_in(named["t"])) if named and numbers and alike else None
+    array = np.asarray(array)
+    array = np.squeeze(array) if array.ndim > 2 else array
     if array.dtype.names:
         names = columns.by_names(array.dtype.names)
+        if {"w", "h"} <= set(array.dtype.names):
+            raise InputError("It holds boxes of objects (w and h): expected events.")
         if names is None:
             return None
         return {k: array[name].ravel() for k, name in names.items()}, columns.unit_in(names["t"])

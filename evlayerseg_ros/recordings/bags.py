@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from ruamel.yaml import YAML
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.dvs import EVENT_ARRAYS, parse_event_array
-from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.events.dvs import parse_event_array
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import MAX_SIDE, Events, Packet
+from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.messages import DEFINITIONS
 from evlayerseg_ros.recordings.beginnings import bag_kind
 from evlayerseg_ros.recordings.readers import Recording
@@ -21,7 +24,8 @@ from evlayerseg_ros.recordings.storage import StorageFile, files_of, nothing_lef
 
 # EventPacket was called EventArray before.
 _PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
-_TYPES = (*_PACKET_TYPES, *EVENT_ARRAYS)
+# So many events tell whether messages exchange width and height, on whatever sensor.
+_LOOKED_AT, _LARGEST = 2000, (2048, 2048)
 
 
 class BagRecording(Recording):
@@ -68,9 +72,10 @@ class BagRecording(Recording):
             for key, count in storage.counts.items():
                 counts[key] = counts.get(key, 0) + count
         self.topics = () if self._ros1 else tuple(name for name, _ in counts)
-        found = {t: 0 for (t, kind) in sorted(counts) if kind in _TYPES}
-        for name in found:
-            found[name] = sum(n for (t, kind), n in counts.items() if t == name and kind in _TYPES)
+        found: dict[str, int] = {}
+        for (name, kind), n in sorted(counts.items()):
+            if _holds_events(kind):
+                found[name] = found.get(name, 0) + n
         if topic is not None and f"/{topic}" in found:
             topic = f"/{topic}"
         if not found or topic not in (None, *found):
@@ -90,6 +95,10 @@ class BagRecording(Recording):
         if first is None:
             raise InputError(self._why_none())
         self.width, self.height = first.width, first.height
+        if self.size is None and 0 < self.width < self.height <= MAX_SIDE:
+            events = self._first_events()
+            self.take_size((first.width, first.height), events.x, events.y)
+            self.size = (self.width, self.height) if self.width > self.height else None
         spans = [storage.duration for storage in self._storages]
         self.duration = sum(spans) * 1e-9 if all(spans) else None
 
@@ -97,6 +106,19 @@ class BagRecording(Recording):
         """Whether any message of a topic holds some, as those of a covered camera do not."""
         self.topic = topic
         return any(packet.events or len(packet.data) for packet in self._packets())
+
+    def _first_events(self) -> Events:
+        """Some events, wherever they lie."""
+        found, size = Events.empty(*_LARGEST), self.size
+        self.size, stream = _LARGEST, PacketStream(WindowConfig())
+        for packet in self:
+            with contextlib.suppress(InputError):
+                windows = stream.push(packet)
+                found = Events.concatenate([found, *(window.events for window in windows)])
+            if len(found) >= _LOOKED_AT:
+                break
+        self.size = size
+        return Events.concatenate([found, *(window.events for window in stream.flush())])
 
     def _why_no_topic(self, topic: str | None, counts: dict[tuple[str, str], int]) -> str:
         if not counts:
@@ -111,7 +133,7 @@ class BagRecording(Recording):
         wanted = f"topic {topic}" if topic else "topic"
         return (
             f"{self.path} has no {wanted} with event_camera_msgs/EventPacket or an EventArray of "
-            f"dvs_msgs, prophesee_event_msgs or dv_ros_msgs: it has {there}."
+            f"dvs_msgs, prophesee_event_msgs, dv_ros_msgs or alike: it has {there}."
         )
 
     def _why_none(self) -> str:
@@ -139,14 +161,15 @@ class BagRecording(Recording):
         for fault in self._missing:
             yield Packet.unreadable(fault, self.topic)
         for storage in self._storages:
-            for raw in storage.messages([(self.topic, kind) for kind in _TYPES]):
-                yield self._packet(raw)
+            wanted = [k for k in storage.counts if k[0] == self.topic and _holds_events(k[1])]
+            for raw in storage.messages(wanted):
+                yield self._packet(raw).came(raw.time)
 
     def _packet(self, raw: Raw) -> Packet:
         if raw.fault:
             return Packet.unreadable(raw.fault, self.topic)
         try:
-            if raw.msgtype in EVENT_ARRAYS:
+            if raw.msgtype not in _PACKET_TYPES:
                 return parse_event_array(raw.data, self._ros1, self.size or (0, 0), self.topic)
             return self._event_packet(raw.data, raw.msgtype)
         except InputError as error:
@@ -181,3 +204,7 @@ class BagRecording(Recording):
         for storage in self._storages:
             storage.close()
         self._storages.clear()
+
+
+def _holds_events(msgtype: str) -> bool:
+    return msgtype in _PACKET_TYPES or msgtype.endswith("/msg/EventArray")

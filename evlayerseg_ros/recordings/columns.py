@@ -7,14 +7,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.rows import PAIRS
 
 # What the columns are called, in lower case.
 NAMES = {
-    "x": ("x", "xs", "col"),
-    "y": ("y", "ys", "row"),
-    "t": ("t", "ts", "time", "timestamp", "timestamps"),
-    "p": ("p", "ps", "pol", "polarity", "polarities", "on"),
+    "x": ("x", "xs", "col", "cols", "column", "columns", "u"),
+    "y": ("y", "ys", "row", "rows", "v"),
+    "t": ("t", "ts", "time", "times", "timestamp", "timestamps", "time_stamp", "time_stamps"),
+    "p": ("p", "ps", "pol", "pols", "polarity", "polarities", "on", "sign"),
 }
 # What follows a column's name as its unit: `timestamp (us)`, `t_ns`, `time in microseconds`.
 _UNITS = {
@@ -25,18 +26,41 @@ _UNITS = {
 }
 _ANY_UNIT = "|".join(f"(?P<{unit}>{words})" for unit, words in _UNITS.items())
 _UNIT = re.compile(rf"(?:\s*[(\[]\s*|_|\s(?:in\s)?)(?:{_ANY_UNIT})\s*[)\]]?$")
-# What stands around a column's name: `event_x`, `events/x`, `x_coordinate`, `x [px]`.
-_AROUND = re.compile(r"^events?[_/]|[_\s](?:coord\w*|pos\w*|addr\w*|pixels?)$|\s*[(\[].*")
+# What stands around a column's name: `event_x`, `events/x`, `pixel_x`, `x_coordinate`, `x [px]`.
+_AROUND = re.compile(
+    r"^(?:events?|ev|addr|pixel|field)[_/.]|[_\s](?:coord\w*|pos\w*|addr\w*|pixels?)$|\s*[(\[].*"
+)
+# Names of seconds and of what is added to them.
+_HALVES = (
+    re.compile(r"(?:^|[._ ])(?:secs?|seconds?)$", re.I),
+    re.compile(r"(?:^|[._ ])(?:n|nano)(?:secs?|seconds?)$", re.I),
+)
 # Orders that tables without names come in.
-_ORDERS = ("txyp", "xytp", "xypt")
+_ORDERS = ("txyp", "xytp", "xypt", "tpxy", "ptxy", "pxyt")
 
 
-def by_names(names: Iterable[str]) -> dict[str, str] | None:
+def by_names(names: Iterable[str], split: bool = False) -> dict[str, str] | None:
     """The name of each of x, y, t, p in a table; None if x, y or t is missing.
 
     A unit behind a name, as in `timestamp (us)` or `t_us`, and `event_` before it do not matter.
+
+    Args:
+        names: of all columns.
+        split: whether times may be in two columns, as messages of ROS have them: then `t` is that
+            of seconds, `n` that of nanoseconds.
+
+    Raises:
+        InputError: they are, and may not.
     """
+    names = list(names)
     found = _found(names)
+    halves = [next(filter(half.search, names), None) for half in _HALVES]
+    if {"x", "y"} <= set(found) and halves[0] and halves[1]:
+        if not split:
+            raise InputError(
+                f"Times are in two columns, {halves[0]} and {halves[1]}: expected one, in ns."
+            )
+        found |= {"t": halves[0], "n": halves[1]}
     return found if {"x", "y", "t"} <= set(found) else None
 
 
@@ -70,7 +94,7 @@ def by_values(rows: np.ndarray) -> str | None:
     Args:
         rows: some rows of the table that follow each other; `t x y p` is what few rows are.
     """
-    for order in _ORDERS:
+    for order in _ORDERS if len(rows) else ():
         x, y, t, p = (rows[:, order.index(name)] for name in "xytp")
         rises = np.count_nonzero(t[1:] < t[:-1]) <= 0.05 * len(t) and (len(t) < 50 or t[-1] > t[0])
         # One that is wrong does not matter.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,10 @@ from evlayerseg_ros.recordings.ticks import Ticks
 
 # Types of event with an address as below: 0 is that of older files, as of N-CARS.
 _TYPES = (0, 12)
+# Blocks of events that tell the size.
+_SEEN = 16
+# The row of what is no event of 40 bits, but tells that their time overflowed.
+_OVERFLOW = 240
 
 
 class DatRecording(Table):
@@ -42,15 +46,15 @@ class DatRecording(Table):
         self._start = start + 2
         self._old = "version 1" in header.lower()
         self._set_length((path.stat().st_size - self._start) // 8)
-        known = size or sensors.in_words(header) or sensors.implied_by(header).size
-        if known:
-            self.width, self.height = known
-        else:
-            seen: list[tuple[np.ndarray, np.ndarray]] = []
-            with contextlib.suppress(InputError):  # told when it is read
-                seen.extend((x, y) for x, y, _, _ in self._columns())
-            x, y = (np.concatenate([part[k] for part in seen]) for k in (0, 1))
-            self.assume_size(sensors.smallest(x, y))
+        known = sensors.in_words(header) or sensors.implied_by(header).size
+        seen: list[tuple[np.ndarray, np.ndarray]] = []
+        try:
+            seen.extend((x, y) for x, y, _, _ in islice(self._columns(), _SEEN))
+        except InputError:
+            if not seen:
+                raise
+        x, y = (np.concatenate([part[k] for part in seen]) for k in (0, 1))
+        self.find_size(x, y, lambda x, y: known)
 
     def _columns(self) -> Iterator[Columns]:
         ticks = Ticks()
@@ -58,6 +62,38 @@ class DatRecording(Table):
             words = np.frombuffer(block, "<u4").reshape(-1, 2)
             p = words[:, 1] >> (17 if self._old else 28) & 1
             yield *_address(words[:, 1], self._old), ticks.to_ns(words[:, 0]), p
+
+
+class BinRecording(Table):
+    """Events of 40 bits, as of N-MNIST and N-Caltech101: x, y, polarity and 23 bits of us.
+
+    An event in row 240 says that the times of those that follow are 8.192 ms later.
+    """
+
+    kind = "a file of events of 40 bits, as of N-MNIST"
+
+    def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
+        super().__init__(path, size)
+        n, rest = divmod(path.stat().st_size, 5)
+        x, y, t, _ = next(self._columns(), (np.empty(0),) * 4)
+        if not len(x) or rest or np.count_nonzero(np.diff(t) < 0) > 0.05 * len(t):
+            raise InputError(
+                f"{path} is no {self.kind[2:]} or N-Caltech101: expected .raw, .dat or another "
+                "ending that says what it is."
+            )
+        self._set_length(n)
+        self.find_size(x, y)
+
+    def _columns(self) -> Iterator[Columns]:
+        late = 0
+        for block in blocks(self.path, 0, 5, 5 * CHUNK):
+            bytes_ = np.frombuffer(block, np.uint8).reshape(-1, 5).astype(np.int64).T
+            x, y = bytes_[:2]
+            t = (bytes_[2] & 0x7F) << 16 | bytes_[3] << 8 | bytes_[4]
+            over = y == _OVERFLOW
+            t += late + np.cumsum(over) * 8192
+            late += int(np.count_nonzero(over)) * 8192
+            yield x[~over], y[~over], t[~over] * 1000, bytes_[2, ~over] >> 7
 
 
 def _address(words: np.ndarray, old: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.archives import names_in, opened
+from evlayerseg_ros.recordings.plain import objects_in
 from evlayerseg_ros.recordings.readers import CHUNK, Table
 from evlayerseg_ros.recordings.tables import NpyStream
 from evlayerseg_ros.recordings.units import to_ns
@@ -102,34 +102,15 @@ def rows_of(path: Path, name: str, dimensions: int) -> Iterator[NpyStream]:
 def load_meta(path: Path) -> dict[str, Any]:
     """The dictionary `meta` of a sequence, with `frames` and `meta`.
 
-    It is a pickle, which may run anything when read; this reads plain values only.
-
     Raises:
         InputError: it cannot be read, or holds something else.
     """
     path = path / "dataset_info.npz" if path.is_dir() else path
     try:
         with opened(path) as archive, archive.open("meta.npy") as file:
-            version = np.lib.format.read_magic(file)
-            if version == (1, 0):
-                np.lib.format.read_array_header_1_0(file)
-            else:
-                np.lib.format.read_array_header_2_0(file)
-            found = _PlainUnpickler(file).load()
-        meta = found.item() if isinstance(found, np.ndarray) else found
+            meta = objects_in(file)
         if not {"frames", "meta"} <= set(meta):
             raise ValueError("meta lacks frames or meta")
     except Exception as error:  # unpickling raises anything
         raise InputError(f"Cannot read meta from {path}: {error}.") from error
     return meta
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Reads numbers, text, lists, dictionaries and numpy arrays; refuses all else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        plain = {"_reconstruct", "scalar", "ndarray", "dtype"}
-        of_numpy = module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
-        if (of_numpy and name in plain) or (module, name) == ("_codecs", "encode"):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it holds a {module}.{name}, expected plain values")

@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError, MissingPackage, needs
 from evlayerseg_ros.events.types import MAX_TIME
 from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.datasets import length_of, said_by, sources_in
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.units import to_ns, unit_of
 
 # Stretches of events that are looked at for size and unit, and how long each is.
 _STRETCHES, _LENGTH = 16, 8192
+# Beside a table so much longer, one without names is something else.
+_SMALL = 0.01
 # Events read at a time where a part is damaged.
 _PIECE = 4096
 # What HDF5 says where a filter is missing.
@@ -33,30 +37,6 @@ _FAULTS = {
     "already open for write": "was not closed by what wrote it: if nothing writes it any more, "
     "`h5clear -s` mends it (make a copy first).",
 }
-
-
-class _Source(NamedTuple):
-    """Where the events of one camera lie: four data sets, or one with four columns."""
-
-    data: tuple[Any, ...]
-    order: str  # of the columns of one plain table, "" else
-    names: dict[str, str]
-
-    def read(self, part: slice) -> list[np.ndarray]:
-        """x, y, t, p of some events."""
-        if self.order:
-            rows = _rows(self.data[0], part)
-            return [rows[:, self.order.index(name)] for name in "xytp"]
-        if len(self.data) == 1:
-            rows = self.data[0][part]
-            found = [rows[self.names[name]] if name in self.names else None for name in "xytp"]
-        else:
-            found = [None if column is None else _rows(column, part) for column in self.data]
-        for column in found:
-            if column is not None and column.dtype.kind not in "biuf":
-                raise InputError(f"A column is of type {column.dtype}: expected numbers.")
-        n = max(len(column) for column in found if column is not None)
-        return [np.ones(n) if column is None else np.ravel(column) for column in found]
 
 
 class HdfRecording(Table):
@@ -111,7 +91,7 @@ class HdfRecording(Table):
         return super()._told(error)
 
     def _open(self, topic: str | None) -> None:
-        found = self._sources()
+        found = sources_in(self._file)
         if topic is not None:
             found = {k: v for k, v in found.items() if k.strip("/") == topic.strip("/")} or found
             if topic.strip("/") not in found:
@@ -121,8 +101,10 @@ class HdfRecording(Table):
             raise InputError(
                 f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
             )
-        full = {k: v for k, v in found.items() if all(c is None or _length(c) for c in v.data)}
-        found = full if len(found) > 1 and full else found
+        lengths = {k: min(length_of(c) for c in v.data if c is not None) for k, v in found.items()}
+        most = max(lengths.values())
+        long = {k: v for k, v in found.items() if lengths[k] > most * (0 if v.names else _SMALL)}
+        found = long or dict(list(found.items())[:1])
         if len(found) > 1:
             raise InputError(f"{self.path} has several cameras, choose: {', '.join(found)}.")
         ((where, self._source),) = found.items()
@@ -130,7 +112,8 @@ class HdfRecording(Table):
         self._set_length(self._n())
         starts = np.unique(np.linspace(0, max(self._count - _LENGTH, 0), _STRETCHES).astype(int))
         stretches = self._stretches(starts.tolist())
-        self._find_size(where, stretches)
+        x, y = (np.concatenate([part[k] for part in stretches]) for k in (0, 1))
+        self.find_size(x, y, partial(self._stated, where))
         times = [t for _, _, t, _ in stretches]
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         size = (self.width, self.height)
@@ -141,8 +124,9 @@ class HdfRecording(Table):
         self.notice(unit.told(usual))
         self._unit = unit.name
         if "t_offset" in self._file:  # DSEC counts from it
-            offset = to_ns(np.ravel(self._file["t_offset"][()])[:1], self._unit)
-            self._zero = self._offset = int(offset[0]) if offset[0] < MAX_TIME else 0
+            begin = np.ravel(said_by(self._file).get("t_offset", 0))[:1]
+            offset = int(to_ns(begin, self._unit)[0]) if begin.dtype.kind in "iuf" else 0
+            self._zero = self._offset = offset if offset < MAX_TIME else 0
         first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
         self.duration = float(last - first) * 1e-9 if last >= first else None
 
@@ -155,7 +139,7 @@ class HdfRecording(Table):
         return columns.unit_in(name) or columns.unit_in(f"t {text}")
 
     def _n(self) -> int:
-        lengths = {_length(column) for column in self._source.data if column is not None}
+        lengths = {length_of(column) for column in self._source.data if column is not None}
         self._count = min(lengths)
         if len(lengths) != 1 and self._count:
             self.notice(f"its columns differ in length, the first {self._count} events are used")
@@ -172,46 +156,18 @@ class HdfRecording(Table):
                     raise
         return found
 
-    def _find_size(self, where: str, stretches: list[list[np.ndarray]]) -> None:
-        if self.size is not None:
-            return
-        x, y = (np.concatenate([part[k] for part in stretches]) for k in (0, 1))
+    def _stated(self, where: str, x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
+        """The size that the file states for the events at that path."""
         steps = where.strip("/").split("/")
         for k in range(len(steps), -1, -1):  # the nearest first
-            said = _said(self._file["/".join(steps[:k]) or "/"])
+            said = said_by(self._file["/".join(steps[:k]) or "/"])
             frame = said.get("image_raw")  # of the same sensor, as in MVSEC
             size = sensors.stated(said, x, y) or (
                 frame if sensors.holds(frame or (0, 0), x, y) else None
             )
             if size:
-                self.width, self.height = size
-                return
-        self.assume_from(x, y)
-
-    def _sources(self) -> dict[str, _Source]:
-        """Everything in the file that holds events, by its path."""
-        found: dict[str, _Source] = {}
-
-        def look(name: str, item: Any) -> None:
-            if hasattr(item, "keys"):
-                names = columns.by_names(item.keys())
-                if names is not None:
-                    data = tuple(item[names[k]] if k in names else None for k in "xytp")
-                    if all(c is None or _is_column(c) for c in data):
-                        found[name or "/"] = _Source(data, "", names)
-            elif item.dtype.names and item.ndim == 1:
-                names = columns.by_names(item.dtype.names)
-                if names is not None:
-                    found[name] = _Source((item,), "", names)
-            elif item.ndim == 2 and 4 in item.shape and name.rsplit("/")[-1] == "events":
-                rows = _rows(item, slice(_LENGTH))
-                order = columns.by_values(rows) if len(rows) else "txyp"
-                if order is not None:
-                    found[name] = _Source((item,), order, {})
-
-        look("", self._file)
-        self._file.visititems(look)
-        return found
+                return size
+        return None
 
     def _columns(self) -> Iterator[Columns]:
         lost = 0
@@ -238,38 +194,3 @@ class HdfRecording(Table):
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def _is_column(data: Any) -> bool:
-    shape = getattr(data, "shape", ())
-    return len(shape) == 1 or (len(shape) == 2 and 1 in shape)
-
-
-def _on_side(data: Any) -> bool:
-    """Whether a matrix has an event a column, as Matlab writes it."""
-    return data.ndim == 2 and (data.shape[0] == 1 or (data.shape[0] == 4 != data.shape[1]))
-
-
-def _length(data: Any) -> int:
-    return int(data.shape[1] if _on_side(data) else data.shape[0])
-
-
-def _rows(data: Any, part: slice) -> np.ndarray:
-    """Some rows of a data set, with an event a row."""
-    return data[:, part].T if _on_side(data) else data[part]
-
-
-def _said(item: Any) -> dict[str, Any]:
-    """What may state a size: attributes, and what a group and its `calib` hold, by name."""
-    said = dict(item.attrs)
-    if not hasattr(item, "keys"):
-        return said
-    frames = item.get("image_raw")
-    if getattr(frames, "ndim", 0) == 3:
-        said["image_raw"] = frames.shape[2], frames.shape[1]
-    for group in (item.get("calib"), item):
-        for name in sensors.NAMES if hasattr(group, "keys") else ():
-            data = group.get(name)
-            if data is not None and getattr(data, "size", 3) in (1, 2):
-                said[name] = data[()]
-    return said

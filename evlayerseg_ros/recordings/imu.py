@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,16 +13,13 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.motion.gyro import Gyro, Lens
 from evlayerseg_ros.pipeline import PipelineConfig, TurnOf
 from evlayerseg_ros.recordings.beginnings import bag_kind
+from evlayerseg_ros.recordings.gyro_text import LINES, finite, in_order, read_samples
 from evlayerseg_ros.recordings.readers import Recording
 from evlayerseg_ros.recordings.storage import StorageFile, files_of, messages_in
-from evlayerseg_ros.recordings.text import numbers_in
-from evlayerseg_ros.recordings.units import to_ns, unit_by_steps
 
 IMU, INFO = "sensor_msgs/msg/Imu", "sensor_msgs/msg/CameraInfo"
-_LINES = "lines `t x y z`, t in s as the events have it, turn rates in rad/s"
-_STEP = 0.005  # seconds from one sample to the next, on the average
 _REMEDIES = {
-    IMU: f"--imu FILE gives a gyro's samples, {_LINES}",
+    IMU: f"--imu FILE gives a gyro's samples, {LINES}",
     INFO: "--camera-matrix FX,FY,CX,CY gives the camera's, px",
 }
 
@@ -50,72 +44,11 @@ def turn_of(recording: Recording, config: PipelineConfig) -> TurnOf | None:
     topic = config.imu or _topic(recording, IMU, "imu")
     rows = list(_messages(path, topic, IMU, _sample))
     rates = np.array([rate for _, rate in rows]).reshape(-1, 3)
-    sound = _finite(rates, f"{path}, {topic}")
+    sound = finite(rates, f"{path}, {topic}")
     if not sound.any():
         raise InputError(f"{path} has no samples on {topic} ({IMU}): {_REMEDIES[IMU]}.")
     t = np.array([stamp for stamp, _ in rows], np.int64)
-    return Gyro(lens, *_sorted(t[sound], rates[sound])).turn
-
-
-def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Samples of a text file: times int64 [N], ns, and turn rates float64 [N, 3], rad/s.
-
-    Lines are `t x y z`, t in s, rates in rad/s, or in deg/s where a comment (`#`) says `deg/s`; or
-    `t ax ay az x y z` with accelerations, which are not used, or `t x y z ax ay az` where a line
-    of names says so. Commas do, too. Times in ms, us or ns are recognised; lines that are no
-    samples are left out. Both are told.
-
-    Raises:
-        InputError: no such file, or it holds something else.
-    """
-    try:
-        lines = path.read_text("utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise InputError(f"Cannot read a gyro's samples from {path}: {error.strerror}.") from error
-    table = [line for line in lines if line.strip() and not line.startswith(("#", "%"))]
-    comments = [line for line in lines if line.startswith(("#", "%"))]
-    read = [numbers for line in table if (numbers := numbers_in(line.encode()))]
-    if not read:
-        what = "something else than numbers" if table else "no samples"
-        raise InputError(f"{path} holds {what}: expected {_LINES}.")
-    width = Counter(map(len, read)).most_common(1)[0][0]
-    if width not in (4, 7):
-        raise InputError(f"{path} has {width} columns: expected {_LINES}.")
-    rows = np.array([row for row in read if len(row) == width])
-    names = numbers_in(table[0].encode()) is None
-    if bad := len(table) - len(rows) - names:
-        told = f"{bad} of {len(table)} lines are no samples and are left out"
-        print(f"evlayerseg: {path}: {told}.", file=sys.stderr)
-    rows = rows[_finite(rows[:, [0, -3, -2, -1]], path)]
-    if not len(rows):
-        raise InputError(f"{path} holds values that are not finite: expected {_LINES}.")
-    unit = unit_by_steps(rows[:, 0], _STEP, "s", "s")
-    if unit != "s":
-        print(f"evlayerseg: {path}: its times are taken as {unit}.", file=sys.stderr)
-    rates = rows[:, 1:4] if _rates_first([*comments, table[0]]) else rows[:, -3:]
-    if any("deg/s" in line for line in [*comments, table[0]]):
-        rates = np.deg2rad(rates)
-    return _sorted(to_ns(rows[:, 0], unit), rates)
-
-
-def _rates_first(heads: list[str]) -> bool:
-    """Whether one of these lines names turn rates before accelerations, as EuRoC's do."""
-    return any(re.search(r"(gyr|\bw_|\bang|omega).*acc|\bw_.*\ba_", head, re.I) for head in heads)
-
-
-def _finite(samples: np.ndarray, source: object) -> np.ndarray:
-    """Which samples [N, values] hold numbers only, bool [N]; how many do not is told."""
-    sound: np.ndarray = np.isfinite(samples).all(1)
-    if bad := np.count_nonzero(~sound):
-        told = f"{bad} of {len(sound)} samples are not finite and are left out"
-        print(f"evlayerseg: {source}: {told}.", file=sys.stderr)
-    return sound
-
-
-def _sorted(t: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same by rising times, none twice."""
-    times, first = np.unique(t, return_index=True)
-    return times, rates[first]
+    return Gyro(lens, *in_order(t[sound], rates[sound])).turn
 
 
 def _is_bag(path: Path) -> bool:

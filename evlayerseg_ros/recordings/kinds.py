@@ -7,22 +7,27 @@ from pathlib import Path
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns
 from evlayerseg_ros.recordings.archives import names_in
-from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of
+from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of, kind_of
 
 # The reader of each ending, imported on use since each needs a library; whether it offers a choice.
 _READERS = {
-    ".npy": ("arrays:ArrayRecording", False),
+    ".npy": ("arrays:ArrayRecording", True),
     ".npz": ("tables:NpzRecording", False),
     ".raw": ("raw:RawRecording", False),
     ".dat": ("dat:DatRecording", False),
+    ".bin": ("dat:BinRecording", False),
+    ".mat": ("mat:MatRecording", True),
     ".aedat4": ("vendor:AedatRecording", True),
     ".aedat": ("aedat:AedatRecording", True),
     ".es": ("vendor:EsRecording", False),
     ".txt": ("text:TextRecording", False),
     ".csv": ("text:TextRecording", False),
+    ".tsv": ("text:TextRecording", False),
     ".h5": ("hdf:HdfRecording", True),
     ".hdf5": ("hdf:HdfRecording", True),
 }
+# Endings of much else.
+_ANYTHING = (".txt", ".csv", ".tsv", ".bin", ".mat")
 # Of several recordings so many are listed.
 _LISTED = 8
 
@@ -41,11 +46,13 @@ def reader_of(path: Path) -> tuple[str, bool]:
     if bag_kind(path):
         return "bags:BagRecording", True
     if ending == ".npz":
-        return _reader_of_npz(path), False
+        return _reader_of_npz(path)
+    if ending == ".mat" and kind_of(path).first.startswith(b"MATLAB 7.3"):
+        ending = ".h5"
     if ending not in _READERS:
         raise InputError(
             f"{path} is of no known kind: expected a bag (folder, .mcap, .db3, .bag), .raw, .dat, "
-            ".aedat4, .aedat, .es, .h5, .npz, .npy, .txt or .csv."
+            ".bin, .aedat4, .aedat, .es, .h5, .mat, .npz, .npy, .txt or .csv."
         )
     return _READERS[ending]
 
@@ -61,7 +68,7 @@ def recording_at(path: Path) -> Path:
     if not path.is_dir() or _is_sequence(path) or _is_bag(path):
         return path
     found = [p for p in (path / "events.txt", path / "events.h5") if p.exists()]
-    found = found or sorted(filter(_may_be_one, path.iterdir()))
+    found = found or sorted(filter(may_be_one, path.iterdir()))
     if not found:
         raise InputError(
             f"{path} is no recording: expected a rosbag2 folder with a metadata.yaml, "
@@ -84,19 +91,20 @@ def _is_bag(path: Path) -> bool:
     )
 
 
-def _may_be_one(path: Path) -> bool:
-    """Text may be anything: only events.txt is a recording by its place. Hidden files are none."""
-    if path.name.startswith("."):
+def may_be_one(path: Path) -> bool:
+    """Some kinds may be anything: only events.txt is one by its place. Hidden files are none, nor
+    are the boxes beside Prophesee's."""
+    if path.name.startswith(".") or path.stem.endswith("_bbox"):
         return False
-    by_name = path.suffix.lower() in _READERS and path.suffix.lower() not in (".txt", ".csv")
+    by_name = path.suffix.lower() in _READERS and path.suffix.lower() not in _ANYTHING
     return bag_kind(path) != "" or by_name or _is_bag(path)
 
 
-def _reader_of_npz(path: Path) -> str:
+def _reader_of_npz(path: Path) -> tuple[str, bool]:
     from evlayerseg_ros.recordings.evimo2 import is_evimo
 
     if is_evimo(path):
-        return "evimo2:EvimoRecording"
+        return "evimo2:EvimoRecording", False
     names = [name.removesuffix(".npy") for name in names_in(path)]
     lone = names and columns.by_names(names) is None
-    return "arrays:ArrayRecording" if lone else "tables:NpzRecording"
+    return ("arrays:ArrayRecording", True) if lone else ("tables:NpzRecording", False)

@@ -45,13 +45,14 @@ class RawRecording(Recording):
                 f"{path} is no Prophesee RAW file: expected a header with `% evt 2.0`, 2.1 or 3.0, "
                 "or with the system_ID of a known camera."
             )
-        found = size or sensors.in_words(header) or implied.size
-        if found:
-            self.width, self.height = found
-        else:
-            first = next(self._decoded(Decoder(self._encoding, *_LARGEST)), None)
-            some = first is not None and len(first)
-            self.assume_size(sensors.smallest(first.x, first.y) if first and some else (1280, 720))
+        self._swapped = re.search(r"endianness\W+big", header, re.I) is not None
+        said = sensors.in_words(header) or implied.size
+        none = Events.empty(*_LARGEST)
+        first = next(self._decoded(Decoder(self._encoding, *_LARGEST)), none) if not size else none
+        if said and not size:
+            self.take_size(said, first.x, first.y)
+        elif not size:
+            self.assume_size(sensors.smallest(first.x, first.y) if len(first) else (1280, 720))
         # At most: a block without events makes no packet.
         self.total = max(1, -(-(path.stat().st_size - self._start) // _BLOCK))
 
@@ -68,6 +69,9 @@ class RawRecording(Recording):
 
     def _decoded(self, decoder: Decoder) -> Iterator[Events]:
         for block in blocks(self.path, self._start, _WORD_BYTES[self._encoding], _BLOCK):
+            if self._swapped:
+                unit = ">u2" if self._encoding == "evt3" else ">u4"
+                block = np.frombuffer(block, unit).astype(f"<{unit[1:]}").tobytes()
             yield decoder.decode(block)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
 from evlayerseg_ros.interrupts import is_interrupt
 from evlayerseg_ros.recordings import sensors
+from evlayerseg_ros.recordings.halves import in_order
 from evlayerseg_ros.recordings.kinds import reader_of, recording_at
 from evlayerseg_ros.recordings.rows import Columns, Rows
 
@@ -111,6 +113,24 @@ class Recording(ABC):
         self.width, self.height = size
         self.notice(f"a sensor of {size[0]}x{size[1]} pixels is assumed (--size WxH says another)")
 
+    def take_size(self, said: tuple[int, int], x: np.ndarray, y: np.ndarray) -> None:
+        """Takes a size that the file says; its sides exchanged, which is noted, if events say so.
+
+        Args:
+            said: width and height, px.
+            x, y: px, of some events.
+        """
+        try:
+            check_size(*said)
+        except InputError as error:
+            raise self._told(error) from error
+        self.width, self.height = sensors.turned(said, x, y)
+        if (self.width, self.height) != said:
+            self.notice(
+                f"it says {said[0]}x{said[1]} pixels, and by its events is taken as "
+                f"{self.width}x{self.height}"
+            )
+
     def notice(self, what: str) -> None:
         """Notes something assumed, one clause; "" is nothing."""
         if not what:
@@ -145,12 +165,37 @@ class Table(Recording):
     _zero = 0  # time (ns) of a row of zeros
     _first = 0  # the number of the first column and row of the sensor
 
-    def assume_from(self, x: np.ndarray, y: np.ndarray) -> None:
-        """Takes the smallest sensor that holds these events (px), and notes it."""
-        if sensors.count_from_1(x, y):
+    def find_size(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        stated: Callable[[np.ndarray, np.ndarray], tuple[int, int] | None] = lambda x, y: None,
+    ) -> None:
+        """Takes the size that was asked for or is stated, else the smallest that holds the events.
+
+        Args:
+            x, y: px, of some events, at least one; also whether they count from 1 is seen by them.
+            stated: what the file states, told x and y that count from 0.
+        """
+        if not len(x):
+            raise InputError(f"{self.path} holds no events: expected {self.kind}.")
+        whole = (x == np.rint(x)) & (y == np.rint(y))
+        if np.mean((x <= 1) & (y <= 1)) > 0.99 and np.mean(whole) < 0.5:
+            raise InputError(f"{self.path}: its x and y are fractions of the sensor: expected px.")
+        for first in (1, 0):
+            found = self.size or stated(x - first, y - first)
+            size = found or sensors.smallest(x - first, y - first)
+            if not first or sensors.counts_from_1(x, y, size, found is not None):
+                break
+        if first:
             self._first = 1
             self.notice("its x and y are taken to count from 1")
-        self.assume_size(sensors.smallest(x - self._first, y - self._first))
+        if self.size:
+            self.width, self.height = self.size
+        elif found:
+            self.take_size(found, x - first, y - first)
+        else:
+            self.assume_size(size)
 
     def _columns(self) -> Iterator[Columns]:
         """x, y (px), t (ns), p, a chunk at a time, as they lie in the file."""
@@ -161,7 +206,7 @@ class Table(Recording):
         some = False
         outside = strays = 0
         rows = Rows(self._zero, self._first)
-        for chunk in self._columns():
+        for chunk in in_order(self._columns):
             x, y, t, p = rows.sound(*chunk)
             parts = clean(x, y, t, p, self.width, self.height, last)
             if not some and len(parts) > max(_PARTS, len(t) // _EVENTS):
@@ -231,8 +276,12 @@ def open_recording(
 
 def _opened(path: Path, topic: str | None, size: tuple[int, int] | None) -> Recording:
     if not path.exists():
+        if path.is_symlink():
+            raise InputError(f"{path} is a link to {os.readlink(path)}, which is not there.")
         raise InputError(f"There is no recording at {path}.")
     path = recording_at(path)
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is a pipe, a socket or a device: expected a file.")
     if path.is_file() and path.stat().st_size == 0:
         raise InputError(f"{path} is empty: expected a recording.")
     name, choices = reader_of(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import re
 import sqlite3
 import struct
 import sys
@@ -32,18 +33,26 @@ class Raw(NamedTuple):
     Attributes:
         topic, msgtype: as ROS 2 writes the type, package/msg/Name.
         data: the serialized message.
+        time: when it was recorded, ns, 0 if unknown.
         fault: what is wrong here instead, in a few words, "" if there is a message.
     """
 
     topic: str
     msgtype: str
     data: bytes
+    time: int = 0
     fault: str = ""
 
 
 def broken(fault: str) -> Raw:
     """An entry that tells of a break."""
-    return Raw("", "", b"", fault)
+    return Raw("", "", b"", fault=fault)
+
+
+def type_name(name: str) -> str:
+    """A message's type as ROS 2 writes it, package/msg/Name, of how ROS 1, DDS or others do."""
+    parts = [part for part in re.split("::|/", name) if part not in ("msg", "dds_")]
+    return f"{parts[0]}/msg/{parts[1].rstrip('_')}" if len(parts) == 2 else name
 
 
 def scan(path: Path, kind: str) -> Iterator[Raw]:
@@ -148,15 +157,12 @@ def _record(
         if code == 0x03:
             schemas[number] = _text(body, 2)[0]
         elif code == 0x04:
-            topic, at = _text(body, 4)
+            topic, _ = _text(body, 4)
             (schema,) = struct.unpack_from("<H", body, 2)
-            kind = schemas.get(schema, "")
-            if _text(body, at)[0] == "ros1":
-                kind = kind.replace("/", "/msg/", 1)
-            channels[number] = topic, kind
+            channels[number] = topic, type_name(schemas.get(schema, ""))
         elif code == 0x05 and number in channels and len(body) >= 22:
             topic, kind = channels[number]
-            yield Raw(topic, kind, body[22:])
+            yield Raw(topic, kind, body[22:], struct.unpack_from("<Q", body, 6)[0])
     except (struct.error, UnicodeDecodeError):
         yield broken("a record of it is damaged")
 
@@ -182,24 +188,25 @@ def _scan_db3(path: Path) -> Iterator[Raw]:
     last = misses = 0
     told = False
     while misses < _MISSES:
-        rows: list[tuple[int, int, bytes]] = []
+        rows: list[tuple[int, int, int, bytes]] = []
         begun = last
         fine = True
         try:
             for row in base.execute(
-                "SELECT id, topic_id, data FROM messages NOT INDEXED WHERE id > ? ORDER BY id "
-                "LIMIT ?", (last, _ROWS if misses == 0 else 1),
+                "SELECT id, topic_id, timestamp, data FROM messages NOT INDEXED WHERE id > ? "
+                "ORDER BY id LIMIT ?", (last, _ROWS if misses == 0 else 1),
             ):  # fmt: skip
                 rows.append(row)
         except sqlite3.Error:
             fine = False
-        for number, topic, data in rows:
+        for number, topic, time, data in rows:
             if number <= last:  # pages of zeros hold such rows
                 fine = False
                 break
             last = number
             if topic in topics and isinstance(data, bytes):
-                yield Raw(*topics[topic], data)
+                name, kind = topics[topic]
+                yield Raw(name, type_name(kind), data, time if isinstance(time, int) else 0)
         if fine and not rows:
             break
         if not fine and not told:
@@ -235,13 +242,18 @@ def _ros1_records(file: BinaryIO, topics: dict[int, tuple[str, str]]) -> Iterato
         elif whole and len(fields.get("conn", b"")) == 4:
             (number,) = struct.unpack("<I", fields["conn"])
             if code == b"\x07":
-                kind = _fields(data).get("type", b"").decode("latin-1").replace("/", "/msg/", 1)
+                kind = type_name(_fields(data).get("type", b"").decode("latin-1"))
                 topics[number] = fields.get("topic", b"").decode("latin-1"), kind
             elif code == b"\x02" and number in topics:
-                yield Raw(*topics[number], data)
+                yield Raw(*topics[number], data, _time(fields.get("time", b"")))
         if not whole:
             yield broken("it was cut off")
             return
+
+
+def _time(field: bytes) -> int:
+    seconds, nanoseconds = struct.unpack("<II", field) if len(field) == 8 else (0, 0)
+    return int(seconds) * 10**9 + int(nanoseconds)
 
 
 def _fields(head: bytes) -> dict[str, bytes]:

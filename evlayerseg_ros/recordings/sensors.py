@@ -95,15 +95,24 @@ def smallest(x: np.ndarray, y: np.ndarray) -> tuple[int, int]:
     return max(int(x.max()) + 1, 1), max(int(y.max()) + 1, 1)
 
 
-def count_from_1(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether x and y (px) reach from 1 to the width and the height of a known sensor."""
-    return (x.max(), y.max()) in SENSORS and bool(x.min() == y.min() == 1)
+def counts_from_1(x: np.ndarray, y: np.ndarray, size: tuple[int, int], sure: bool) -> bool:
+    """Whether x and y (px) of a sensor of that size reach from 1 to its last column and row.
+
+    A size that is not sure has to be that of a known sensor.
+    """
+    reach = bool(np.any(x == size[0]) and np.any(y == size[1]))
+    return reach and not np.any((x == 0) | (y == 0)) and (sure or size in SENSORS)
 
 
 def holds(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> bool:
     """Whether there may be a sensor of that size (px) and all events but a few strays lie on it."""
     outside = np.count_nonzero((x < 0) | (x >= size[0]) | (y < 0) | (y >= size[1]))
     return max(size) <= MAX_SIDE and outside <= _STRAY_SHARE * len(x)
+
+
+def turned(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[int, int]:
+    """A size (px), with width and height exchanged where only so it holds these events."""
+    return size[::-1] if not holds(size, x, y) and holds(size[::-1], x, y) else size
 
 
 def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
@@ -116,8 +125,7 @@ def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int
             write the height first, some the width.
     """
     if sides := _sides(values.get("size")):
-        turned = not holds(sides, x, y) and holds(sides[::-1], x, y)
-        return sides[::-1] if turned else sides
+        return turned(sides, x, y)
     found = [_sides(values.get(name)) for name in ("sensor_size", "geometry")]
     found.append(_sides(_numbers(values.get("width")) + _numbers(values.get("height"))))
     for name in ("sensor_resolution", "resolution"):

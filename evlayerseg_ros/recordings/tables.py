@@ -7,13 +7,13 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.types import check_size
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
@@ -66,6 +66,7 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
+        (3, 0): np.lib.format.read_array_header_2_0,  # which differs in names beyond ASCII
     }[np.lib.format.read_magic(file)]
     return read(file)
 
@@ -97,10 +98,12 @@ class NpzRecording(Table):
                 masks = "mask_t" in archive.files
             self._there = [name for name in "xytp" if name in names]
             with self._streams(*self._there) as streams:
-                lengths = {column.shape[0] for column in streams}
-            if len(lengths) != 1:
+                lengths = [column.shape[0] for column in streams]
+            if "p" in self._there and not lengths[-1]:  # which was never written
+                del lengths[-1], self._there[-1]
+            if len(set(lengths)) != 1:
                 raise InputError(f"{path}: expected x, y, t, p of one length.")
-            self._set_length(lengths.pop())
+            self._set_length(lengths[0])
             self._find_size(said)
             self._find_unit(has_size, masks)
         except zipfile.BadZipFile as error:
@@ -119,16 +122,9 @@ class NpzRecording(Table):
             yield [NpyStream(stack.enter_context(archive.open(file))) for file in files]
 
     def _find_size(self, said: dict[str, np.ndarray]) -> None:
-        if self.size is not None:
-            return
         with self._streams("x", "y") as streams:
             x, y = (stream.read(1 << 22) for stream in streams)
-        size = sensors.stated(said, x, y)
-        if size:
-            check_size(*size)
-            self.width, self.height = size
-        else:
-            self.assume_from(x, y)
+        self.find_size(x, y, partial(sensors.stated, said))
 
     def _find_unit(self, has_size: bool, masks: bool) -> None:
         with self._streams("t") as (t,):

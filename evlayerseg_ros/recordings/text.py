@@ -18,9 +18,11 @@ from evlayerseg_ros.recordings.units import to_ns, unit_of
 # Where a long file is looked into for its size and unit: so many stretches of so many bytes.
 _STRETCHES, _BYTES = 16, 1 << 18
 _BOM = b"\xef\xbb\xbf"  # which some editors put before all else
-_SPACES = bytes.maketrans(b",;\"'[]()", b" " * 8)
+_COMMENTS = (b"#", b"%", b"//")
+_COMMENT = re.compile(b"|".join(_COMMENTS))
+_SPACES = bytes.maketrans(b",;|\"'[](){}", b" " * 11)
 # Polarities in words.
-_SIGNS = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
+_SIGNS = {"true": 1.0, "on": 1.0, "+": 1.0, "false": 0.0, "off": 0.0, "-": 0.0}
 _EXPECTED = "expected t x y p, or a first line that names the columns"
 
 
@@ -55,9 +57,9 @@ class TextRecording(Table):
             prose: int | None = None  # where the first line that is none of these begins
             named: list[tuple[str, str]] = []
             for line in iter(file.readline, b""):
-                plain = line.lstrip(b"#% ")  # what numpy.savetxt writes as its header is a comment
-                comment = line.startswith((b"#", b"%"))
-                words = _words(plain)
+                plain = line.lstrip(b"#%/ \t")  # numpy.savetxt's header is a comment
+                comment = is_comment(line)
+                words = _words(_COMMENT.split(plain)[0])
                 self._comments += plain.decode("latin-1") if comment else ""
                 if len(words) == 2 and all(word.isdigit() for word in words):
                     size = int(words[0]), int(words[1])
@@ -90,16 +92,10 @@ class TextRecording(Table):
                 f"{self.path}: no column rises as times do, with polarities last: {_EXPECTED}."
             )
         x, y, t = (self._order.index(name) for name in "xyt")
-        if not self.width:
-            every = np.concatenate(stretches)
-            xs, ys = every[:, x], every[:, y]
-            sizes = [*sensors.sizes_in(self._comments), *self._sizes]
-            said = next((size for size in sizes if sensors.holds(size, xs, ys)), None)
-            if said:
-                self.width, self.height = said
-            else:
-                self.assume_from(xs, ys)
-        times = [rows[:, t] for rows in stretches]
+        every = np.concatenate(stretches)
+        self.find_size(every[:, x], every[:, y], self._stated)
+        rest = self._order.find("n")  # nanoseconds, beside seconds
+        times = [rows[:, t] + (rows[:, rest] * 1e-9 if rest >= 0 else 0) for rows in stretches]
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))
         size = (self.width, self.height)
@@ -110,6 +106,12 @@ class TextRecording(Table):
         self._unit = unit.name
         span = to_ns(np.array([first[0, t], last[-1, t]]), self._unit)
         self.duration = float(span[1] - span[0]) * 1e-9
+
+    def _stated(self, x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
+        """The size of the first line, or of a comment that fits the events."""
+        sizes = [*sensors.sizes_in(self._comments), *self._sizes]
+        fits = (size for size in sizes if sensors.holds(size, x, y))
+        return (self.width, self.height) if self.width else next(fits, None)
 
     def _stretches(self) -> Iterator[np.ndarray]:
         end = os.path.getsize(self.path)
@@ -133,7 +135,7 @@ class TextRecording(Table):
 
     def _parsed(self, lines: list[bytes], strict: bool = False) -> tuple[np.ndarray, int]:
         """Rows float64 [N, columns], and how many lines are none."""
-        lines = [line for line in lines if line.strip() and line[:1] not in b"#%"]
+        lines = [line for line in lines if line.strip() and not is_comment(line)]
         width = len(self._order) if self._order else 4
         if not lines:
             return np.empty((0, width)), 0
@@ -153,6 +155,7 @@ class TextRecording(Table):
     def _columns(self) -> Iterator[Columns]:
         assert self._order is not None
         where = [self._order.find(name) for name in "xytp"]
+        rest = self._order.find("n")
         with self.path.open("rb") as file:
             file.seek(self._start)
             while lines := list(islice(file, CHUNK)):
@@ -160,7 +163,9 @@ class TextRecording(Table):
                 # A line that is no event is one outside the sensor, to be counted.
                 rows = np.concatenate([rows, np.full((bad, rows.shape[1]), -1.0)])
                 x, y, t, p = (rows[:, k] if k >= 0 else np.ones(len(rows)) for k in where)
-                times = to_ns(t, self._unit)
+                times = to_ns(
+                    t, self._unit, np.nan_to_num(rows[:, rest]).astype(np.int64) if rest >= 0 else 0
+                )
                 times[len(rows) - bad :] = times[:1] if bad < len(rows) else 0
                 yield x, y, times, p
         if self._zeros:
@@ -184,17 +189,24 @@ def _order_of(line: bytes) -> tuple[str, str] | None:
     """Order of the columns that a line names, as in "txyp", and the unit; None without names."""
     split = r"[,;\t]" if re.search(rb"[,;\t]", line) else r"\s+"
     words = re.split(split, line.decode("latin-1").replace('"', "").strip())
-    names = columns.by_names(words)
+    names = columns.by_names(words, split=True)
     where = {v: k for k, v in (names or {}).items()}
     if not names:
         return None
-    return "".join(where.get(word, "-") for word in words), columns.unit_in(names["t"])
+    unit = "s" if "n" in names else columns.unit_in(names["t"])
+    return "".join(where.get(word, "-") for word in words), unit
+
+
+def is_comment(line: bytes) -> bool:
+    """Whether a line is one as a whole."""
+    return line.lstrip().startswith(_COMMENTS)
 
 
 def numbers_in(line: bytes) -> list[float] | None:
-    """The numbers of a line, None if it holds anything else."""
+    """The numbers of a line before any comment, None if it holds anything else."""
     try:
-        return [float(_SIGNS.get(word.lower(), word)) for word in _words(line)]
+        words = _words(_COMMENT.split(line)[0])
+        return [float(_SIGNS.get(word.lower(), word)) for word in words]
     except ValueError:
         return None
 

@@ -142,22 +142,25 @@ def unit_by_steps(t: np.ndarray, usual_step: float, alone: str, usual: str) -> s
         t: in the order of arrival or any other.
         usual_step: s from one to the next, on the average.
         alone: the unit where no two differ.
-        usual: what the format documents; another has to be likelier by far.
+        usual: what the format documents; another has to be likelier by far, and by more where
+            seconds have fractions.
     """
+    sure = 2 if usual == "s" and np.any(t != np.rint(t)) else 1
     steps = np.diff(np.unique(t[np.isfinite(t)].astype(np.float64)))
     if not len(steps):
         return alone
     step = float(np.median(steps)) * 1e-9
-    return min(UNITS, key=lambda u: abs(np.log10(step * UNITS[u] / usual_step)) - (u == usual))
+    far = {unit: abs(np.log10(step * ns / usual_step)) for unit, ns in UNITS.items()}
+    return min(far, key=lambda unit: far[unit] - sure * (unit == usual))
 
 
-def to_ns(t: np.ndarray, unit: str, offset: int = 0) -> np.ndarray:
+def to_ns(t: np.ndarray, unit: str, offset: int | np.ndarray = 0) -> np.ndarray:
     """Times in ns, int64 [N]; impossible ones become MAX_TIME.
 
     Args:
         t: [N] in `unit`, any number type.
         unit: one of UNITS.
-        offset: ns, added.
+        offset: ns, added; one, or one each.
     """
     scale = UNITS[unit]
     if not np.issubdtype(t.dtype, np.integer):

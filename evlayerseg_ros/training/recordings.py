@@ -19,6 +19,7 @@ from tqdm import tqdm
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.pipeline import PipelineConfig, windows_of
+from evlayerseg_ros.recordings.kinds import may_be_one
 from evlayerseg_ros.recordings.readers import open_recording
 
 RUN = 12  # windows that follow each other: 0.4 s
@@ -28,10 +29,6 @@ IN_MEMORY = 12_000_000  # events of a pass that are kept, 160 MB
 MOST_RUNS = 64  # of a pass
 PARTS = 3  # places that a recording is judged at
 FRESH = 5.0  # s: a file that was written to so shortly before may still grow
-SUFFIXES = (
-    ".mcap", ".db3", ".bag", ".raw", ".dat", ".aedat4", ".aedat", ".es", ".h5", ".hdf5", ".npz",
-    ".txt",
-)  # fmt: skip
 Tell = Callable[[str], object]
 
 
@@ -66,21 +63,25 @@ def find_recordings(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise InputError(f"There is no recording at {path}.")
-        inside = list(_inside(path))
+        inside = list(_inside(path, set()))
         if not inside:
-            raise InputError(f"{path} holds no recording: expected files {', '.join(SUFFIXES)}.")
+            raise InputError(f"{path} holds no recording: expected some that `replay` reads.")
         found += inside
     return list(dict.fromkeys(found))
 
 
-def _inside(path: Path) -> Iterator[Path]:
+def _inside(path: Path, seen: set[Path]) -> Iterator[Path]:
+    """Recordings in a folder; `seen` are the folders before, as links may lead back to them."""
     whole = ("metadata.yaml", "dataset_info.npz")  # folders that are one recording
-    if path.is_file() or any((path / name).exists() for name in whole):
+    if not path.is_dir() or any((path / name).exists() for name in whole):
         yield path
         return
+    if path.resolve() in seen:
+        return
+    seen.add(path.resolve())
     for child in sorted(path.iterdir()):
-        if child.is_dir() or child.suffix.lower() in SUFFIXES:
-            yield from _inside(child)
+        if child.is_dir() or child.suffix.lower() == ".txt" or may_be_one(child):
+            yield from _inside(child, seen)
 
 
 def windows_in(path: Path, first: int = 0, last: int | None = None) -> Iterator[Window]:

@@ -86,7 +86,7 @@ def write_report(out: Path, before: Path, after: Path, held: Sequence[Source]) -
         except InputError as error:
             tqdm.write(f"{error} It is left out of the report.")
     lines = _table(compared)
-    (out / "report.html").write_text(_page(compared, lines), encoding="utf-8")
+    (out / "report.html").write_text(_page(compared, lines), "utf-8", "replace")
     return "\n".join("  ".join(cell.rjust(13) for cell in line) for line in lines)
 
 

@@ -160,3 +160,8 @@ def test_that_recordings_have_no_masks_is_said_once():
     told = results.in_few_words([f"a{bare}", f"b{bare}", other, f"c{bare}"])
     every = "a and 2 more have no masks (--masks): only their sharpness is measured."
     assert told == [every, other]
+
+
+def test_a_name_that_is_no_text_is_written_all_the_same(tmp_path) -> None:
+    results.write(tmp_path / "page.html", "d\udcff and ü")
+    assert (tmp_path / "page.html").read_text("utf-8") == "d? and ü"

@@ -104,7 +104,47 @@ def test_a_large_share_left_out_is_told():
     assert left_out(counts) == ""
     assert left_out({**counts, "bad_packets": 5, "out_of_range": 500}) == ""
     assert left_out({**counts, "doubled_packets": 400}) == "80 % of the packets were left out."
-    assert left_out({**counts, "out_of_range": 10_000}) == "50 % of the events were left out."
+    told = left_out({**counts, "out_of_range": 10_000})
+    assert told.startswith("50 % of the events were left out. They lie outside the sensor")
+    assert left_out({**counts, "unsynced": 10_000}) == "50 % of the events were left out."
+
+
+@pytest.mark.parametrize("encoding", ["evt3", "mono"])
+@pytest.mark.parametrize("first", [2**32 - 250, 2**31 - 250])
+def test_numbers_of_32_bits_that_wrap(encoding, first):
+    """With three packets lost, one doubled and one late about there."""
+    packets = list(camera(encoding, lambda k: (first + k) % 2**32, lambda k, base: STAMP + base))
+    packets = [*packets[:249], packets[250], packets[249], packets[250], *packets[254:]]
+    windows, stats = run(packets)
+    assert (len(windows), stats.restarts, stats.lost_packets) == (31, 0, 4)
+    assert stats.doubled_packets == 2
+
+
+@pytest.mark.parametrize("encoding", ["evt3", "libcaer", "mono"])
+def test_packets_without_a_stamp_get_the_time_at_which_they_came(encoding):
+    packets = camera(encoding, lambda k: k, lambda k, base: 0)
+    late = np.random.default_rng(2).integers(0, 3 * MS, 500).tolist()
+    packets = [replace(packet, stamp=0, time_base=base) for packet, (base, _) in
+               zip(packets, encoded(encoding, 500, 2 * MS, 5 * MS), strict=True)]  # fmt: skip
+    came = [p.came(STAMP + p.time_base + wait) for p, wait in zip(packets, late, strict=True)]
+    windows, stats = run(came)
+    assert len(windows) == 31 and stats.unstamped == 500 and stats.time_jumps == 0
+    assert all(abs(w.stamp - STAMP - w.end) < 5 * MS for w in windows)
+    assert "500 packets without a stamp, whose time of arrival is used" in stats.in_words()
+
+
+def test_mono_packets_of_one_time_base():
+    """Whose stamps go on, and whose 32 bits of time wrap."""
+    step = np.arange(20) * (MS // 10)
+    packets = []
+    for k in range(3000):
+        at = 5 * MS + k * 2 * MS
+        words = np.frombuffer(encode("mono", events_at(at + step), at).tobytes(), "<u4").copy()
+        words[::2] += np.uint32(at % 2**32)
+        packets.append(Packet("mono", 64, 48, 0, words.tobytes(), STAMP + at, k))
+    windows, stats = run(packets)
+    assert (stats.events, stats.time_jumps, stats.stray_events) == (60_000, 0, 0)
+    assert len(windows) == 182 and all(abs(w.stamp - STAMP - w.end) < 5 * MS for w in windows[1:])
 
 
 @pytest.mark.parametrize("pace", [0.5, 0.8, 1.3, 3.0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import faery
 import h5py
 import numpy as np
@@ -95,3 +97,18 @@ def test_a_bag_cut_in_the_middle(recordings, tmp_path):
         packets = list(recording)
     assert 200 < sum(not packet.fault for packet in packets) < 400
     assert "is not whole" in packets[-1].fault and "rosbag reindex" in packets[-1].fault
+
+
+@pytest.mark.parametrize("name", ["some.npz", "some.mcap", "some"])
+def test_a_pipe_a_socket_or_a_link_is_told_and_never_waited_for(tmp_path, name):
+    path, other = tmp_path / name, tmp_path / "gone.npz"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="is a pipe, a socket or a device: expected a file"):
+        open_recording(path)
+    path.unlink()
+    path.symlink_to(other)
+    with pytest.raises(InputError, match=r"is a link to .*gone\.npz, which is not there"):
+        open_recording(path)
+    other.symlink_to(path)
+    with pytest.raises(InputError, match="is a link to"):
+        open_recording(path)

@@ -26,6 +26,28 @@ US = TIMES * 1000
          "{us},9,8,7,0.1,0.2,0.3", "taken as us"),
         ("gyro first", "timestamp,gyroX,gyroY,gyroZ,accX,accY,accZ",
          "{us},0.1,0.2,0.3,9,8,7", "taken as us"),
+        ("euroc's units", "#timestamp [ns],w_RS_S_x [rad s^-1],w_RS_S_y [rad s^-1],"
+         "w_RS_S_z [rad s^-1],a_RS_S_x [m s^-2],a_RS_S_y [m s^-2],a_RS_S_z [m s^-2]",
+         "{us}000,0.1,0.2,0.3,9,8,7", "taken as ns"),
+        ("a temperature", "# timestamp(us) gx(rad/s) gy gz ax ay az temperature",
+         "{us} 0.1 0.2 0.3 9 8 7 31.5", "taken as us"),
+        ("rates amid others", "t,temp,ax,ay,az,wx,wy,wz,id", "{s},31,9,8,7,0.1,0.2,0.3,5", ""),
+        ("uzh-fpv", "# id timestamp ang_vel_x ang_vel_y ang_vel_z lin_acc_x lin_acc_y lin_acc_z",
+         "7 {s} 0.1 0.2 0.3 9 8 7", ""),
+        ("jaer", "# sample: timestamp(us), ax(g), ay(g), az(g), temperature(C), rx(rad/s), "
+         "ry(rad/s), rz(rad/s)", "{us},9,8,7,30,0.1,0.2,0.3", "taken as us"),
+        ("rostopic", "%time,field.header.frame_id,field.angular_velocity.x,"
+         "field.angular_velocity.y,field.angular_velocity.z,field.linear_acceleration.x",
+         "{us}000,imu,0.1,0.2,0.3,9", "taken as ns"),
+        ("seconds and nanoseconds", "sec,nsec,gx,gy,gz", "0,{us}000,0.1,0.2,0.3", ""),
+        ("rates as angles", "t,roll_rate,pitch_rate,yaw_rate,ax,ay,az",
+         "{s},0.1,0.2,0.3,9,8,7", ""),
+        ("an index of pandas, time last", ",wx,wy,wz,t", "5,0.1,0.2,0.3,{s}", ""),
+        ("prose", "# gyroscope and accelerometer of the camera", "{s} 9 8 7 0.1 0.2 0.3", ""),
+        ("gravity", "", "{s} 0.1 0.2 0.3 0.1 9.8 0.2", "since they hold gravity"),
+        ("comments", " # as it came", "{s} 0.1 0.2 0.3  # fine", ""),
+        ("other comments", "// as it came", "{s}, 0.1, 0.2, 0.3 % fine", ""),
+        ("degrees by name", "# t, x, y, z (deg s^-1)", "{s} 5.72957795 11.4591559 17.1887338", ""),
         ("a byte-order mark", "\ufefft x y z", "{s} 0.1 0.2 0.3", ""),
     ],
 )  # fmt: skip
@@ -51,3 +73,17 @@ def test_lines_that_are_no_samples_are_left_out_and_told(tmp_path, capsys):
     t, rates = read_samples(path)
     assert len(t) == 198 and np.allclose(rates, RATES)
     assert "2 of 200 lines are no samples and are left out" in capsys.readouterr().err
+
+
+def test_rates_that_no_gyro_tells_are_degrees(tmp_path, capsys):
+    rates = np.column_stack([TIMES * 1e-3, np.full((200, 3), (90, -45, 10))])
+    np.savetxt(tmp_path / "gyro.txt", rates)
+    assert np.allclose(read_samples(tmp_path / "gyro.txt")[1], np.deg2rad((90, -45, 10)))
+    assert "its turn rates are taken as deg/s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", [0.6, 1.2])
+def test_few_samples_a_second_are_no_others_in_ms(tmp_path, capsys, step):
+    (tmp_path / "gyro.txt").write_text("".join(f"{k * step:.3f} 1 2 3\n" for k in range(9)))
+    assert np.array_equal(read_samples(tmp_path / "gyro.txt")[0], np.arange(9) * round(step * 1e9))
+    assert not capsys.readouterr().err

@@ -5,10 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import whole_files
-from faulty_files import ROUNDS, STAMP, array_bag, as_mcap, camera_bag, counted
+from faulty import PACKETS, SIZE, bases
+from faulty_files import (
+    ROUNDS,
+    STAMP,
+    array_bag,
+    as_mcap,
+    camera_bag,
+    counted,
+    packet_bag,
+    plain_mcap,
+    stored,
+)
 from rosbags.rosbag1 import Writer
+from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.recordings.storage import messages_in
 
@@ -52,7 +65,7 @@ def test_a_gyro_in_such_an_mcap(tmp_path):
 
 
 @pytest.mark.parametrize("ros1", [False, True])
-@pytest.mark.parametrize("package", ["dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs"])
+@pytest.mark.parametrize("package", ["dvs_msgs", "prophesee_event_msgs", "dv_ros2_msgs"])
 def test_event_arrays_of_three_packages(tmp_path, package, ros1):
     path = tmp_path / ("some.bag" if ros1 else "some")
     with array_bag(path, ros1, package) as add:
@@ -79,3 +92,45 @@ def test_a_camera_without_events_beside_one_with_them(tmp_path):
             add(e[k : k + 100], STAMP + int(e.t[k]), "/right")
     stats, _ = counted(tmp_path / "some")
     assert (stats.events, stats.bad_packets) == (2000, 0)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("encoding", ["evt3", "mono"])
+@pytest.mark.parametrize("storage", ["mcap", "db3", "bag"])
+def test_packets_without_a_stamp_get_the_time_of_their_record(tmp_path, storage, encoding, cut):
+    path = tmp_path / ("some.bag" if storage == "bag" else "some")
+    with packet_bag(path, storage) as (_, add):
+        for seq, data in enumerate(PACKETS[encoding]):
+            base = bases()[seq]
+            add(0, *SIZE, seq, base, encoding, data, at=STAMP + base)
+    if cut:  # then it is scanned
+        path = path if storage == "bag" else stored(path)
+        path.write_bytes(path.read_bytes()[:-40])
+    _, windows, stats = whole_files.run(path)
+    assert stats.unstamped >= 11 and stats.time_jumps == 0
+    assert all(abs(window.stamp - STAMP) < 100_000_000 for window in windows)
+
+
+@pytest.mark.parametrize(
+    "kind", ["event_camera_msgs/EventPacket", "event_camera_msgs::msg::dds_::EventPacket_"]
+)
+@pytest.mark.parametrize("back", [0, 10**9])
+def test_mcap_whose_types_are_spelt_otherwise_and_whose_clock_was_set_back(tmp_path, kind, back):
+    """As recorders of DDS write them, without an index."""
+    with Reader(camera_bag(tmp_path / "bag")) as reader:
+        messages = [
+            (stamp - back * (k > 99), bytes(data))
+            for k, (_, stamp, data) in enumerate(reader.messages())
+        ]
+    path = plain_mcap(tmp_path / "some.mcap", messages, "/camera/events", kind)
+    stats, _ = counted(path)
+    assert stats.packets == 12 * ROUNDS and stats.bad_packets == stats.doubled_packets == 0
+
+
+def test_event_arrays_whose_events_have_no_times_are_told(tmp_path):
+    e = whole_files.some_events(2000)
+    with array_bag(tmp_path / "some") as add:
+        for k in range(0, 2000, 100):
+            add(Events(e.x, e.y, e.t * 0, e.p, *whole_files.VGA)[k : k + 100], STAMP + int(e.t[k]))
+    with pytest.raises(InputError, match=r"A message of 100 events without times \(ts is 0\)"):
+        counted(tmp_path / "some")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
-from whole_files import VGA, run, some_events
+from whole_files import VGA, run, some_events, write_table
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events import Events
 
 E = some_events()
 US = E.t // 1000
@@ -18,6 +22,11 @@ TABLES = {
     "txyp": np.column_stack([US, E.x, E.y, E.p]),
     "xytp": np.column_stack([E.x, E.y, US * 1e-6, E.p]),
     "stacked": np.vstack([E.x, E.y, US, E.p]),
+    "polarity first": np.column_stack([E.p, US, E.x, E.y]),
+    "time first": np.column_stack([US, E.p, E.x, E.y]),
+    "one more dimension": np.column_stack([US, E.x, E.y, E.p])[None],
+    "dictionary": np.array({"x": E.x, "y": E.y, "t": US, "p": E.p, "camera": "left"}),
+    "deeper": np.array({"info": 3, "events": {"x": E.x, "y": E.y, "ts": US, "pol": E.p > 0}}),
     "transposed": np.vstack([US, E.x, E.y, E.p * 2 - 1.0]).T,
 }
 
@@ -49,10 +58,11 @@ def test_a_size_beside_a_table(tmp_path):
     "table, told",
     [
         (np.zeros((5, 3)), "lacks t, x, y: expected x, y, t, p and size, or one table"),
-        (np.array([{"x": 1}]), "cut off, damaged or something else"),
+        (np.array([{"x": 1}]), "lacks t, y: expected x, y, t, p and size, or one table"),
+        (np.array([Path("/")]), "cut off, damaged or something else"),
         (TABLES["txyp"][:0], "holds no events"),
     ],
-    ids=["columns", "objects", "empty"],
+    ids=["columns", "objects", "other objects", "empty"],
 )
 def test_an_array_that_is_no_table(tmp_path, table, told):
     np.save(tmp_path / "some.npy", table)
@@ -79,10 +89,95 @@ def test_numbers_beyond_all_bounds_say_nothing_of_their_own(tmp_path):
     assert (stats.events, stats.stray_events) == (19_996, 4)
 
 
-def test_several_tables_are_told(tmp_path):
-    np.savez(tmp_path / "some.npz", left=TABLES["txyp"], right=TABLES["txyp"])
-    with pytest.raises(InputError, match="several tables of events"):
+def test_several_tables_are_told_and_can_be_chosen(tmp_path):
+    np.savez(tmp_path / "some.npz", left=TABLES["txyp"], right=TABLES["txyp"][:500])
+    with pytest.raises(InputError, match="several tables of events, choose: left, right"):
         run(tmp_path / "some.npz")
+    assert run(tmp_path / "some.npz", topic="right")[2].events == 500
+    with pytest.raises(InputError, match="has no topic middle"):
+        run(tmp_path / "some.npz", topic="middle")
+
+
+@pytest.mark.parametrize(
+    "other", [np.eye(4), np.zeros((0, 4)), np.zeros((0, 4), TABLES["tonic"].dtype)]
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_matrix_or_an_empty_table_beside_the_events_is_none(tmp_path, other, first):
+    parts = {"a": other, "b": TABLES["txyp"]} if first else {"a": TABLES["txyp"], "b": other}
+    np.savez(tmp_path / "some.npz", **parts)
+    assert run(tmp_path / "some.npz")[2].events == 20_000
+
+
+@pytest.mark.parametrize("name", ["data", "dvs/events", "TD"])
+@pytest.mark.parametrize("beside", [np.eye(4), np.zeros((0, 4)), np.zeros((90, 4))])
+def test_hdf5_with_one_table_of_any_name(tmp_path, name, beside):
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["a"], file[name] = beside, TABLES["txyp"]
+    assert run(tmp_path / "some.h5")[2].events == 20_000
+
+
+@pytest.mark.parametrize(
+    "name, told",
+    [("t_offset", ""), ("width", ""), ("events/p", ""), ("events/x", "holds no events")],
+)
+@pytest.mark.parametrize("empty", [h5py.Empty("f8"), np.zeros(0)], ids=["no space", "no rows"])
+def test_hdf5_with_an_empty_data_set(tmp_path, name, told, empty):
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        for k in "xytp":
+            file[f"events/{k}"] = getattr(E, k) if k != "t" else US
+        if name in file:
+            del file[name]
+        file[name] = empty
+        file.attrs["geometry"] = empty
+    if told:
+        with pytest.raises(InputError, match=told):
+            run(tmp_path / "some.h5")
+    else:
+        recording, windows, stats = run(tmp_path / "some.h5")
+        assert stats.events == 20_000 and len(windows) == 16
+        assert "640x480 pixels is assumed" in recording.note
+
+
+@pytest.mark.parametrize("name", ["external", "soft", "broken", "twice"])
+def test_hdf5_with_links(tmp_path, name):
+    with h5py.File(tmp_path / "other.h5", "w") as other, h5py.File(tmp_path / "some.h5", "w") as f:
+        for k in "xytp":
+            file = other if name == "external" else f
+            file[f"raw/{k}"] = getattr(E, k) if k != "t" else US
+        if name == "broken":
+            f["a"], f["raw/width"] = h5py.ExternalLink("gone.h5", "/a"), h5py.SoftLink("/gone")
+        elif name == "twice":
+            f["events"] = f["raw"]
+        else:
+            soft = h5py.SoftLink("/raw")
+            f["events"] = soft if name == "soft" else h5py.ExternalLink("other.h5", "/raw")
+    assert run(tmp_path / "some.h5")[2].events == 20_000
+
+
+def test_npy_headers_of_version_3(tmp_path):
+    with zipfile.ZipFile(tmp_path / "some.npz", "w") as archive:
+        for k in "xytp":
+            with archive.open(f"{k}.npy", "w") as file:
+                np.lib.format.write_array(file, getattr(E, k), version=(3, 0))
+    assert run(tmp_path / "some.npz")[2].events == 20_000
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
+def test_x_and_y_that_are_fractions_are_refused(tmp_path, suffix):
+    part = Events(E.x / 640, E.y / 480, E.t, E.p, *VGA)
+    path = tmp_path / f"some.{suffix}"
+    if suffix == "txt":
+        np.savetxt(path, np.column_stack([E.t * 1e-9, part.x, part.y, E.p]))
+    else:
+        write_table(path, part)
+    with pytest.raises(InputError, match="its x and y are fractions of the sensor: expected px"):
+        run(path)
+
+
+def test_an_npz_whose_polarities_were_never_written(tmp_path):
+    np.savez(tmp_path / "some.npz", x=E.x, y=E.y, t=E.t, p=E.p[:0], size=VGA)
+    _, windows, stats = run(tmp_path / "some.npz")
+    assert stats.events == 20_000 and all(window.events.p.all() for window in windows)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

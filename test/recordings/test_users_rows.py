@@ -81,6 +81,28 @@ def test_a_table_that_is_not_in_the_order_of_its_times(tmp_path, suffix, by):
         run(path, size=VGA)
 
 
+@pytest.mark.parametrize("signs", [(1, 0), (1, -1), (2, 1)], ids=str)
+@pytest.mark.parametrize("suffix", ["npz", "h5", "txt", "npy"])
+@pytest.mark.parametrize("n", [20_000, 300_000])
+def test_all_events_of_one_polarity_before_all_others(tmp_path, suffix, signs, n):
+    """Of one chunk and of several; one polarity is wrong."""
+    e = some_events(n)
+    e = Events(e.x, e.y, np.arange(1, n + 1) * 25_000, e.p, *VGA)
+    halves = np.concatenate([np.flatnonzero(e.p == 1), np.flatnonzero(e.p == 0)])
+    p = np.where(e.p == 1, *signs).astype("i2")
+    p[halves[99]] = 9
+    part, path = Events(e.x, e.y, e.t, p, *VGA)[halves], tmp_path / f"some.{suffix}"
+    if suffix == "npy":
+        np.save(path, np.column_stack([part.x, part.y, part.t // 1000, part.p]))
+    else:
+        write_table(path, part, part.t // 1000)
+    _, windows, stats = run(path, size=VGA)
+    assert stats.events == n and stats.time_jumps == stats.bad_packets == 0
+    found = [np.concatenate([getattr(w.events, k) for w in windows]) for k in "tp"]
+    assert np.array_equal(found[0], e.t)
+    assert np.count_nonzero(found[1] != e.p) <= 1
+
+
 def test_rows_of_zeros_hide_no_polarities() -> None:
     """As a table has them that was made for more events than came; at first all are ON."""
     p = np.concatenate([np.ones(100), np.tile([1, 2], 50), np.zeros(100)])

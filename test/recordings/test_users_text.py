@@ -33,6 +33,11 @@ def found_in(path):
         '"{s}","{x}","{y}","{p}"',
         "{s},{x},{y},{bool}",
         "{s} {x} {y} {word}",
+        "{s} {x} {y} {sign}",
+        "{{{s}, {x}, {y}, {p}}},",
+        "{s} | {x} | {y} | {p}",
+        "{s} {x} {y} {p}  # fine",
+        "  // a remark\n {s} {x} {y} {p}",
     ],
 )
 def test_text_as_programs_write_it(tmp_path, line):
@@ -40,7 +45,13 @@ def test_text_as_programs_write_it(tmp_path, line):
     with path.open("w") as file:
         for t, x, y, p in ROWS:
             s = f"{t * 1e-6:.6f}"
-            row = {"s": s, "comma": s.replace(".", ","), "bool": bool(p), "word": ("off", "ON")[p]}
+            row = {
+                "s": s,
+                "comma": s.replace(".", ","),
+                "bool": bool(p),
+                "word": ("off", "ON")[p],
+                "sign": "-+"[p],
+            }
             print(line.format(x=x, y=y, p=p, **row), file=file)
     for found, right in zip(found_in(path), (E.x, E.y, US, E.p), strict=True):
         assert np.array_equal(found, right)
@@ -53,6 +64,9 @@ def test_text_as_programs_write_it(tmp_path, line):
         "y_coordinate,x_coordinate,timestamp_us,polarity",
         "event_y,event_x,time in us,event_p",
         "y_pos,x_pos,time [microseconds],pol",
+        "row,column,time_stamp,sign",
+        "v;u;times;pols",
+        "pixel_y,pixel_x,ev_t,ev_p",
     ],
 )
 def test_names_of_columns_as_programs_write_them(tmp_path, head):
@@ -75,6 +89,24 @@ def test_a_unit_by_any_of_its_names(tmp_path, name, unit):
     _, windows, _ = run(path)
     step = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}[unit]
     assert np.concatenate([window.events.t for window in windows])[-1] == 59 * step
+
+
+@pytest.mark.parametrize(
+    "head", ["sec,nsec,x,y,p", "ts_secs,ts_nsecs,x,y,p", "ts.sec,ts.nanosec,x,y,p"]
+)
+def test_times_in_two_columns_as_ros_has_them(tmp_path, head):
+    path = tmp_path / "some.csv"
+    begin = 1_700_000_000_600_000
+    rows = [(*divmod(t + begin, 10**6), x, y, p) for t, x, y, p in ROWS]
+    path.write_text("\n".join([head, *(f"{s},{us}000,{x},{y},{p}" for s, us, x, y, p in rows)]))
+    for found, right in zip(found_in(path), (E.x, E.y, US + begin, E.p), strict=True):
+        assert np.array_equal(found, right)
+
+
+def test_times_in_two_columns_of_other_tables_are_told(tmp_path):
+    np.savez(tmp_path / "some.npz", x=E.x, y=E.y, ts_sec=US * 0, ts_nsec=E.t, p=E.p)
+    with pytest.raises(InputError, match="two columns, ts_sec and ts_nsec: expected one, in ns"):
+        run(tmp_path / "some.npz")
 
 
 def test_lines_before_the_names_of_columns(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections import defaultdict
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 import rclpy
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import HistoryPolicy, QoSProfile
 from ros import (
@@ -99,6 +101,18 @@ def test_packets_lost(camera):
     lost = (events.t >= 50 * MS) & (events.t < 80 * MS)
     assert camera.stamps(7) == ends(events[~lost])
     assert camera.told("lost packets", 3) == "3 packets were lost before packet 8."
+
+
+def test_packets_without_a_stamp(camera):
+    sent = packets(moving_box())
+    for message in sent:
+        message.header.stamp = Time()
+    camera.send(sent)
+    told = "packets had no header stamp: the times at which they came are used."
+    camera.client.told(lambda s: s.level == DiagnosticStatus.WARN and told in s.message, "that")
+    stamps = camera.stamps(7)
+    assert stamps == sorted(stamps) and abs(stamps[0] - time.time_ns()) < 20_000 * MS
+    camera.told("unstamped", len(sent))
 
 
 def test_packets_doubled_and_late(camera):

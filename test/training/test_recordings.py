@@ -173,3 +173,10 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(InputError, match=r"cannot be written at step 1 \(No space left"):
         train(tmp_path, tiny, [], [])
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_links_that_lead_back_and_pipes_are_passed_over(folder: Path, tmp_path: Path) -> None:
+    (folder / "deep/again").symlink_to(folder)
+    (folder / "gone.mcap").symlink_to(tmp_path / "nowhere.mcap")
+    found = [path.name for path in find_recordings([folder])]
+    assert found.count("street.npz") == 1

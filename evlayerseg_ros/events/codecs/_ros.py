@@ -122,11 +122,19 @@ def libcaer_cmp(
 
 @njit(**JIT)
 def mono(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any, p: Any) -> int:
-    """One event in 64 bits: 32 bits of ns since the time base, x, y, polarity."""
+    """One event in 64 bits: 32 bits of ns since the time base, x, y, polarity.
+
+    Some publishers keep one time base: then these bits roll over every 4.3 s.
+    """
     n = np.uint64(0)
-    floor, base = state[FLOOR], state[BASE]
+    floor, base, high = state[FLOOR], state[BASE], state[HIGH]
+    last, before = state[LOW], state[CANDIDATE]
     for k in range(np.uint64(0), np.uint64(len(words)), np.uint64(2)):
-        time = base + np.int64(words[k])
+        low = np.int64(words[k])
+        if min(last, before) - low > 1 << 31:  # one time that lies ahead is none
+            high += 1 << 32
+        before, last = (last if before >= 0 else low), low
+        time = base + high + low
         address = np.int64(words[k + np.uint64(1)])
         state[GLITCHES] += time < floor
         floor = max(floor, time)
@@ -139,5 +147,5 @@ def mono(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any
         n += np.uint64(good)
         if not good:
             state[OUTSIDE] += 1
-    state[FLOOR] = floor
+    state[FLOOR], state[HIGH], state[LOW], state[CANDIDATE] = floor, high, last, before
     return n

@@ -1,0 +1,162 @@
+"""A gyro's samples in a text file."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings import columns
+from evlayerseg_ros.recordings.text import is_comment, numbers_in
+from evlayerseg_ros.recordings.units import to_ns, unit_by_steps
+
+LINES = "lines `t x y z`, t in s as the events have it, turn rates in rad/s"
+_STEP = 0.005  # seconds from one sample to the next, on the average
+_GRAVITY = 9.81  # m/s^2
+_FASTEST = 40.0  # rad/s, 2300 deg/s: what no gyro of a camera tells
+# Names of columns: `gyroX`, `w_RS_S_x`, `wx`, `angular_velocity.x`, `rx`, `roll_rate`; of times.
+_RATE = re.compile(
+    r"gyr|\bw_|\bw[xyz]\b|\bang|\.angular|omega|\b[gr]_?[xyz]\b|rotation|(roll|pitch|yaw)_?rate",
+    re.I,
+)
+_TIME = re.compile(r"^(t|ts|secs?)\b|time|stamp", re.I)
+_NANOSECONDS = re.compile(r"^(nsecs?|nanosecs?|nanoseconds)$", re.I)
+_DEGREES = re.compile(r"deg(rees?)?(\s*/\s*|\s+|\s*per\s*)s|°\s*/\s*s|\bdps\b", re.I)
+_FIELDS = re.compile(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?")  # between spaces, units included
+
+
+class _Named(NamedTuple):
+    """What a line of names says.
+
+    Attributes:
+        width: how many columns there are.
+        t: the column of times.
+        rates: those of turn rates about x, y, z.
+        nanoseconds: that of what is added to whole seconds, None if there is none.
+        unit: of the times, "" if it is not said.
+    """
+
+    width: int
+    t: int
+    rates: list[int]
+    nanoseconds: int | None
+    unit: str
+
+
+def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Samples of a text file: times int64 [N], ns, and turn rates float64 [N, 3], rad/s.
+
+    Lines are `t x y z`, t in s, rates in rad/s, or in deg/s where a comment (`#`) says `deg/s`; or
+    `t ax ay az x y z` with accelerations, which are not used; or in the order that a line of names
+    says. Commas do, too. What is recognised by the numbers is told: times in ms, us or ns, rates in
+    deg/s or before accelerations. So are lines that are no samples, which are left out.
+
+    Raises:
+        InputError: no such file, or it holds something else.
+    """
+    try:
+        lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
+        raise InputError(f"Cannot read a gyro's samples from {path}: {error.strerror}.") from error
+    comments = [line for line in lines if is_comment(line.encode())]
+    table = [line for line in lines if line.strip() and not is_comment(line.encode())]
+    heads = [*comments, *table[:1]]
+    found = [named for head in heads if (named := _names_in(head)) is not None]
+    named, rows = next(((n, r) for n in found if len(r := _rows(table, n.width))), (None, None))
+    if named is None or rows is None:
+        named, rows = _unnamed(table, path)
+    first = numbers_in(table[0].encode()) is None and not len(_rows(table[:1], named.width))
+    if bad := len(table) - len(rows) - first:
+        tell(path, f"{bad} of {len(table)} lines are no samples and are left out")
+    rows = rows[finite(rows[:, [named.t, *named.rates]], path)]
+    if not len(rows):
+        raise InputError(f"{path} holds values that are not finite: expected {LINES}.")
+    t, rates = rows[:, named.t], rows[:, named.rates]
+    unit = named.unit or unit_by_steps(t, _STEP, "s", "s")
+    times = to_ns(t, unit)
+    if named.nanoseconds is not None:
+        times = to_ns(t, "s") + to_ns(rows[:, named.nanoseconds], "ns")
+    elif unit != "s":
+        tell(path, f"its times are taken as {unit}")
+    degrees = any(_DEGREES.search(head) for head in heads)
+    if not degrees and np.quantile(np.abs(rates), 0.99) > _FASTEST:
+        degrees = True
+        tell(path, "its turn rates are taken as deg/s")
+    return in_order(times, np.deg2rad(rates) if degrees else rates)
+
+
+def _names_in(head: str) -> _Named | None:
+    """What a line says that names turn rates about three axes; None if it does not."""
+    fields = _FIELDS.findall(head.lstrip("#% "))
+    if re.search("[,;\\t]", head):
+        fields = [field.strip() for field in re.split("[,;\\t]", head.strip("#% "))]
+        fields[0] = fields[0].rsplit(": ", 1)[-1]
+    rates = [k for k, field in enumerate(fields) if _RATE.search(field)]
+    times = [k for k, field in enumerate(fields) if _TIME.search(field) and k not in rates]
+    if len(rates) != 3 or len(fields) < 4:
+        return None
+    t = times[0] if times else 0
+    rest = next((k for k, field in enumerate(fields) if _NANOSECONDS.match(field)), None)
+    return _Named(len(fields), t, rates, rest, columns.unit_in(fields[t]))
+
+
+def _rows(table: list[str], width: int) -> np.ndarray:
+    """The lines with so many numbers, [N, width]; a word among them is no number."""
+    rows = []
+    for line in table:
+        numbers = numbers_in(line.encode())
+        words = line.split(",")
+        if (numbers is None or len(numbers) != width) and len(words) == width:
+            numbers = [n[0] if (n := numbers_in(word.encode())) else np.nan for word in words]
+        if numbers is not None and len(numbers) == width and not np.isnan(numbers).all():
+            rows.append(numbers)
+    return np.array(rows, float).reshape(-1, width)
+
+
+def _unnamed(table: list[str], path: Path) -> tuple[_Named, np.ndarray]:
+    """The rows without names, and which columns are turn rates: the last ones, unless these weigh.
+
+    Raises:
+        InputError: there are none, or of another number of columns.
+    """
+    read = [numbers for line in table if (numbers := numbers_in(line.encode()))]
+    if not read:
+        what = "something else than numbers" if table else "no samples"
+        raise InputError(f"{path} holds {what}: expected {LINES}.")
+    width = Counter(map(len, read)).most_common(1)[0][0]
+    if width not in (4, 7):
+        raise InputError(
+            f"{path} has {width} columns: expected {LINES}, or a first line that names them "
+            "(t, gx, gy, gz, ..)."
+        )
+    rows, rates = np.array([row for row in read if len(row) == width]), [-3, -2, -1]
+    if width == 7:
+        first, last = (np.median(np.linalg.norm(rows[:, k : k + 3], axis=1)) for k in (1, 4))
+        if abs(last - _GRAVITY) < 1 < abs(first - _GRAVITY):
+            tell(path, "its last columns are taken as accelerations, since they hold gravity")
+            rates = [1, 2, 3]
+    return _Named(width, 0, rates, None, ""), rows
+
+
+def finite(samples: np.ndarray, source: object) -> np.ndarray:
+    """Which samples [N, values] hold numbers only, bool [N]; how many do not is told."""
+    sound: np.ndarray = np.isfinite(samples).all(1)
+    if bad := np.count_nonzero(~sound):
+        tell(source, f"{bad} of {len(sound)} samples are not finite and are left out")
+    return sound
+
+
+def in_order(t: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same by rising times, none twice."""
+    times, first = np.unique(t, return_index=True)
+    return times, rates[first]
+
+
+def tell(source: object, what: str) -> None:
+    """Prints what was wrong or assumed, one clause."""
+    print(f"evlayerseg: {source}: {what}.", file=sys.stderr)
