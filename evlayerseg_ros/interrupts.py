@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import sys
@@ -39,7 +38,7 @@ def none_in_imports() -> Iterator[None]:
     before, or the shell of a process in the background, stays.
     """
     since = 0.0  # when Ctrl-C came, if it waits
-    again = threading.Timer(0, _thread.interrupt_main)
+    again = threading.Timer(0, _interrupt_main)
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal since, again
@@ -51,7 +50,8 @@ def none_in_imports() -> Iterator[None]:
         if now - since > _PATIENCE:
             os.write(2, f"{SENTENCE}\n".encode())
             os._exit(STATUS)
-        again = threading.Timer(_AGAIN, _thread.interrupt_main)
+        again = threading.Timer(_AGAIN, _interrupt_main)
+        again.daemon = True
         again.start()
 
     main = threading.current_thread() is threading.main_thread()  # others can set no handler
@@ -66,6 +66,11 @@ def none_in_imports() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if since:
         raise KeyboardInterrupt
+
+
+def _interrupt_main() -> None:
+    """Sends the signal anew, so that it also ends a call that waits."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def _in_import(frame: FrameType | None) -> bool:

@@ -68,3 +68,25 @@ def test_what_answered_signals_before_does_so_afterwards():
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(1)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)] == before
+
+
+def test_ctrl_c_at_an_import_s_end_also_ends_a_call_that_waits(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nfor _ in range(10**6): pass\n"
+    )
+    script = (
+        "import os, time\n"
+        "from evlayerseg_ros import interrupts\n"
+        "before = time.monotonic()\n"
+        "try:\n"
+        "    with interrupts.none_in_imports():\n"
+        "        import slow\n"
+        "        os.read(os.pipe()[0], 1)\n"  # which nobody ever writes to
+        "except KeyboardInterrupt:\n"
+        "    print('ended')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+    )  # fmt: skip
+    assert done.stdout == "ended\n"

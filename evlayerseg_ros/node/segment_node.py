@@ -99,7 +99,7 @@ class SegmentNode(GuardedLifecycle):
         self._pipeline.begin()
         self._worker = Worker(
             self._pipeline.stream,
-            read=lambda message: read(message).came(self._now()),
+            read=lambda message, arrived: read(message).came(self._at(arrived)),
             segment=self._segment,
             forget=self._forget,
             wanted=self._wanted,
@@ -274,6 +274,10 @@ class SegmentNode(GuardedLifecycle):
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
+
+    def _at(self, arrived: float) -> int:
+        """ROS time, ns, of an instant of the monotonic clock, s."""
+        return self._now() - round((time.monotonic() - arrived) * 1e9)
 
     def _follow_parameters(self, worker: Worker) -> None:
         worker.max_windows = parameters.value(self, "max_backlog_windows")

@@ -64,7 +64,7 @@ class Worker:
 
     Args:
         stream: decodes packets and cuts windows.
-        read: makes a Packet of one message.
+        read: makes a Packet of one message, which arrived at that time, by `clock`.
         segment: the Segmenter, on a thread of its own.
         forget: makes the Segmenter forget the windows before, on that same thread.
         wanted: whether anybody listens at all.
@@ -81,7 +81,7 @@ class Worker:
     def __init__(
         self,
         stream: PacketStream,
-        read: Callable[[Any], Packet],
+        read: Callable[[Any, float], Packet],
         segment: Callable[[Window], Segmentation],
         forget: Callable[[], None],
         wanted: Callable[[], bool],
@@ -230,7 +230,7 @@ class Worker:
         read: list[tuple[Packet, float]] = []
         for item in items:
             try:
-                read.append((self._read(item.message), item.arrived))
+                read.append((self._read(item.message, item.arrived), item.arrived))
             except Exception as error:
                 self._refuse(error)
         results = self.stream.push_each([packet for packet, _ in read])

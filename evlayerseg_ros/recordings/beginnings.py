@@ -31,7 +31,7 @@ _KINDS = (
     Kind(b"#ROSBAG V2", "a ROS 1 bag", (".bag", ".active")),
     Kind(b"#!AER-DAT4", "an AEDAT4 file", (".aedat4", ".aedat")),
     Kind(b"#!AER-DAT", "an AEDAT file", (".aedat", ".aedat4")),
-    Kind(b"MATLAB 7.3", "a MATLAB file", (".mat",)),
+    Kind(b"MATLAB 7.3", "a MATLAB file", (".mat", ".h5", ".hdf5")),
     Kind(b"MATLAB 5.0", "a MATLAB file", (".mat",)),
     Kind(b"Event Stream", "an Event Stream file", (".es",)),
     Kind(ZSTD, "compressed with zstd", (".zstd", ".zst")),

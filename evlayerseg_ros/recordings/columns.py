@@ -55,7 +55,8 @@ def by_names(names: Iterable[str], split: bool = False) -> dict[str, str] | None
     names = list(names)
     found = _found(names)
     halves = [next(filter(half.search, names), None) for half in _HALVES]
-    if {"x", "y"} <= set(found) and halves[0] and halves[1]:
+    alone = "t" not in found or found["t"] == halves[0]  # no other column holds the times
+    if {"x", "y"} <= set(found) and halves[0] and halves[1] and alone:
         if not split:
             raise InputError(
                 f"Times are in two columns, {halves[0]} and {halves[1]}: expected one, in ns."

@@ -16,8 +16,10 @@ from evlayerseg_ros.recordings.ticks import Ticks
 
 # Types of event with an address as below: 0 is that of older files, as of N-CARS.
 _TYPES = (0, 12)
-# Blocks of events that tell the size.
+# Blocks of events by which a size is checked.
 _SEEN = 16
+# Events that may all have one time.
+_FEW = 50
 # The row of what is no event of 40 bits, but tells that their time overflowed.
 _OVERFLOW = 240
 
@@ -49,7 +51,8 @@ class DatRecording(Table):
         known = sensors.in_words(header) or sensors.implied_by(header).size
         seen: list[tuple[np.ndarray, np.ndarray]] = []
         try:
-            seen.extend((x, y) for x, y, _, _ in islice(self._columns(), _SEEN))
+            most = _SEEN if known or size else None  # a size that nobody says takes all of them
+            seen.extend((x, y) for x, y, _, _ in islice(self._columns(), most))
         except InputError:
             if not seen:
                 raise
@@ -76,7 +79,8 @@ class BinRecording(Table):
         super().__init__(path, size)
         n, rest = divmod(path.stat().st_size, 5)
         x, y, t, _ = next(self._columns(), (np.empty(0),) * 4)
-        if not len(x) or rest or np.count_nonzero(np.diff(t) < 0) > 0.05 * len(t):
+        stands = len(t) > _FEW and t[-1] == t[0]
+        if not len(x) or rest or stands or np.count_nonzero(np.diff(t) < 0) > 0.05 * len(t):
             raise InputError(
                 f"{path} is no {self.kind[2:]} or N-Caltech101: expected .raw, .dat or another "
                 "ending that says what it is."

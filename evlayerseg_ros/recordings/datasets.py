@@ -48,7 +48,9 @@ def sources_in(file: Any) -> dict[str, Source]:
         source = _of_group(item) if hasattr(item, "keys") else _of_table(name, item)
         if source is not None:
             found[name or "/"] = source
-    return found
+    # Corners or boxes beside events have places and times, too.
+    whole = {name: source for name, source in found.items() if source.order or "p" in source.names}
+    return whole or found
 
 
 def _all_in(file: Any) -> Iterator[tuple[str, Any]]:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.recordings import columns
-from evlayerseg_ros.recordings.text import is_comment, numbers_in
+from evlayerseg_ros.recordings import columns, text
+from evlayerseg_ros.recordings.text import is_comment
 from evlayerseg_ros.recordings.units import to_ns, unit_by_steps
 
 LINES = "lines `t x y z`, t in s as the events have it, turn rates in rad/s"
@@ -26,7 +26,7 @@ _RATE = re.compile(
 )
 _TIME = re.compile(r"^(t|ts|secs?)\b|time|stamp", re.I)
 _NANOSECONDS = re.compile(r"^(nsecs?|nanosecs?|nanoseconds)$", re.I)
-_DEGREES = re.compile(r"deg(rees?)?(\s*/\s*|\s+|\s*per\s*)s|°\s*/\s*s|\bdps\b", re.I)
+_DEGREES = re.compile(r"deg(rees?)?(\s*/\s*|\s+|\s*per\s*)s(ec(onds?)?)?\b|°\s*/\s*s|\bdps\b", re.I)
 _FIELDS = re.compile(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?")  # between spaces, units included
 
 
@@ -70,7 +70,7 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     named, rows = next(((n, r) for n in found if len(r := _rows(table, n.width))), (None, None))
     if named is None or rows is None:
         named, rows = _unnamed(table, path)
-    first = numbers_in(table[0].encode()) is None and not len(_rows(table[:1], named.width))
+    first = _numbers(table[0]) is None and not len(_rows(table[:1], named.width))
     if bad := len(table) - len(rows) - first:
         tell(path, f"{bad} of {len(table)} lines are no samples and are left out")
     rows = rows[finite(rows[:, [named.t, *named.rates]], path)]
@@ -88,6 +88,11 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
         degrees = True
         tell(path, "its turn rates are taken as deg/s")
     return in_order(times, np.deg2rad(rates) if degrees else rates)
+
+
+def _numbers(line: str) -> list[float] | None:
+    """See text.numbers_in; a lone sign is no number here."""
+    return text.numbers_in(line.encode(), signs=False)
 
 
 def _names_in(head: str) -> _Named | None:
@@ -109,10 +114,10 @@ def _rows(table: list[str], width: int) -> np.ndarray:
     """The lines with so many numbers, [N, width]; a word among them is no number."""
     rows = []
     for line in table:
-        numbers = numbers_in(line.encode())
+        numbers = _numbers(line)
         words = line.split(",")
         if (numbers is None or len(numbers) != width) and len(words) == width:
-            numbers = [n[0] if (n := numbers_in(word.encode())) else np.nan for word in words]
+            numbers = [n[0] if (n := _numbers(word)) else np.nan for word in words]
         if numbers is not None and len(numbers) == width and not np.isnan(numbers).all():
             rows.append(numbers)
     return np.array(rows, float).reshape(-1, width)
@@ -124,7 +129,7 @@ def _unnamed(table: list[str], path: Path) -> tuple[_Named, np.ndarray]:
     Raises:
         InputError: there are none, or of another number of columns.
     """
-    read = [numbers for line in table if (numbers := numbers_in(line.encode()))]
+    read = [numbers for line in table if (numbers := _numbers(line))]
     if not read:
         what = "something else than numbers" if table else "no samples"
         raise InputError(f"{path} holds {what}: expected {LINES}.")

@@ -100,7 +100,7 @@ def counts_from_1(x: np.ndarray, y: np.ndarray, size: tuple[int, int], sure: boo
 
     A size that is not sure has to be that of a known sensor.
     """
-    reach = bool(np.any(x == size[0]) and np.any(y == size[1]))
+    reach = bool(np.any(x == size[0]) and np.any(y == size[1])) and holds(size, x - 1, y - 1)
     return reach and not np.any((x == 0) | (y == 0)) and (sure or size in SENSORS)
 
 

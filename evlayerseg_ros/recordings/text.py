@@ -202,11 +202,16 @@ def is_comment(line: bytes) -> bool:
     return line.lstrip().startswith(_COMMENTS)
 
 
-def numbers_in(line: bytes) -> list[float] | None:
-    """The numbers of a line before any comment, None if it holds anything else."""
+def numbers_in(line: bytes, signs: bool = True) -> list[float] | None:
+    """The numbers of a line before any comment, None if it holds anything else.
+
+    Args:
+        line: some text.
+        signs: whether words for polarities are numbers, too.
+    """
     try:
         words = _words(_COMMENT.split(line)[0])
-        return [float(_SIGNS.get(word.lower(), word)) for word in words]
+        return [float(_SIGNS.get(word.lower(), word) if signs else word) for word in words]
     except ValueError:
         return None
 

@@ -111,7 +111,11 @@ class VideoWriter:
         Args:
             path: of the mp4; overwritten.
             fps: frames a second when shown.
+
+        Raises:
+            InputError: PyAV is not installed.
         """
+        needs("av")
         self._path, self._fps = path, fps
         self._file: Any = None
         self._stream: Any = None

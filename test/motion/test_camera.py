@@ -57,6 +57,12 @@ def test_a_near_thing_that_is_empty_within_is_rest_in_noise() -> None:
     assert all(run(CameraState(), sides + ends, 3, noise=15_000))
 
 
+def test_a_few_short_edges_in_the_middle_of_the_scene_are_motion() -> None:
+    places = np.random.default_rng(1).uniform(0.2, 0.8, (12, 2)) * SIZE
+    edges = [(int(left), int(top), 40, 12, 12) for left, top in places]
+    assert not any(run(CameraState(), edges, 12, noise=4000)[2:])
+
+
 def test_faint_edges_all_over_a_noisy_scene_are_motion() -> None:
     rows = [(40 + 80 * (j % 2), 30 + 80 * j, 520, 8, 12) for j in range(6)]
     assert not any(run(CameraState(), rows, 6, noise=60_000))

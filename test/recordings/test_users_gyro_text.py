@@ -87,3 +87,19 @@ def test_few_samples_a_second_are_no_others_in_ms(tmp_path, capsys, step):
     (tmp_path / "gyro.txt").write_text("".join(f"{k * step:.3f} 1 2 3\n" for k in range(9)))
     assert np.array_equal(read_samples(tmp_path / "gyro.txt")[0], np.arange(9) * round(step * 1e9))
     assert not capsys.readouterr().err
+
+
+def test_a_sample_that_is_missing_is_no_rest(tmp_path, capsys):
+    lines = [f"{ms / 1000},-,-,-" if ms % 3 else f"{ms / 1000},0.1,0.2,0.3" for ms in TIMES]
+    path = tmp_path / "some.txt"
+    path.write_text("\n".join(lines))
+    _, rates = read_samples(path)
+    np.testing.assert_allclose(rates, [RATES] * len(rates))
+    assert "are left out" in capsys.readouterr().err
+
+
+def test_a_comment_on_degrees_says_nothing_of_rates(tmp_path):
+    path = tmp_path / "some.txt"
+    line = "\n".join(f"{ms / 1000} 0.1 0.2 0.3" for ms in TIMES)
+    path.write_text(f"# the heading was 30 deg since the start\n{line}\n")
+    np.testing.assert_allclose(read_samples(path)[1][0], RATES)

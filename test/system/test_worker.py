@@ -57,7 +57,7 @@ class Slow:
         self._changed = threading.Condition()
         self.worker = Worker(
             PacketStream(WindowConfig()),
-            read=self._wait_in("decode", lambda packet: packet),
+            read=self._wait_in("decode", lambda packet, arrived: packet),
             segment=self._wait_in("segment", self._segment),
             forget=lambda: self.forgot.append((threading.current_thread().name, len(self.masks))),
             wanted=lambda: True,
