@@ -205,13 +205,10 @@ class Packet:
     def came(self, time: int) -> Packet:
         """The same with the time at which it came (ns) where its header has no stamp.
 
-        Events in ROS time need none, and 0 is the right one where the events begin at 0, too.
+        Events in ROS time need none.
         """
-        first = None if self.events is None or not len(self.events) else int(self.events.t[0])
-        if self.encoding == "mono":
-            first = self.time_base
-        stamped = first is not None and (first == 0 or first > EPOCH)
-        if self.stamp or stamped or self.fault or not time:
+        in_ros_time = self.events is not None and len(self.events) and self.events.t[0] > EPOCH
+        if self.stamp or in_ros_time or self.fault or not time:
             return self
         return replace(self, stamp=time, stamped=False)
 

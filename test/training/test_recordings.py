@@ -118,7 +118,7 @@ def test_a_file_that_is_still_written_is_left_out(folder: Path, monkeypatch) -> 
         begun.wait()
         with path.open("ab") as file:
             for _ in range(20):
-                file.save(b"0" * 100)
+                file.write(b"0" * 100)
                 file.flush()
                 time.sleep(0.02)
 
