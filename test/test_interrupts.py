@@ -15,6 +15,14 @@ from root import ROOT
 from evlayerseg_ros import interrupts
 
 
+def run_python(script, folder):
+    """What it printed, with the modules that lie in a folder."""
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"},
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_ctrl_c_is_one_sentence_and_status_130(dots, monkeypatch, wrapped):
     from evlayerseg_ros.recordings import readers
@@ -54,10 +62,7 @@ def test_ctrl_c_inside_an_import_waits_until_it_is_over_but_not_for_long(tmp_pat
         "    print('went on')\n"
         "main(['test'])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
-    )  # fmt: skip
+    done = run_python(script, tmp_path)
     assert done.returncode == 130 and done.stderr.strip() == "evlayerseg: interrupted."
     assert ("imported" in done.stdout) == (seconds < 1)
 
@@ -85,8 +90,5 @@ def test_ctrl_c_at_an_import_s_end_also_ends_a_call_that_waits(tmp_path):
         "except KeyboardInterrupt:\n"
         "    print('ended')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
-    )  # fmt: skip
+    done = run_python(script, tmp_path)
     assert done.stdout == "ended\n"

@@ -146,3 +146,38 @@ def test_an_npz_whose_list_of_arrays_is_damaged(tmp_path, dots, offset) -> None:
     dots.write_bytes(data)
     with pytest.raises(InputError, match=r"dots\.npz"), open_recording(dots) as recording:
         list(recording)
+
+
+def test_boxes_of_objects_are_no_events(tmp_path):
+    """They lie beside Prophesee's recordings."""
+    names = [(name, "f4") for name in ("ts", "x", "y", "w", "h", "class_id")]
+    np.save(tmp_path / "some_bbox.npy", np.zeros(50, names))
+    with pytest.raises(InputError, match="It holds boxes of objects"):
+        run(tmp_path / "some_bbox.npy")
+    write_table(tmp_path / "some_td.npz", some_events())
+    assert run(tmp_path)[2].events == 20_000
+
+
+def test_what_lies_beside_events_in_hdf5_is_no_other_camera(tmp_path):
+    path = write_table(tmp_path / "some.h5", some_events())
+    _, alone, _ = run(path)
+    with h5py.File(path, "a") as file:
+        for group, names in {"features": "uvt", "boxes": ("rows", "cols", "times")}.items():
+            for name in names:
+                file[f"{group}/{name}"] = np.arange(300)
+    _, beside, _ = run(path)
+    assert len(beside) == len(alone)
+
+
+def test_seconds_and_nanoseconds_beside_times_change_nothing(tmp_path):
+    path = write_table(tmp_path / "some.npz", some_events())
+    columns = dict(np.load(path))
+    np.savez(tmp_path / "more.npz", **columns, start_sec=5, start_nsec=7)
+    assert len(run(tmp_path / "more.npz")[1]) == len(run(path)[1])
+
+
+def test_one_byte_again_and_again_is_no_file_of_events(tmp_path):
+    path = tmp_path / "some.bin"
+    path.write_bytes(b"\x05" * 5000)
+    with pytest.raises(InputError, match="is no file of events of 40 bits"):
+        run(path)
