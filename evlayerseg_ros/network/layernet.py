@@ -25,8 +25,8 @@ from evlayerseg_ros.segmentation.network_input import (
     AROUND,
     EXTRAS,
     GAIN,
-    TRUST,
-    WEAK,
+    LEARNT,
+    SLOPE,
     WITHOUT_WAYS,
 )
 
@@ -127,7 +127,8 @@ def evidence_of(voxel: torch.Tensor) -> torch.Tensor:
     )
     for _ in range(2):
         gains = functional.avg_pool2d(gains, AROUND, 1, AROUND // 2)
-    return TRUST * (gains[:, :1] - gains[:, 1:]) / gains.sum(1, keepdim=True).clamp(min=WEAK)
+    both = gains.sum(1, keepdim=True).clamp(min=LEARNT / SLOPE)
+    return LEARNT * (gains[:, :1] - gains[:, 1:]) / both
 
 
 class LayerNet(Network):

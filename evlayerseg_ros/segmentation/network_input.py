@@ -14,8 +14,9 @@ from evlayerseg_ros.segmentation.parallax import kinds_of_way
 
 EXTRAS = 6  # channels behind the voxel grids: see network_input
 WITHOUT_WAYS = 4  # of these, what weights of before are told: all but the kinds of way
-TRUST = 4.0  # logits where evidence speaks for one motion alone
-WEAK = 0.5  # mean gain below which evidence counts less
+SLOPE = 8.0  # logits of evidence per mean gain,
+LEARNT = 4.0  # up to so many while a network learns,
+TRUSTED = 8.0  # and up to so many of one that was taught by labels: see trusted_score
 AROUND = 7  # steps of the mask over which evidence is averaged, twice
 GAIN = 0.25  # scale of the planes of evidence: gains of about 4 a step become 1
 
@@ -38,14 +39,15 @@ class Prior:
     turn: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
 
 
-def evidence_score(planes: np.ndarray) -> np.ndarray:
+def evidence_score(planes: np.ndarray, most: float = LEARNT) -> np.ndarray:
     """What planes of evidence say by themselves, float32 [h, w]: a fixed part of the answer.
 
-    TRUST where events around a place gain by a motion of their own alone, -TRUST where they gain by
-    the background's. What so few lines can read need not be learnt: the network's logits add to it.
+    What so few lines can read need not be learnt: the network's logits add to it.
 
     Args:
         planes: float32 [2, h, w], see Evidence.
+        most: logits where events around a place gain much by a motion of their own alone, and
+            below zero where they gain by the background's.
     """
     own, ground = planes
     for _ in range(2):  # about a Gaussian
@@ -53,7 +55,25 @@ def evidence_score(planes: np.ndarray) -> np.ndarray:
             cv2.blur(plane, (AROUND, AROUND), borderType=cv2.BORDER_CONSTANT)
             for plane in (own, ground)
         )
-    return TRUST * (own - ground) / np.maximum(own + ground, WEAK)
+    return most * (own - ground) / np.maximum(own + ground, most / SLOPE)
+
+
+def trusted_score(prior: Prior, by_labels: bool) -> np.ndarray:
+    """`evidence_score` as it counts at run time, float32 [h, w].
+
+    Simulated labels teach a network to rely on what simulated things look like. Real ones look
+    otherwise, but move alike: so clear evidence counts twice, but not against something where it
+    was in the window before: what stops is still there.
+
+    Args:
+        prior: what the network is told; its mask has the same resolution.
+        by_labels: whether the network was taught by them. One that learnt from evidence alone
+            weighs it rightly.
+    """
+    score = evidence_score(prior.evidence.planes, TRUSTED if by_labels else LEARNT)
+    if prior.mask is not None:
+        np.maximum(score, -LEARNT, out=score, where=prior.mask > 0)
+    return score
 
 
 def network_input(

@@ -22,7 +22,7 @@ from evlayerseg_ros.segmentation.labels import (
 )
 from evlayerseg_ros.segmentation.memory import Memory
 from evlayerseg_ros.segmentation.model_file import ModelInfo, open_model
-from evlayerseg_ros.segmentation.network_input import Prior, evidence_score, network_input
+from evlayerseg_ros.segmentation.network_input import Prior, network_input, trusted_score
 from evlayerseg_ros.segmentation.objects import pieces, with_motions
 from evlayerseg_ros.segmentation.outline import snap
 from evlayerseg_ros.segmentation.parallax import Depth
@@ -234,7 +234,8 @@ class Segmenter:
         said = (masks[0, 1] - masks[0, 0])[:rows, :columns]
         score = said
         if spec.extras:
-            score = said + evidence_score(evidence.planes)[:rows, :columns]
+            by_labels = self.info.regime == "labels"
+            score = said + trusted_score(self.told, by_labels)[:rows, :columns]
         if rests and stages.still:
             score = np.maximum(score, self._supported_score(said, step))
         start = motions[0] + cells_to_px(affine[0, 1].astype(np.float64), cell) / window.duration

@@ -10,7 +10,14 @@ from drifting import carried, shift
 from evlayerseg_ros.events import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.motion.evidence import BLOCK, PLANE, Evidence, gather_evidence
-from evlayerseg_ros.segmentation.network_input import EXTRAS, GAIN, Prior, network_input
+from evlayerseg_ros.segmentation.network_input import (
+    EXTRAS,
+    GAIN,
+    Prior,
+    evidence_score,
+    network_input,
+    trusted_score,
+)
 
 SPEC = VoxelSpec(bins=3, split=True, width=320, multiple=16, layers=2, extras=EXTRAS)
 BARE = VoxelSpec(bins=3, split=True, width=320, multiple=16, layers=2)
@@ -119,3 +126,32 @@ def test_no_network_without_layers_is_told_anything() -> None:
     some = window()
     told = Prior(Evidence(BACK[None], np.zeros((1, 1)), np.zeros((2, 1, 1)), np.zeros(1), 1))
     np.testing.assert_array_equal(network_input(some, spec, told), voxel_grid(some, spec))
+
+
+@pytest.mark.parametrize("gain, score", [(0.25, 2.0), (0.5, 4.0), (0.75, 6.0), (3.0, 8.0)])
+def test_clear_evidence_counts_up_to_twice_what_networks_learn_with(gain, score):
+    planes = np.zeros((2, 60, 80), np.float32)
+    planes[0, :, :40], planes[1, :, 40:] = gain, gain
+    prior = prior_of(planes)
+    ours, theirs = (slice(20, 40), slice(8, 24)), (slice(20, 40), slice(56, 72))
+    said = trusted_score(prior, by_labels=True)
+    np.testing.assert_allclose(said[ours], score, rtol=1e-5)
+    np.testing.assert_allclose(said[theirs], -score, rtol=1e-5)
+    np.testing.assert_allclose(evidence_score(planes)[ours], min(score, 4), rtol=1e-5)
+    np.testing.assert_array_equal(trusted_score(prior, by_labels=False), evidence_score(planes))
+
+
+def test_evidence_counts_once_against_something_where_it_was():
+    planes = np.zeros((2, 60, 80), np.float32)
+    planes[1] = 3.0
+    mask = np.zeros((60, 80), np.float32)
+    mask[20:40, 30:50] = 1
+    said = trusted_score(replace(prior_of(planes), mask=mask), by_labels=True)
+    assert (said[mask > 0] == -4).all()
+    np.testing.assert_allclose(said[25:35, 10:20], -8, rtol=1e-5)
+
+
+def prior_of(planes):
+    """Evidence with such planes, and nothing else."""
+    choice = np.zeros((8, 10), np.uint8)
+    return Prior(Evidence(np.zeros((2, 2, 3)), choice, planes, np.zeros(2), 2.0))
