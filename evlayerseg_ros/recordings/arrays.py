@@ -53,14 +53,20 @@ class ArrayRecording(Table):
     def _open(self, topic: str | None) -> None:
         said: dict[str, Any] = {}
         tables: dict[str, _Columns] = {}
-        names = []
+        names, faults = [], []
         for name, array in self._arrays():
             last = name.rsplit(".", 1)[-1]
             names.append(last)
             if last in sensors.NAMES:
                 said[last] = array
-            elif found := _table_in(array):
-                tables[name] = found
+                continue
+            try:
+                if found := _table_in(array):
+                    tables[name] = found
+            except InputError as error:  # of something beside the events, or of these
+                faults.append(error)
+        if faults and not tables:
+            raise faults[0]
         if not tables:
             missing = ", ".join(columns.lacking(names))
             raise InputError(

@@ -106,5 +106,5 @@ def _reader_of_npz(path: Path) -> tuple[str, bool]:
     if is_evimo(path):
         return "evimo2:EvimoRecording", False
     names = [name.removesuffix(".npy") for name in names_in(path)]
-    lone = names and columns.by_names(names) is None
+    lone = names and columns.by_names(names, split=True) is None
     return ("arrays:ArrayRecording", True) if lone else ("tables:NpzRecording", False)
