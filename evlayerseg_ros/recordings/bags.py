@@ -99,8 +99,6 @@ class BagRecording(Recording):
             events = self._first_events()
             self.take_size((first.width, first.height), events.x, events.y)
             self.size = (self.width, self.height) if self.width > self.height else None
-        spans = [storage.duration for storage in self._storages]
-        self.duration = sum(spans) * 1e-9 if all(spans) else None
 
     def _has_events(self, topic: str) -> bool:
         """Whether any message of a topic holds some, as those of a covered camera do not."""

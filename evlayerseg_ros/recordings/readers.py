@@ -35,7 +35,6 @@ class Recording(ABC):
         topic: the topic or stream that is read, "" for files with one camera.
         topics: all that a rosbag2 has.
         width, height: sensor size in px.
-        duration: seconds, None if only reading it all would tell.
         total: number of packets that iterating gives, None if only reading it all would tell.
         note: a sentence on what was assumed since the file does not say it, "" if nothing was.
     """
@@ -45,7 +44,6 @@ class Recording(ABC):
     topics: tuple[str, ...] = ()
     width = 0
     height = 0
-    duration: float | None = None
     total: int | None = None
     note = ""
     remedy = ""
