@@ -10,6 +10,7 @@ from called import done, refused, run
 
 pytest.importorskip("rerun", reason="the extra [view] is not installed")
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.outputs import LAYER_DTYPE, Image, Points
 from evlayerseg_ros.outputs.scene import Scene
 
@@ -113,6 +114,19 @@ def test_arrows_of_slow_objects_can_be_seen_and_texts_read(logged):
         names = shown["camera/names"]
         assert names.labels.as_arrow_array().to_pylist() == [f"1: {speed} px/s"]
         assert names.colors.as_arrow_array().to_pylist() == [0xFFFFFFFF]
+
+
+def test_the_disk_is_doubted_only_where_a_file_is_written(monkeypatch, tmp_path):
+    def fail(**options):
+        raise RuntimeError("timeout")
+
+    for saved, doubt in ((False, "the viewer gone"), (True, "the disk full")):
+        scene = Scene("test")
+        if saved:
+            scene.save(tmp_path / "out.rrd")
+        monkeypatch.setattr(scene._stream, "flush", fail)
+        with pytest.raises(InputError, match=rf"cannot write or send it all: is {doubt}\?"):
+            scene.close()
 
 
 def test_a_recording_is_played_and_a_node_followed():
