@@ -96,7 +96,7 @@ class Recording(ABC):
         if isinstance(error, MissingPackage):
             return MissingPackage(f"{self.path}: {error}")
         if isinstance(error, InputError):
-            return InputError(f"{self.path} cannot be read as {self.kind}: {str(error)[:-1]}.")
+            return type(error)(f"{self.path} cannot be read as {self.kind}: {str(error)[:-1]}.")
         if isinstance(error, OSError) and error.errno is not None and error.strerror:
             return InputError(f"{self.path} cannot be read: {error.strerror}.")
         if isinstance(error, MemoryError):
