@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ class BagRecording(Recording):
         for storage in self._storages:
             wanted = [k for k in storage.counts if k[0] == self.topic and _holds_events(k[1])]
             for raw in storage.messages(wanted):
-                yield self._packet(raw).came(raw.time)
+                yield self._packet(raw).came(partial(int, raw.time))
 
     def _packet(self, raw: Raw) -> Packet:
         if raw.fault:
