@@ -73,12 +73,7 @@ def recording_at(path: Path) -> Path:
     if not path.is_dir() or _is_sequence(path) or _is_bag(path):
         return path
     found = [p for p in (path / "events.txt", path / "events.h5") if p.exists()]
-    found = found or list(_inside(path, False, set()))
-    if not found:
-        raise InputError(
-            f"{path} is no recording: expected a rosbag2 folder with a metadata.yaml, "
-            "or a folder with .mcap or .db3 files, events.txt or events.h5."
-        )
+    found = found or recordings_in(path)
     if len(found) > 1:
         more = ", .." if len(found) > _LISTED else ""
         listed = ", ".join(p.name for p in found[:_LISTED])
@@ -108,7 +103,10 @@ def recordings_in(path: Path, deep: bool = False) -> list[Path]:
     """
     found = list(_inside(path, deep, set()))
     if not found:
-        raise InputError(f"{path} holds no recordings: expected some that `replay` reads.")
+        raise InputError(
+            f"{path} holds no recordings: expected a metadata.yaml, .mcap or .db3 files, "
+            "events.txt, events.h5 or others that `replay` reads."
+        )
     return found
 
 
