@@ -52,11 +52,10 @@ def sources_in(file: Any) -> dict[str, Source]:
     faults: list[InputError] = []
     for name, item in _all_in(file):
         try:
-            source = _of_group(item) if hasattr(item, "keys") else _of_table(name, item)
+            if source := _of_group(item) if hasattr(item, "keys") else _of_table(name, item):
+                found[name or "/"] = source
         except InputError as error:  # of something beside the events, or of these
             faults.append(error)
-        else:
-            found |= {name or "/": source} if source else {}
     if faults and not found:
         raise faults[0]
     return found
