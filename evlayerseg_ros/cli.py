@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -29,23 +31,32 @@ except Exception as error:  # a module is missing, or damaged
     sys.exit(2)
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tells bad input in one line and exits with status 2; Ctrl-C with 130."""
+    try:
+        with interrupts.none_in_imports():
+            yield
+            sys.stdout.flush()
+            return
+    except (Exception, KeyboardInterrupt) as error:
+        if interrupts.is_interrupt(error):
+            interrupts.end()
+        if (sentence := sentence_of(error)) is None:
+            raise
+    lose_stdout()
+    click.echo(f"evlayerseg: {sentence}", err=True)
+    raise click.exceptions.Exit(2)
+
+
 class _Group(click.Group):
-    """A group whose commands tell bad input in one line and exit with status 2; Ctrl-C with 130."""
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _told():
+            return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            with interrupts.none_in_imports():
-                result = super().invoke(ctx)
-                sys.stdout.flush()
-                return result
-        except (Exception, KeyboardInterrupt) as error:
-            if interrupts.is_interrupt(error):
-                interrupts.end()
-            if (sentence := sentence_of(error)) is None:
-                raise
-        lose_stdout()
-        click.echo(f"evlayerseg: {sentence}", err=True)
-        ctx.exit(2)
+        with _told():
+            return super().invoke(ctx)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

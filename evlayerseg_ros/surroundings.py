@@ -1,4 +1,4 @@
-"""Where the package runs: folders that can be written, and what libraries raise as one sentence."""
+"""Where the package runs: folders, streams, memory, slow starts; what libraries raise or write."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -20,20 +21,22 @@ SLOW = (
     "This takes longer than usual: the first start after an installation compiles, up to some "
     "minutes."
 )
-USUAL = 4.0  # s that all of it takes where everything has been compiled before
+USUAL = 4.0  # s that a start takes at most where everything has been compiled before
 
 
 def prepare() -> None:
-    """Gives numba and ROS a folder to write to where theirs cannot be written, and says so once.
+    """Makes up for what is missing around the process, and says so once.
 
-    That is so where another user installed the package, or there is no home folder.
+    Numba and ROS get a folder to write to where theirs cannot be written, as where another user
+    installed the package or there is no home folder. Streams that are closed are opened, a number
+    of numba's threads that is none is dropped, and ONNX Runtime reports nothing.
     """
     _open_streams()
     threads = os.environ.get("NUMBA_NUM_THREADS", "1").strip()
-    if not threads.lstrip("+-").isdecimal():  # else numba tells it in twenty lines
+    if not re.fullmatch(r"[+-]?\d+", threads):  # else numba tells it in twenty lines
         del os.environ["NUMBA_NUM_THREADS"]
         told = f"NUMBA_NUM_THREADS is {threads!r} and is not used: expected a whole number."
-        print(f"evlayerseg: {told}", file=sys.stderr)
+        print(f"evlayerseg: {told}\n" * bool(threads), end="", file=sys.stderr)
     # ONNX Runtime would report its use, and complain where there is no home to keep a number in.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     caches = []
@@ -237,7 +240,8 @@ def _bytecode(error: BaseException) -> str:
     last = error.__traceback__
     while last and last.tb_next:
         last = last.tb_next
-    return str(last.tb_frame.f_locals.get("bytecode_path") if last else "A file in __pycache__")
+    path = last and last.tb_frame.f_locals.get("bytecode_path")
+    return str(path or "A file in __pycache__")
 
 
 def first_line(error: BaseException) -> str:

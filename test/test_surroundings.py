@@ -165,11 +165,20 @@ def test_a_number_of_threads_that_numba_refuses_is_one_sentence(dots, number):
     assert done.stderr == f"evlayerseg: {told}\n"
 
 
-def test_a_number_of_threads_that_is_none_is_told_and_not_used(dots):
+@pytest.mark.parametrize("number", ["abc", "+-3", ""])
+def test_a_number_of_threads_that_is_none_is_told_and_not_used(dots, number):
     code = "from evlayerseg_ros.cli import main; main()"
-    done = run(code, "replay", dots, NUMBA_NUM_THREADS="abc", NUMBA_CACHE_DIR=numba_cache())
-    told = "evlayerseg: NUMBA_NUM_THREADS is 'abc' and is not used: expected a whole number.\n"
-    assert done.returncode == 0 and done.stderr.startswith(told)
+    done = run(code, "replay", dots, NUMBA_NUM_THREADS=number, NUMBA_CACHE_DIR=numba_cache())
+    told = f"evlayerseg: NUMBA_NUM_THREADS is {number!r} and is not used: expected a whole number."
+    assert done.returncode == 0 and done.stderr.startswith(f"{told}\n") == bool(number)
+    assert ("NUMBA" in done.stderr) == bool(number)
+
+
+def test_damaged_code_that_no_file_is_known_of_is_in_a_cache():
+    try:
+        raise ValueError("bad marshal data (unknown type code)")
+    except ValueError as error:
+        assert surroundings.sentence_of(error).startswith("A file in __pycache__ is damaged")
 
 
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
@@ -219,30 +228,15 @@ def test_streams_that_are_closed_change_nothing(tmp_path, dots, closed):
     assert b"Traceback" not in done.stderr
 
 
-def test_a_scene_that_no_disk_takes_is_one_sentence_and_ends(tmp_path, dots):
-    pytest.importorskip("rerun", reason="the viewer is an extra")
-    code = "from evlayerseg_ros.cli import main; main()"
-    env = {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": numba_cache(), "PATH": os.environ["PATH"],
-           "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
-
-    def view(limit: str) -> subprocess.CompletedProcess[str]:
-        line = f'ulimit -f {limit}; "$0" -c "$1" view "$2" --save "$3"'
-        parts = [sys.executable, code, dots, tmp_path / f"{limit}.rrd"]
-        return subprocess.run(["bash", "-c", line, *parts], env=env, capture_output=True, text=True)
-
-    assert view("unlimited").returncode == 0  # everything is compiled by now
-    done = view("20")
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "Rerun cannot write or send it all: is the disk full?" in done.stderr
-
-
-@pytest.mark.parametrize("args", [("--help",), ("RECORDING",)])
+@pytest.mark.parametrize(
+    "args", [("--help",), ("--version",), ("replay", "--help"), ("replay", "RECORDING")]
+)
 def test_a_disk_that_is_full_is_one_sentence(dots, args):
     code = "from evlayerseg_ros.cli import main; main()"
     args = [str(dots) if arg == "RECORDING" else arg for arg in args]
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-c", code, "replay", *args],
+            [sys.executable, "-c", code, *args],
             env={"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": numba_cache()},
             stdout=full, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -9,9 +9,9 @@ import click
 import cv2
 import numpy as np
 
-from evlayerseg_ros.evaluation.run import recordings_in
 from evlayerseg_ros.outputs import annotate, outputs
 from evlayerseg_ros.pipeline import Pipeline
+from evlayerseg_ros.recordings.kinds import recordings_in
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 

@@ -130,7 +130,10 @@ def run(seconds: float, size: tuple[int, int], mev_s: float, log: Path) -> tuple
                 gone = not camera.is_alive() and not ours.poll()  # it says all before it ends
                 if gone or node.poll() is not None:
                     return None
-                memory.append((time.monotonic(), Usage.of(node.pid).now))
+                try:
+                    memory.append((time.monotonic(), Usage.of(node.pid).now))
+                except InputError:  # it ended just now
+                    return None
             shot: Shot = ours.recv()
             probe.spin(SETTLE)
     return shot, Run(probe.images, probe.diagnostics, np.array(memory), node.returncode)

@@ -143,10 +143,10 @@ def _run(
             started = time.monotonic() - begun
             ready()
             connection.send("go")
-            since = _word(connection, shooting, probe)
+            since = _word(connection, shooting, node, probe)
             before = Usage.of(node.pid)
             probe.most_backlog = 0
-            shot = _word(connection, shooting, probe)
+            shot = _word(connection, shooting, node, probe)
             after = Usage.of(node.pid)
             probe.spin(QUIET)
     assert isinstance(shot, camera.Shot) and isinstance(since, int)
@@ -203,11 +203,15 @@ def _await_active(node: subprocess.Popen[bytes], probe: Probe, home: str) -> Non
         probe.spin(0.02)
 
 
-def _word(connection: Connection, shooting: BaseProcess, probe: Probe) -> object:
+def _word(
+    connection: Connection, shooting: BaseProcess, node: subprocess.Popen[bytes], probe: Probe
+) -> object:
     """What the camera says next; meanwhile the probe hears the node."""
     while not connection.poll():
         if not shooting.is_alive() and not connection.poll():  # it says all before it ends
             raise InputError("The process that publishes packets ended by itself.")
+        if node.poll() is not None:
+            raise InputError("The node ended by itself; what it said stands above.")
         probe.spin(0.02)
     return connection.recv()
 

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evlayerseg_ros.errors import InputError
+
 # A line of a table: column to value.
 Row = dict[str, Any]
 
@@ -40,12 +42,17 @@ class Usage(NamedTuple):
 
     @classmethod
     def of(cls, pid: int) -> Usage:
+        """What it has used so far; raises an InputError where it has ended."""
         # After the name, which may hold anything: fields 14 and 15 are user and system time.
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            kib = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
+            now, most = int(kib["VmRSS"]) << 10, int(kib["VmHWM"]) << 10
+        except (OSError, KeyError):  # a zombie has no memory
+            raise InputError(f"The process {pid}, which is measured, ended by itself.") from None
         cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        kib = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
-        return cls(cpu, int(kib["VmRSS"]) << 10, int(kib["VmHWM"]) << 10, time.monotonic())
+        return cls(cpu, now, most, time.monotonic())
 
 
 def measure(action: Callable[[], object], seconds: float) -> np.ndarray:

@@ -166,8 +166,9 @@ def _score(
     from tqdm import tqdm
 
     from evlayerseg_ros.evaluation import run
+    from evlayerseg_ros.recordings.kinds import recordings_in
 
-    paths = list(dict.fromkeys(path for given in recordings for path in run.recordings_in(given)))
+    paths = list(dict.fromkeys(path for given in recordings for path in recordings_in(given)))
     workers = min(jobs or len(os.sched_getaffinity(0)), len(paths) * len(configs))
     if workers > 1:
         configs = [_with_threads(config, run.threads_each(workers)) for config in configs]

@@ -134,7 +134,7 @@ def _offline(
     from evlayerseg_ros.recordings.published import are_outputs, outputs_in
     from evlayerseg_ros.recordings.readers import Recording, open_recording
     from evlayerseg_ros.replay.replay import part_of
-    from evlayerseg_ros.replay.view import view_outputs, view_recording
+    from evlayerseg_ros.replay.view import view_recording
 
     found: Recording | InputError
     try:
@@ -146,7 +146,11 @@ def _offline(
             found.close()
         open_()
         shown = outputs_in(recording_at(recording), SHOWN)
-        return view_outputs(tqdm(shown, recording.name, unit="window", disable=None), scene)
+        windows = 0
+        for stamp, outputs in tqdm(shown, recording.name, unit="window", disable=None):
+            scene.log(stamp, outputs)
+            windows += 1
+        return windows
     if isinstance(found, InputError):
         raise found
     with found as opened:

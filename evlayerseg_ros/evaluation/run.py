@@ -25,14 +25,12 @@ from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.paper.metric import Layers
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, windows_of
 from evlayerseg_ros.recordings.imu import turn_of
-from evlayerseg_ros.recordings.kinds import may_be_one
 from evlayerseg_ros.recordings.readers import open_recording
 from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.surroundings import keep_freed_memory
 
 WARM_UP = 10  # windows before latency is measured
-_EXAMPLES = "events.mcap, events.raw or sequence.npz"
 
 
 @dataclass(frozen=True)
@@ -98,27 +96,6 @@ def run(
 def threads_each(workers: int) -> int:
     """ONNX Runtime's threads of each of that many workers, so that the cores are shared."""
     return max(1, len(os.sched_getaffinity(0)) // max(workers, 1))
-
-
-def recordings_in(path: Path) -> list[Path]:
-    """The recordings of a folder, by name, or the path itself where it is one.
-
-    Text files are not taken for recordings, except a folder's events.txt.
-
-    Raises:
-        InputError: a folder that holds none.
-    """
-    parts = ("metadata.yaml", "dataset_info.npz", "events.txt", "events.h5")
-    if not path.is_dir() or any((path / part).exists() for part in parts):
-        return [path]
-    found = [
-        child
-        for child in sorted(path.iterdir())
-        if may_be_one(child) or (child.is_dir() and any((child / part).exists() for part in parts))
-    ]
-    if not found:
-        raise InputError(f"{path} holds no recordings: expected files such as {_EXAMPLES}.")
-    return found
 
 
 def score(job: Job, progress: Callable[[], object] = lambda: None) -> SequenceScores:

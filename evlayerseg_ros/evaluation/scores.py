@@ -48,7 +48,7 @@ MEANINGS = MEASURES | {
     "paper_iou": "by the metric of EV-LayerSegNet's authors",
     "paper_dr": "the same for the detection rate",
 }
-"""Those, what is said of a whole sequence, and what some protocols add."""
+"""MEASURES, the measures of a whole sequence, and those that some protocols add."""
 
 NO_MASKS = " has no masks (--masks): only its sharpness is measured."
 """The warning of a recording without ground truth, after its name."""

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clean import OVERLAP
+from evlayerseg_ros.events.dvs import MANY
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.timeline import Timeline
 from evlayerseg_ros.events.types import EPOCH, Events, Window
@@ -51,6 +53,7 @@ class DecodedEvents:
         self._ahead: _Message | None = None
         self._used: deque[int] = deque(maxlen=MEMORY)
         self._in_ros_time = False
+        self._timeless = 0  # events in a row at time 0
 
     def push(self, events: Events, stamp: int) -> list[Window]:
         """The windows that a message closes.
@@ -58,7 +61,18 @@ class DecodedEvents:
         Args:
             events: in order; maybe none.
             stamp: of its header, ns.
+
+        Raises:
+            InputError: it is one of many that have no times; counted.
         """
+        self._timeless = 0 if events.t.any() else self._timeless + len(events)
+        if self._timeless >= MANY:
+            told = (
+                f"{self._timeless} events in a row without times (ts is 0): expected the sensor's."
+            )
+            self._stats.bad_packets += 1
+            self._stats.last_error = self._stats.last_fault = told
+            raise InputError(told)
         windows = self._judge_ahead(events)
         now = self._timeline.now
         if len(events) and self._came_again(events, now):
@@ -142,6 +156,7 @@ class DecodedEvents:
         self._ahead = None
         self._used.clear()
         self._in_ros_time = False
+        self._timeless = 0
 
     def _use(self, message: _Message) -> list[Window]:
         events, stamp = message

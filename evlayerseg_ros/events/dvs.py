@@ -14,8 +14,8 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Packet
 
-# So many events do not happen at the sensor's time 0.
-_MANY = 16
+# So many events, in a row, do not happen at the sensor's time 0.
+MANY = 16
 # An event is uint16 x, uint16 y, time ts (two 32-bit numbers), bool polarity. ROS 1 packs that into
 # 13 bytes. CDR aligns each number by itself: times fall on every 16 bytes, and every event but the
 # first begins 2 bytes before its row, in the gap that the last event left.
@@ -84,7 +84,7 @@ def _parse(raw: memoryview, ros1: bool, size: tuple[int, int], topic: str) -> Pa
         x = np.concatenate([table["y"][:1], table["x_of_next"][:-1]])
         y = np.concatenate([table["y_of_first"][:1], table["y"][1:]])
     t, p = table["sec"].astype(np.int64) * 1_000_000_000 + table["nsec"], table["p"]
-    if n >= _MANY and not t.any():
+    if n >= MANY and not t.any():
         raise InputError(f"A message of {n} events without times (ts is 0): expected the sensor's.")
     width, height = size[0] or width, size[1] or height
     (part,) = clean(x, y, t, p, width, height, as_one=True)

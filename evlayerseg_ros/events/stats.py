@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from evlayerseg_ros.events.codecs.decoder import Counted
 
 
 @dataclass
@@ -51,19 +53,14 @@ class StreamStats:
     last_fault: str = ""
     last_error: str = ""
 
-    def decoded(self, new: Sequence[int]) -> None:
-        """Count a packet that was decoded.
-
-        Args:
-            new: what the decoder counted in it: events outside the sensor and without time or
-                address, unknown words, wrong times, events of stray times.
-        """
+    def decoded(self, new: Counted) -> None:
+        """Count a packet that was decoded, and what the decoder counted in it."""
         self.packets += 1
-        self.out_of_range += new[0]
-        self.unsynced += new[1]
-        self.unknown_words += new[2]
-        self.time_errors += new[3]
-        self.stray_events += new[4]
+        self.out_of_range += new.out_of_range
+        self.unsynced += new.unsynced
+        self.unknown_words += new.unknown
+        self.time_errors += new.time_errors
+        self.stray_events += new.strays
 
     def counts(self) -> dict[str, int]:
         """The counters by name."""

@@ -10,7 +10,7 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.batches import at_once
 from evlayerseg_ros.events.codecs import Decoder
-from evlayerseg_ros.events.codecs.decoder import Decoded
+from evlayerseg_ros.events.codecs.decoder import Counted, Decoded
 from evlayerseg_ros.events.decoded import AGAIN, LATE_TIME, DecodedEvents, on_sensor
 from evlayerseg_ros.events.sequence import Last, step
 from evlayerseg_ros.events.stats import StreamStats
@@ -284,7 +284,7 @@ class PacketStream:
             events = decoder.decode(packet.data, time_base)
             decoded = Decoded(events, decoder.now, decoder.counted)
         counted = zip(decoded.counted, self._last.counted, strict=True)
-        self.stats.decoded([after - before for after, before in counted])
+        self.stats.decoded(Counted(*(after - before for after, before in counted)))
         self._last.counted = decoded.counted
         self.stats.unstamped += not packet.stamped
         offset = stamp - time_base if exact else None

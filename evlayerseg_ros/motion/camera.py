@@ -23,9 +23,9 @@ NEWEST, AT_REST = 12_000, 500_000  # events of a window that are looked at; more
 # Supported events per pixel in MEMORY, and in all, from which on a place holds something.
 DENSE, FEWEST = 0.03, 8
 PURE, BEYOND = 0.4, 0.1  # and their share of all events there, or that much more than by chance
-# A hull is compact up to TINY of the image, up to LOOSE times the places in it, and up to SMALL of
-# the image where it is no more than SCATTERED times these, each with AROUND of the image more.
-# Beyond CROWDED of the image full of supported events, the camera moves.
+# Shares of the image. A hull is compact up to the largest of TINY; LOOSE times its places and
+# AROUND; SCATTERED times its places and AROUND, but at most SMALL. Where more than CROWDED of the
+# image holds supported events, the camera moves.
 TINY, SMALL, LOOSE, SCATTERED, AROUND, CROWDED = 0.1, 0.24, 1.25, 2.0, 0.02, 0.45
 DOUBT = 0.15  # of the image: a hull that much larger than compact counts as one full window
 SURE = 8.0  # windows of 33 ms: evidence that adds up at most

@@ -99,7 +99,7 @@ class SegmentNode(GuardedLifecycle):
         self._pipeline.begin()
         self._worker = Worker(
             self._pipeline.stream,
-            read=lambda message, arrived: read(message).came(self._at(arrived)),
+            read=lambda message, arrived: read(message).came(partial(self._at, arrived)),
             segment=self._segment,
             forget=self._forget,
             wanted=self._wanted,
@@ -276,8 +276,10 @@ class SegmentNode(GuardedLifecycle):
         return int(self.get_clock().now().nanoseconds)
 
     def _at(self, arrived: float) -> int:
-        """ROS time, ns, of an instant of the monotonic clock, s."""
-        return self._now() - round((time.monotonic() - arrived) * 1e9)
+        """ROS time, ns, of an instant of the monotonic clock, s; of now if simulated; 0: none."""
+        clock: Any = self.get_clock()
+        waited = 0.0 if clock.ros_time_is_active else time.monotonic() - arrived
+        return max(self._now() - round(waited * 1e9), 0)
 
     def _follow_parameters(self, worker: Worker) -> None:
         worker.max_windows = parameters.value(self, "max_backlog_windows")

@@ -50,6 +50,7 @@ class Scene:
         self._first: int | None = None
         self._trails: dict[int, deque[tuple[float, float]]] = {}
         self._said = ""
+        self._doubt = "the viewer gone"  # where not all can be sent
         self._plotted: set[int] = set()  # labels whose line of speed goes on
 
     @property
@@ -89,6 +90,7 @@ class Scene:
             raise InputError(
                 f"Cannot write {path}: expected a new file, and room for it."
             ) from error
+        self._doubt = "the disk full"
         self._begin()
 
     def log(
@@ -138,7 +140,7 @@ class Scene:
         try:
             self._stream.flush(timeout_sec=_PATIENCE)
         except RuntimeError as error:
-            raise InputError("Rerun cannot write or send it all: is the disk full?") from error
+            raise InputError(f"Rerun cannot write or send it all: is {self._doubt}?") from error
         self._stream.disconnect()
 
     def _begin(self) -> None:

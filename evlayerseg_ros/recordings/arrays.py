@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.errors import InputError, NoEvents
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.plain import objects_in
@@ -53,17 +53,23 @@ class ArrayRecording(Table):
     def _open(self, topic: str | None) -> None:
         said: dict[str, Any] = {}
         tables: dict[str, _Columns] = {}
-        names = []
+        names, faults = [], []
         for name, array in self._arrays():
             last = name.rsplit(".", 1)[-1]
             names.append(last)
             if last in sensors.NAMES:
                 said[last] = array
-            elif found := _table_in(array):
-                tables[name] = found
+                continue
+            try:
+                if found := _table_in(array):
+                    tables[name] = found
+            except InputError as error:  # of something beside the events, or of these
+                faults.append(error)
+        if faults and not tables:
+            raise faults[0]
         if not tables:
             missing = ", ".join(columns.lacking(names))
-            raise InputError(
+            raise NoEvents(
                 f"{self.path} lacks {missing}: expected x, y, t, p and size, "
                 "or one table whose rows are `t x y p`."
             )
@@ -155,7 +161,7 @@ def _table_in(array: Any) -> _Columns | None:
     if array.dtype.names:
         names = columns.by_names(array.dtype.names)
         if {"w", "h"} <= set(array.dtype.names):
-            raise InputError("It holds boxes of objects (w and h): expected events.")
+            raise NoEvents("It holds boxes of objects (w and h): expected events.")
         if names is None:
             return None
         return {k: array[name].ravel() for k, name in names.items()}, columns.unit_in(names["t"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,6 @@ class BagRecording(Recording):
             events = self._first_events()
             self.take_size((first.width, first.height), events.x, events.y)
             self.size = (self.width, self.height) if self.width > self.height else None
-        spans = [storage.duration for storage in self._storages]
-        self.duration = sum(spans) * 1e-9 if all(spans) else None
 
     def _has_events(self, topic: str) -> bool:
         """Whether any message of a topic holds some, as those of a covered camera do not."""
@@ -163,7 +162,7 @@ class BagRecording(Recording):
         for storage in self._storages:
             wanted = [k for k in storage.counts if k[0] == self.topic and _holds_events(k[1])]
             for raw in storage.messages(wanted):
-                yield self._packet(raw).came(raw.time)
+                yield self._packet(raw).came(partial(int, raw.time))
 
     def _packet(self, raw: Raw) -> Packet:
         if raw.fault:

@@ -18,22 +18,15 @@ NAMES = {
     "p": ("p", "ps", "pol", "pols", "polarity", "polarities", "on", "sign"),
 }
 # What follows a column's name as its unit: `timestamp (us)`, `t_ns`, `time in microseconds`.
-_UNITS = {
-    "s": "s|secs?|seconds?",
-    "ms": "ms|msecs?|milliseconds?",
-    "us": "us|µs|usecs?|microseconds?",
-    "ns": "ns|nsecs?|nanoseconds?",
-}
-_ANY_UNIT = "|".join(f"(?P<{unit}>{words})" for unit, words in _UNITS.items())
-_UNIT = re.compile(rf"(?:\s*[(\[]\s*|_|\s(?:in\s)?)(?:{_ANY_UNIT})\s*[)\]]?$")
+_PREFIXES = {"s": "", "ms": "m|milli", "us": "u|micro", "ns": "n|nano"}
+_ANY_UNIT = "|".join(
+    f"(?P<{unit}>{unit}|(?:{words})sec(?:ond)?s?{'|µs' * (unit == 'us')})"
+    for unit, words in _PREFIXES.items()
+)
+_UNIT = re.compile(rf"(?:^|\s*[(\[]\s*|[_.]|\s(?:in\s)?)(?:{_ANY_UNIT})\s*[)\]]?$")
 # What stands around a column's name: `event_x`, `events/x`, `pixel_x`, `x_coordinate`, `x [px]`.
 _AROUND = re.compile(
     r"^(?:events?|ev|addr|pixel|field)[_/.]|[_\s](?:coord\w*|pos\w*|addr\w*|pixels?)$|\s*[(\[].*"
-)
-# Names of seconds and of what is added to them.
-_HALVES = (
-    re.compile(r"(?:^|[._ ])(?:secs?|seconds?)$", re.I),
-    re.compile(r"(?:^|[._ ])(?:n|nano)(?:secs?|seconds?)$", re.I),
 )
 # Orders that tables without names come in.
 _ORDERS = ("txyp", "xytp", "xypt", "tpxy", "ptxy", "pxyt")
@@ -47,22 +40,34 @@ def by_names(names: Iterable[str], split: bool = False) -> dict[str, str] | None
     Args:
         names: of all columns.
         split: whether times may be in two columns, as messages of ROS have them: then `t` is that
-            of seconds, `n` that of nanoseconds.
+            of seconds, `n` that of what is added to them.
 
     Raises:
-        InputError: they are, and may not.
+        InputError: times are in two columns, which they may not be.
     """
     names = list(names)
-    found = _found(names)
-    halves = [next(filter(half.search, names), None) for half in _HALVES]
-    alone = "t" not in found or found["t"] == halves[0]  # no other column holds the times
-    if {"x", "y"} <= set(found) and halves[0] and halves[1] and alone:
-        if not split:
-            raise InputError(
-                f"Times are in two columns, {halves[0]} and {halves[1]}: expected one, in ns."
-            )
-        found |= {"t": halves[0], "n": halves[1]}
-    return found if {"x", "y", "t"} <= set(found) else None
+    times = times_in(names)
+    found = _found(names) | dict(zip("tn", times))
+    if not {"x", "y", "t"} <= set(found):
+        return None
+    if len(times) == 2 and not split:
+        raise InputError(f"Times are in two columns, {' and '.join(times)}: expected one, in ns.")
+    return found
+
+
+def times_in(names: Iterable[str]) -> list[str]:
+    """The column of times; or that of seconds and that of what is added to them; or none."""
+    names = list(names)
+    halves: dict[str, dict[str | None, str]] = {}
+    for name in names:
+        unit = _UNIT.search(name.strip().lower())
+        if unit and "sec" in unit[0]:
+            halves.setdefault(unit.string[: unit.start()], {})[unit.lastgroup] = name
+    times = _found(names).get("t")
+    for _, half in sorted(halves.items()):
+        if len(half) == 2 and "s" in half and times in (None, *half.values()):
+            return [half.pop("s"), *half.values()]
+    return [times] if times else []
 
 
 def lacking(names: Iterable[str]) -> list[str]:

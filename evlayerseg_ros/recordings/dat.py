@@ -47,12 +47,15 @@ class DatRecording(Table):
             )
         self._start = start + 2
         self._old = "version 1" in header.lower()
-        self._set_length((path.stat().st_size - self._start) // 8)
+        n = (path.stat().st_size - self._start) // 8
+        self._set_length(n)
         known = sensors.in_words(header) or sensors.implied_by(header).size
         seen: list[tuple[np.ndarray, np.ndarray]] = []
         try:
-            most = _SEEN if known or size else None  # a size that nobody says takes all of them
-            seen.extend((x, y) for x, y, _, _ in islice(self._columns(), most))
+            # A size that nobody says takes events from all of the file.
+            most, step = (_SEEN, 1) if known or size else (None, -(-n // (_SEEN * CHUNK)))
+            for x, y, _, _ in islice(self._columns(), most):
+                seen.append((x[::step].copy(), y[::step].copy()))
         except InputError:
             if not seen:
                 raise

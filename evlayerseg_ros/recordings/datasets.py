@@ -24,6 +24,11 @@ class Source(NamedTuple):
     order: str  # of the columns of one plain table, "" else
     names: dict[str, str]
 
+    @property
+    def signed(self) -> bool:
+        """Whether there are polarities."""
+        return bool(self.order) or "p" in self.names
+
     def read(self, part: slice) -> list[np.ndarray]:
         """x, y, t, p of some events."""
         if self.order:
@@ -44,13 +49,16 @@ class Source(NamedTuple):
 def sources_in(file: Any) -> dict[str, Source]:
     """Everything in a file that holds events, by its path."""
     found: dict[str, Source] = {}
+    faults: list[InputError] = []
     for name, item in _all_in(file):
-        source = _of_group(item) if hasattr(item, "keys") else _of_table(name, item)
-        if source is not None:
-            found[name or "/"] = source
-    # Corners or boxes beside events have places and times, too.
-    whole = {name: source for name, source in found.items() if source.order or "p" in source.names}
-    return whole or found
+        try:
+            if source := _of_group(item) if hasattr(item, "keys") else _of_table(name, item):
+                found[name or "/"] = source
+        except InputError as error:  # of something beside the events, or of these
+            faults.append(error)
+    if faults and not found:
+        raise faults[0]
+    return found
 
 
 def _all_in(file: Any) -> Iterator[tuple[str, Any]]:

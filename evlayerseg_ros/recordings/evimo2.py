@@ -43,7 +43,6 @@ class Evimo2Recording(Table):
         if self._xy.shape != (n, 2) or self._t.size != n or self._p.size != n:
             raise InputError(f"{path}: expected xy [N, 2] with N times and polarities.")
         self._set_length(n)
-        self.duration = float(self._t[-1].item() - self._t[0].item())
 
     def _columns(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         for start in range(0, len(self._t), CHUNK):

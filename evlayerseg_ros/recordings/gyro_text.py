@@ -21,12 +21,16 @@ _GRAVITY = 9.81  # m/s^2
 _FASTEST = 40.0  # rad/s, 2300 deg/s: what no gyro of a camera tells
 # Names of columns: `gyroX`, `w_RS_S_x`, `wx`, `angular_velocity.x`, `rx`, `roll_rate`; of times.
 _RATE = re.compile(
-    r"gyr|\bw_|\bw[xyz]\b|\bang|\.angular|omega|\b[gr]_?[xyz]\b|rotation|(roll|pitch|yaw)_?rate",
+    r"(?:gyr\w*|\bw(?:_\w+)?|(?<![a-z])ang(?:ular)?(?:_?(?:vel|rate|speed)\w*)?|omega\w*|\b[gr]|"
+    r"rotation\w*)[_.]?[xyz]$|(?:roll|pitch|yaw)_?rate$",
     re.I,
 )
-_TIME = re.compile(r"^(t|ts|secs?)\b|time|stamp", re.I)
-_NANOSECONDS = re.compile(r"^(nsecs?|nanosecs?|nanoseconds)$", re.I)
-_DEGREES = re.compile(r"deg(rees?)?(\s*/\s*|\s+|\s*per\s*)s(ec(onds?)?)?\b|°\s*/\s*s|\bdps\b", re.I)
+_AXIS = re.compile(r"[xyz]$|roll|pitch|yaw", re.I)
+_TIME = re.compile(r"^(t|ts|secs?)\b|time|stamp|elapsed", re.I)
+_BEHIND = re.compile(r"\s*[(\[].*|_(?:rad|deg|dps).*", re.I)  # what says a unit
+_PER_S = r"(\s*/\s*|\s+|\s*per\s*)s(ec(onds?)?)?\b"
+_DEGREES = re.compile(rf"deg(rees?)?{_PER_S}|°\s*/\s*s|\bdps\b", re.I)
+_RADIANS = re.compile(rf"\brad(ians?)?{_PER_S}", re.I)
 _FIELDS = re.compile(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?")  # between spaces, units included
 
 
@@ -35,17 +39,14 @@ class _Named(NamedTuple):
 
     Attributes:
         width: how many columns there are.
-        t: the column of times.
-        rates: those of turn rates about x, y, z.
-        nanoseconds: that of what is added to whole seconds, None if there is none.
-        unit: of the times, "" if it is not said.
+        times: the column of times and its unit, "" if it is not said; beside one of seconds maybe
+            that of what is added to them.
+        rates: those of turn rates about x, y, z; none if there are no three.
     """
 
     width: int
-    t: int
+    times: dict[int, str]
     rates: list[int]
-    nanoseconds: int | None
-    unit: str
 
 
 def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -53,8 +54,9 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Lines are `t x y z`, t in s, rates in rad/s, or in deg/s where a comment (`#`) says `deg/s`; or
     `t ax ay az x y z` with accelerations, which are not used; or in the order that a line of names
-    says. Commas do, too. What is recognised by the numbers is told: times in ms, us or ns, rates in
-    deg/s or before accelerations. So are lines that are no samples, which are left out.
+    says. Commas, semicolons and tabs between them are as good as spaces. What is recognised by the
+    numbers is told: times in ms, us or ns, rates in deg/s or before accelerations. So are lines
+    that are no samples, which are left out.
 
     Raises:
         InputError: no such file, or it holds something else.
@@ -67,27 +69,28 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     table = [line for line in lines if line.strip() and not is_comment(line.encode())]
     heads = [*comments, *table[:1]]
     found = [named for head in heads if (named := _names_in(head)) is not None]
+    found.sort(key=lambda named: not named.rates)
     named, rows = next(((n, r) for n in found if len(r := _rows(table, n.width))), (None, None))
     if named is None or rows is None:
         named, rows = _unnamed(table, path)
+    if not named.rates:
+        raise InputError(f"{path} names no turn rates about three axes: expected {LINES}.")
     first = _numbers(table[0]) is None and not len(_rows(table[:1], named.width))
     if bad := len(table) - len(rows) - first:
         tell(path, f"{bad} of {len(table)} lines are no samples and are left out")
-    rows = rows[finite(rows[:, [named.t, *named.rates]], path)]
+    rows = rows[finite(rows[:, [*named.times, *named.rates]], path)]
     if not len(rows):
         raise InputError(f"{path} holds values that are not finite: expected {LINES}.")
-    t, rates = rows[:, named.t], rows[:, named.rates]
-    unit = named.unit or unit_by_steps(t, _STEP, "s", "s")
-    times = to_ns(t, unit)
-    if named.nanoseconds is not None:
-        times = to_ns(t, "s") + to_ns(rows[:, named.nanoseconds], "ns")
-    elif unit != "s":
+    (t, unit), *rest = named.times.items()
+    rates, unit = rows[:, named.rates], unit or unit_by_steps(rows[:, t], _STEP, "s", "s")
+    times = to_ns(rows[:, t], unit) + sum(to_ns(rows[:, k], its_unit) for k, its_unit in rest)
+    if unit != "s":
         tell(path, f"its times are taken as {unit}")
-    degrees = any(_DEGREES.search(head) for head in heads)
+    degrees = any(_DEGREES.search(head) and not _RADIANS.search(head) for head in heads)
     if not degrees and np.quantile(np.abs(rates), 0.99) > _FASTEST:
         degrees = True
         tell(path, "its turn rates are taken as deg/s")
-    return in_order(times, np.deg2rad(rates) if degrees else rates)
+    return by_time(times, np.deg2rad(rates) if degrees else rates)
 
 
 def _numbers(line: str) -> list[float] | None:
@@ -96,18 +99,22 @@ def _numbers(line: str) -> list[float] | None:
 
 
 def _names_in(head: str) -> _Named | None:
-    """What a line says that names turn rates about three axes; None if it does not."""
+    """What a line says that names columns; None if it does not."""
     fields = _FIELDS.findall(head.lstrip("#% "))
     if re.search("[,;\\t]", head):
         fields = [field.strip() for field in re.split("[,;\\t]", head.strip("#% "))]
         fields[0] = fields[0].rsplit(": ", 1)[-1]
-    rates = [k for k, field in enumerate(fields) if _RATE.search(field)]
-    times = [k for k, field in enumerate(fields) if _TIME.search(field) and k not in rates]
-    if len(rates) != 3 or len(fields) < 4:
+    plain = [_BEHIND.sub("", field) for field in fields]
+    rates = [k for k, field in enumerate(plain) if _RATE.search(field)]
+    if not rates and [field.lower() for field in plain[-3:]] == ["x", "y", "z"]:
+        rates = list(range(len(fields)))[-3:]
+    rates = sorted(rates, key=lambda k: plain[k][-1].lower()) if len(rates) == 3 else []
+    times = columns.times_in(fields) or [field for field in fields if _TIME.search(field)][:1]
+    axes = [field for field in plain if _AXIS.search(field)]
+    if len(fields) < 4 or not (rates or (times and len(axes) >= 3)):
         return None
-    t = times[0] if times else 0
-    rest = next((k for k, field in enumerate(fields) if _NANOSECONDS.match(field)), None)
-    return _Named(len(fields), t, rates, rest, columns.unit_in(fields[t]))
+    times = times or [field for k, field in enumerate(fields) if k not in rates][:1]
+    return _Named(len(fields), {fields.index(t): columns.unit_in(t) for t in times}, rates)
 
 
 def _rows(table: list[str], width: int) -> np.ndarray:
@@ -145,7 +152,7 @@ def _unnamed(table: list[str], path: Path) -> tuple[_Named, np.ndarray]:
         if abs(last - _GRAVITY) < 1 < abs(first - _GRAVITY):
             tell(path, "its last columns are taken as accelerations, since they hold gravity")
             rates = [1, 2, 3]
-    return _Named(width, 0, rates, None, ""), rows
+    return _Named(width, {0: ""}, rates), rows
 
 
 def finite(samples: np.ndarray, source: object) -> np.ndarray:
@@ -156,7 +163,7 @@ def finite(samples: np.ndarray, source: object) -> np.ndarray:
     return sound
 
 
-def in_order(t: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def by_time(t: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same by rising times, none twice."""
     times, first = np.unique(t, return_index=True)
     return times, rates[first]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, MissingPackage, needs
+from evlayerseg_ros.errors import InputError, MissingPackage, NoEvents, needs
 from evlayerseg_ros.events.types import MAX_TIME
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.datasets import length_of, said_by, sources_in
@@ -98,12 +98,15 @@ class HdfRecording(Table):
                 there = ", ".join(found) or "none"
                 raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
         if not found:
-            raise InputError(
+            raise NoEvents(
                 f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
             )
         lengths = {k: min(length_of(c) for c in v.data if c is not None) for k, v in found.items()}
-        most = max(lengths.values())
-        long = {k: v for k, v in found.items() if lengths[k] > most * (0 if v.names else _SMALL)}
+        # Corners or boxes beside events have places and times, too, but are fewer.
+        signed = max((n for k, n in lengths.items() if found[k].signed), default=0)
+        least = {k: 0 if v.signed else signed for k, v in found.items() if v.names}
+        small = _SMALL * max(lengths.values())
+        long = {k: v for k, v in found.items() if lengths[k] > least.get(k, small)}
         found = long or dict(list(found.items())[:1])
         if len(found) > 1:
             raise InputError(f"{self.path} has several cameras, choose: {', '.join(found)}.")
@@ -127,8 +130,6 @@ class HdfRecording(Table):
             begin = np.ravel(said_by(self._file).get("t_offset", 0))[:1]
             offset = int(to_ns(begin, self._unit)[0]) if begin.dtype.kind in "iuf" else 0
             self._zero = self._offset = offset if offset < MAX_TIME else 0
-        first, last = to_ns(np.array([times[0][0], times[-1][-1]]), self._unit)
-        self.duration = float(last - first) * 1e-9 if last >= first else None
 
     def _said_unit(self) -> str:
         """The unit that the name of the column of times says, or its attribute."""

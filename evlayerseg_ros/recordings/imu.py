@@ -13,7 +13,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.motion.gyro import Gyro, Lens
 from evlayerseg_ros.pipeline import PipelineConfig, TurnOf
 from evlayerseg_ros.recordings.beginnings import bag_kind
-from evlayerseg_ros.recordings.gyro_text import LINES, finite, in_order, read_samples
+from evlayerseg_ros.recordings.gyro_text import LINES, by_time, finite, read_samples
 from evlayerseg_ros.recordings.readers import Recording
 from evlayerseg_ros.recordings.storage import StorageFile, files_of, messages_in
 
@@ -48,7 +48,7 @@ def turn_of(recording: Recording, config: PipelineConfig) -> TurnOf | None:
     if not sound.any():
         raise InputError(f"{path} has no samples on {topic} ({IMU}): {_REMEDIES[IMU]}.")
     t = np.array([stamp for stamp, _ in rows], np.int64)
-    return Gyro(lens, *in_order(t[sound], rates[sound])).turn
+    return Gyro(lens, *by_time(t[sound], rates[sound])).turn
 
 
 def _is_bag(path: Path) -> bool:

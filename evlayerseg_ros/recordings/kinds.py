@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.errors import InputError, NoEvents
 from evlayerseg_ros.recordings import columns
 from evlayerseg_ros.recordings.archives import names_in
 from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of, kind_of
@@ -28,6 +29,10 @@ _READERS = {
 }
 # Endings of much else.
 _ANYTHING = (".txt", ".csv", ".tsv", ".bin", ".mat")
+# Endings of arrays, some of which hold no events.
+_ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
+# What makes a folder one recording.
+_WHOLE = ("metadata.yaml", "dataset_info.npz", "events.txt", "events.h5")
 # Of several recordings so many are listed.
 _LISTED = 8
 
@@ -68,17 +73,12 @@ def recording_at(path: Path) -> Path:
     if not path.is_dir() or _is_sequence(path) or _is_bag(path):
         return path
     found = [p for p in (path / "events.txt", path / "events.h5") if p.exists()]
-    found = found or sorted(filter(may_be_one, path.iterdir()))
-    if not found:
-        raise InputError(
-            f"{path} is no recording: expected a rosbag2 folder with a metadata.yaml, "
-            "or a folder with .mcap or .db3 files, events.txt or events.h5."
-        )
+    found = found or recordings_in(path)
     if len(found) > 1:
         more = ", .." if len(found) > _LISTED else ""
         listed = ", ".join(p.name for p in found[:_LISTED])
         raise InputError(f"{path} holds several recordings, choose one: {listed}{more}.")
-    return found[0]
+    return recording_at(found[0])
 
 
 def _is_sequence(path: Path) -> bool:
@@ -91,13 +91,60 @@ def _is_bag(path: Path) -> bool:
     )
 
 
-def may_be_one(path: Path) -> bool:
-    """Some kinds may be anything: only events.txt is one by its place. Hidden files are none, nor
-    are the boxes beside Prophesee's."""
+def recordings_in(path: Path, deep: bool = False) -> list[Path]:
+    """The recordings of a folder, by name, or the path itself where it is one.
+
+    Args:
+        path: where to look.
+        deep: also in all folders in it, for text of any name, too.
+
+    Raises:
+        InputError: a folder that holds none.
+    """
+    found = list(_inside(path, deep, set()))
+    if not found:
+        raise InputError(
+            f"{path} holds no recordings: expected a metadata.yaml, .mcap or .db3 files, "
+            "events.txt, events.h5 or others that `replay` reads."
+        )
+    return found
+
+
+def _inside(path: Path, deep: bool, seen: set[Path]) -> Iterator[Path]:
+    """Recordings in a folder; `seen` are the folders before, as links may lead back to them."""
+    if not path.is_dir() or _is_whole(path):
+        yield path
+        return
+    seen.add(path.resolve())
+    for child in sorted(path.iterdir()):
+        if child.is_dir() and deep:
+            yield from _inside(child, deep, seen) if child.resolve() not in seen else ()
+        elif _may_be_one(child) or (deep and child.suffix.lower() == ".txt"):
+            yield child
+
+
+def _is_whole(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _WHOLE)
+
+
+def _may_be_one(path: Path) -> bool:
+    """Some kinds may be anything: only events.txt is one by its place, and arrays by what they
+    hold. Hidden files are none, nor are the boxes beside Prophesee's."""
     if path.name.startswith(".") or path.stem.endswith("_bbox"):
         return False
-    by_name = path.suffix.lower() in _READERS and path.suffix.lower() not in _ANYTHING
-    return bag_kind(path) != "" or by_name or _is_bag(path)
+    if path.is_dir():
+        return _is_whole(path) or _is_bag(path)
+    ending = path.suffix.lower()
+    if ending in _ARRAYS and path.is_file():
+        from evlayerseg_ros.recordings.readers import open_recording
+
+        try:
+            open_recording(path).close()
+        except NoEvents:
+            return False
+        except InputError:  # told by whoever reads it
+            return True
+    return bag_kind(path) != "" or (ending in _READERS and ending not in _ANYTHING)
 
 
 def _reader_of_npz(path: Path) -> tuple[str, bool]:
@@ -106,5 +153,5 @@ def _reader_of_npz(path: Path) -> tuple[str, bool]:
     if is_evimo(path):
         return "evimo2:EvimoRecording", False
     names = [name.removesuffix(".npy") for name in names_in(path)]
-    lone = names and columns.by_names(names) is None
+    lone = names and columns.by_names(names, split=True) is None
     return ("arrays:ArrayRecording", True) if lone else ("tables:NpzRecording", False)

@@ -35,7 +35,6 @@ class Recording(ABC):
         topic: the topic or stream that is read, "" for files with one camera.
         topics: all that a rosbag2 has.
         width, height: sensor size in px.
-        duration: seconds, None if only reading it all would tell.
         total: number of packets that iterating gives, None if only reading it all would tell.
         note: a sentence on what was assumed since the file does not say it, "" if nothing was.
     """
@@ -45,7 +44,6 @@ class Recording(ABC):
     topics: tuple[str, ...] = ()
     width = 0
     height = 0
-    duration: float | None = None
     total: int | None = None
     note = ""
     remedy = ""
@@ -98,7 +96,7 @@ class Recording(ABC):
         if isinstance(error, MissingPackage):
             return MissingPackage(f"{self.path}: {error}")
         if isinstance(error, InputError):
-            return InputError(f"{self.path} cannot be read as {self.kind}: {str(error)[:-1]}.")
+            return type(error)(f"{self.path} cannot be read as {self.kind}: {str(error)[:-1]}.")
         if isinstance(error, OSError) and error.errno is not None and error.strerror:
             return InputError(f"{self.path} cannot be read: {error.strerror}.")
         if isinstance(error, MemoryError):

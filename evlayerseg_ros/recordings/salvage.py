@@ -155,11 +155,10 @@ def _record(
     try:
         (number,) = struct.unpack_from("<H", body) if code in (3, 4, 5) else (0,)
         if code == 0x03:
-            schemas[number] = _text(body, 2)[0]
+            schemas[number] = _text(body, 2)
         elif code == 0x04:
-            topic, _ = _text(body, 4)
             (schema,) = struct.unpack_from("<H", body, 2)
-            channels[number] = topic, type_name(schemas.get(schema, ""))
+            channels[number] = _text(body, 4), type_name(schemas.get(schema, ""))
         elif code == 0x05 and number in channels and len(body) >= 22:
             topic, kind = channels[number]
             yield Raw(topic, kind, body[22:], struct.unpack_from("<Q", body, 6)[0])
@@ -167,9 +166,9 @@ def _record(
         yield broken("a record of it is damaged")
 
 
-def _text(body: bytes, at: int) -> tuple[str, int]:
+def _text(body: bytes, at: int) -> str:
     (length,) = struct.unpack_from("<I", body, at)
-    return body[at + 4 : at + 4 + length].decode(), at + 4 + length
+    return body[at + 4 : at + 4 + length].decode()
 
 
 # -- sqlite3

@@ -40,7 +40,6 @@ class StorageFile:
         kind: .mcap, .db3 or .bag.
         ros1: whether its messages are as ROS 1 serializes them.
         counts: messages of each (topic, type).
-        duration: ns from the first message to the last, 0 if unknown.
         fault: a sentence on what is wrong with the file as a whole, "" if nothing is.
     """
 
@@ -48,7 +47,6 @@ class StorageFile:
         self.path = path
         self.kind = bag_kind(path)
         self.fault = ""
-        self.duration = 0
         self.counts: Counter[tuple[str, str]] = Counter()
         self._reader: Any = None
         self._stack = contextlib.ExitStack()
@@ -87,7 +85,6 @@ class StorageFile:
         self._reader = reader
         for connection in reader.connections:
             self.counts[connection.topic, type_name(connection.msgtype)] += connection.msgcount
-        self.duration = reader.duration if reader.message_count else 0
 
     def _count(self) -> None:
         """Counts what a scan gives, since the library cannot open the file."""
@@ -122,11 +119,10 @@ class StorageFile:
             yield broken(self.fault)
 
     def _by_library(self, wanted: Collection[tuple[str, str]]) -> Iterator[Raw]:
-        there = [(c, (c.topic, type_name(c.msgtype))) for c in self._reader.connections]
-        if found := [c for c, key in there if key in wanted]:
+        keys = {c.id: (c.topic, type_name(c.msgtype)) for c in self._reader.connections}
+        if found := [c for c in self._reader.connections if keys[c.id] in wanted]:
             for connection, time, data in self._reader.messages(found):
-                kind = type_name(connection.msgtype)
-                yield self._plain(Raw(connection.topic, kind, data, time))
+                yield self._plain(Raw(*keys[connection.id], data, time))
 
     def _plain(self, raw: Raw) -> Raw:
         """The message itself, where each is compressed by itself."""

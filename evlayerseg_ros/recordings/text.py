@@ -41,6 +41,7 @@ class TextRecording(Table):
         self.total: int | None = None
         self._order: str | None = None
         self._said = ""  # the unit, by the name of the column of times
+        self._rest = ""  # that of a column that is added to it, which holds seconds then
         self._sizes: list[tuple[int, int]] = []  # what comments may mean
         self._comments = ""
         self._zeros = False  # bytes that no text has
@@ -55,7 +56,7 @@ class TextRecording(Table):
         with self.path.open("rb") as file:
             self._start = file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
             prose: int | None = None  # where the first line that is none of these begins
-            named: list[tuple[str, str]] = []
+            named: list[tuple[str, str, str]] = []
             for line in iter(file.readline, b""):
                 plain = line.lstrip(b"#%/ \t")  # numpy.savetxt's header is a comment
                 comment = is_comment(line)
@@ -75,7 +76,7 @@ class TextRecording(Table):
                     prose = self._start if prose is None else prose
                 elif not comment and words != [""]:
                     fits = [found for found in named if len(found[0]) == len(words)]
-                    self._order, self._said = fits[-1] if fits else (None, "")
+                    self._order, self._said, self._rest = fits[-1] if fits else (None, "", "")
                     return
                 self._start = file.tell()
                 if self._start > 1 << 20:
@@ -83,29 +84,33 @@ class TextRecording(Table):
             self._start = self._start if prose is None else prose
 
     def _look(self) -> None:
-        """Order, size, unit and duration, from some stretches."""
+        """Order, size and unit, from some stretches."""
         stretches = list(self._stretches())
-        first, last = stretches[0], stretches[-1]
-        self._order = self._order or columns.by_values(first)
+        self._order = self._order or columns.by_values(stretches[0])
         if self._order is None:
             raise InputError(
                 f"{self.path}: no column rises as times do, with polarities last: {_EXPECTED}."
             )
-        x, y, t = (self._order.index(name) for name in "xyt")
+        x, y = (self._order.index(name) for name in "xy")
         every = np.concatenate(stretches)
         self.find_size(every[:, x], every[:, y], self._stated)
-        rest = self._order.find("n")  # nanoseconds, beside seconds
-        times = [rows[:, t] + (rows[:, rest] * 1e-9 if rest >= 0 else 0) for rows in stretches]
+        times = [self._times(rows) for rows in stretches]
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))
         size = (self.width, self.height)
         whole = all(np.all((t == np.rint(t)) & (t < 1 << 53)) for t in times)
         usual = "us" if whole else "s"
         unit = unit_of(times, size, usual, self.path, total, 1.0, self._said)
-        self.notice(unit.told("s"))
+        self.notice(unit.told("ns" if self._rest else "s"))
         self._unit = unit.name
-        span = to_ns(np.array([first[0, t], last[-1, t]]), self._unit)
-        self.duration = float(span[1] - span[0]) * 1e-9
+
+    def _times(self, rows: np.ndarray) -> np.ndarray:
+        """In the unit of their column; in ns where a second one is added to it."""
+        assert self._order is not None
+        t = rows[:, self._order.index("t")]
+        if not self._rest:
+            return t
+        return to_ns(t, "s", to_ns(rows[:, self._order.index("n")], self._rest))
 
     def _stated(self, x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
         """The size of the first line, or of a comment that fits the events."""
@@ -154,18 +159,15 @@ class TextRecording(Table):
 
     def _columns(self) -> Iterator[Columns]:
         assert self._order is not None
-        where = [self._order.find(name) for name in "xytp"]
-        rest = self._order.find("n")
+        where = [self._order.find(name) for name in "xyp"]
         with self.path.open("rb") as file:
             file.seek(self._start)
             while lines := list(islice(file, CHUNK)):
                 rows, bad = self._parsed(lines)
                 # A line that is no event is one outside the sensor, to be counted.
                 rows = np.concatenate([rows, np.full((bad, rows.shape[1]), -1.0)])
-                x, y, t, p = (rows[:, k] if k >= 0 else np.ones(len(rows)) for k in where)
-                times = to_ns(
-                    t, self._unit, np.nan_to_num(rows[:, rest]).astype(np.int64) if rest >= 0 else 0
-                )
+                x, y, p = (rows[:, k] if k >= 0 else np.ones(len(rows)) for k in where)
+                times = to_ns(self._times(rows), self._unit)
                 times[len(rows) - bad :] = times[:1] if bad < len(rows) else 0
                 yield x, y, times, p
         if self._zeros:
@@ -185,16 +187,20 @@ def _words(line: bytes) -> list[str]:
     return _plain(line).decode("latin-1").strip().split() or [""]
 
 
-def _order_of(line: bytes) -> tuple[str, str] | None:
-    """Order of the columns that a line names, as in "txyp", and the unit; None without names."""
+def _order_of(line: bytes) -> tuple[str, str, str] | None:
+    """Order of the columns that a line names, as in "txyp", and the unit; None without names.
+
+    Where times are in two columns the unit of the second one, n, comes last, else "".
+    """
     split = r"[,;\t]" if re.search(rb"[,;\t]", line) else r"\s+"
     words = re.split(split, line.decode("latin-1").replace('"', "").strip())
     names = columns.by_names(words, split=True)
     where = {v: k for k, v in (names or {}).items()}
     if not names:
         return None
-    unit = "s" if "n" in names else columns.unit_in(names["t"])
-    return "".join(where.get(word, "-") for word in words), unit
+    order = "".join(where.get(word, "-") for word in words)
+    rest = columns.unit_in(names.get("n", ""))
+    return order, "ns" if rest else columns.unit_in(names["t"]), rest
 
 
 def is_comment(line: bytes) -> bool:

@@ -115,7 +115,7 @@ class VideoWriter:
         Raises:
             InputError: PyAV is not installed.
         """
-        needs("av")
+        self._av = needs("av")
         self._path, self._fps = path, fps
         self._file: Any = None
         self._stream: Any = None
@@ -124,13 +124,12 @@ class VideoWriter:
         """Appends a frame, uint8 [h, w, 3] RGB, of the size of the first.
 
         Raises:
-            InputError: the file cannot be written, or PyAV is not installed.
+            InputError: the file cannot be written.
         """
-        av = needs("av")
         if self._file is None:
             self._open(frame.shape[1], frame.shape[0])
         planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)
-        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        picture = self._av.VideoFrame.from_ndarray(planes, format="yuv420p")
         self._file.mux(self._stream.encode(picture))
 
     def close(self) -> None:
@@ -146,7 +145,7 @@ class VideoWriter:
         if self._path.suffix != ".mp4":
             raise InputError(f"Cannot write the video {self._path}; its name must end in .mp4.")
         try:
-            self._file = needs("av").open(str(self._path), "w", options={"movflags": "+faststart"})
+            self._file = self._av.open(str(self._path), "w", options={"movflags": "+faststart"})
         except OSError as error:
             reason = error.strerror or str(error)
             raise InputError(f"Cannot write the video {self._path}: {reason}.") from error

@@ -1,13 +1,13 @@
-"""A recording, or a bag of the node's outputs, as a scene in Rerun."""
+"""A recording as a scene in Rerun."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from evlayerseg_ros.events.types import Packet
-from evlayerseg_ros.outputs.outputs import OUTPUTS, Output
+from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -40,21 +40,4 @@ def view_recording(packets: Iterable[Packet], pipeline: Pipeline, scene: Scene) 
         count += 1
     if faults := pipeline.faults():
         print(f"evlayerseg: {faults}", file=sys.stderr)
-    return count
-
-
-def view_outputs(windows: Iterable[tuple[int, Mapping[str, Output]]], scene: Scene) -> int:
-    """Shows the node's outputs; returns the number of windows.
-
-    Args:
-        windows: the stamp of each (ns), and its outputs by topic.
-        scene: that shows them.
-
-    Raises:
-        InputError: the bag that they come from is unsound.
-    """
-    count = 0
-    for stamp, outputs in windows:
-        scene.log(stamp, outputs)
-        count += 1
     return count

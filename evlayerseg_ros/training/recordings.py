@@ -19,7 +19,7 @@ from tqdm import tqdm
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.pipeline import PipelineConfig, windows_of
-from evlayerseg_ros.recordings.kinds import may_be_one
+from evlayerseg_ros.recordings.kinds import recordings_in
 from evlayerseg_ros.recordings.readers import open_recording
 
 RUN = 12  # windows that follow each other: 0.4 s
@@ -63,25 +63,8 @@ def find_recordings(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise InputError(f"There is no recording at {path}.")
-        inside = list(_inside(path, set()))
-        if not inside:
-            raise InputError(f"{path} holds no recording: expected some that `replay` reads.")
-        found += inside
+        found += recordings_in(path, deep=True)
     return list(dict.fromkeys(found))
-
-
-def _inside(path: Path, seen: set[Path]) -> Iterator[Path]:
-    """Recordings in a folder; `seen` are the folders before, as links may lead back to them."""
-    whole = ("metadata.yaml", "dataset_info.npz")  # folders that are one recording
-    if not path.is_dir() or any((path / name).exists() for name in whole):
-        yield path
-        return
-    if path.resolve() in seen:
-        return
-    seen.add(path.resolve())
-    for child in sorted(path.iterdir()):
-        if child.is_dir() or child.suffix.lower() == ".txt" or may_be_one(child):
-            yield from _inside(child, seen)
 
 
 def windows_in(path: Path, first: int = 0, last: int | None = None) -> Iterator[Window]:

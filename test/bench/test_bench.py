@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -11,8 +14,9 @@ from called import done, refused
 from evlayerseg_ros.bench import scenes
 from evlayerseg_ros.bench.camera import LOOP, Shot, loop, moved_on
 from evlayerseg_ros.bench.encode import encode
-from evlayerseg_ros.bench.end_to_end import latencies
-from evlayerseg_ros.bench.measure import LEAST, WARM_UP, measure_in_turn, table
+from evlayerseg_ros.bench.end_to_end import _word, latencies
+from evlayerseg_ros.bench.measure import LEAST, WARM_UP, Usage, measure_in_turn, table
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 
@@ -143,6 +147,27 @@ def test_latency_counts_from_the_packet_with_the_last_event():
     masks = {250: 1_000_006_000, 200: 6_500, 320: 7_100, 150: 9_000}
     got = latencies(shot, masks, since=200)
     np.testing.assert_allclose(got, [500e-9, 1.0, 100e-9])
+
+
+def test_a_process_that_ended_is_told_in_a_sentence():
+    gone = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)  # a zombie
+    for _ in range(2):
+        with pytest.raises(InputError, match=f"The process {gone.pid}, .*, ended by itself"):
+            Usage.of(gone.pid)
+        gone.wait()
+
+
+def test_a_node_that_ended_is_not_waited_for():
+    class Probe:
+        def spin(self, seconds):
+            pytest.fail("it waits on")
+
+    ours, _theirs = multiprocessing.Pipe()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    with pytest.raises(InputError, match="The node ended by itself"):
+        _word(ours, multiprocessing.current_process(), gone, Probe())
 
 
 def test_tables_have_every_column_of_every_row():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +103,19 @@ def test_cleaning_gives_sound_events_of_anything(n):
         assert kept + sum(part.outside + part.strays for part in parts) == n
         for part in parts:
             assert np.all(np.diff(part.events.t) >= 0)
+
+
+def test_short_messages_without_times_are_refused_once_they_are_many():
+    """As a relay that knows no times sends them; single events at time 0 are some."""
+    stream = PacketStream(WindowConfig())
+    for k in range(200):
+        with suppress(InputError):
+            stream.push(Packet.of_events(events_at([0] * 5), STAMP + k * MS, "/events"))
+    assert (stream.stats.events, stream.stats.bad_packets) == (15, 197)
+    assert "events in a row without times (ts is 0)" in stream.stats.last_error
+    stream.push(Packet.of_events(events_at([STAMP, STAMP + MS]), STAMP, "/events"))
+    stream.push(Packet.of_events(events_at([0]), STAMP, "/events"))
+    assert stream.stats.bad_packets == 197
 
 
 def test_a_message_that_lies_about_its_size():

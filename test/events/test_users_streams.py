@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -126,11 +126,19 @@ def test_packets_without_a_stamp_get_the_time_at_which_they_came(encoding):
     late = np.random.default_rng(2).integers(0, 3 * MS, 500).tolist()
     packets = [replace(packet, stamp=0, time_base=base) for packet, (base, _) in
                zip(packets, encoded(encoding, 500, 2 * MS, 5 * MS), strict=True)]  # fmt: skip
-    came = [p.came(STAMP + p.time_base + wait) for p, wait in zip(packets, late, strict=True)]
+    times = [STAMP + packet.time_base + wait for packet, wait in zip(packets, late, strict=True)]
+    came = [packet.came(partial(int, t)) for packet, t in zip(packets, times, strict=True)]
     windows, stats = run(came)
     assert len(windows) == 31 and stats.unstamped == 500 and stats.time_jumps == 0
     assert all(abs(w.stamp - STAMP - w.end) < 5 * MS for w in windows)
     assert "500 packets without a stamp, whose time of arrival is used" in stats.in_words()
+
+
+def test_nobody_is_asked_when_a_packet_with_a_stamp_came():
+    stamped = Packet.of_events(events_at([MS]), STAMP)
+    assert stamped.came(partial(pytest.fail, "asked")) is stamped
+    none = Packet.of_events(events_at([MS]), 0)
+    assert none.came(int) is none and none.came(partial(int, STAMP)).stamp == STAMP
 
 
 def test_mono_packets_of_one_time_base():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from called import done, refused, run
+from root import ROOT
 
 pytest.importorskip("rerun", reason="the extra [view] is not installed")
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.outputs import LAYER_DTYPE, Image, Points
 from evlayerseg_ros.outputs.scene import Scene
 
@@ -29,6 +34,22 @@ def test_a_recording_is_segmented_and_saved(dots, tmp_path):
     assert "6 windows shown" in result.output or "7 windows shown" in result.output
     assert out.stat().st_size > 10_000
     assert "/camera/events" in entities(out)
+
+
+def test_a_scene_that_no_disk_takes_is_one_sentence_and_ends(tmp_path, dots):
+    code = "from evlayerseg_ros.cli import main; main()"
+    env = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]}
+    env["NUMBA_CACHE_DIR"] = os.environ.get("NUMBA_CACHE_DIR", "/tmp/numba")
+
+    def view(limit: str) -> subprocess.CompletedProcess[str]:
+        line = f'ulimit -f {limit}; "$0" -c "$1" view "$2" --save "$3"'
+        parts = [sys.executable, code, dots, tmp_path / f"{limit}.rrd"]
+        return subprocess.run(["bash", "-c", line, *parts], env=env, capture_output=True, text=True)
+
+    assert view("unlimited").returncode == 0  # everything is compiled by now
+    done = view("20")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "Rerun cannot write or send it all: is the disk full?" in done.stderr
 
 
 def test_ctrl_c_says_that_the_file_is_there(dots, tmp_path, monkeypatch):
@@ -113,6 +134,19 @@ def test_arrows_of_slow_objects_can_be_seen_and_texts_read(logged):
         names = shown["camera/names"]
         assert names.labels.as_arrow_array().to_pylist() == [f"1: {speed} px/s"]
         assert names.colors.as_arrow_array().to_pylist() == [0xFFFFFFFF]
+
+
+def test_the_disk_is_doubted_only_where_a_file_is_written(monkeypatch, tmp_path):
+    def fail(**options):
+        raise RuntimeError("timeout")
+
+    for saved, doubt in ((False, "the viewer gone"), (True, "the disk full")):
+        scene = Scene("test")
+        if saved:
+            scene.save(tmp_path / "out.rrd")
+        monkeypatch.setattr(scene._stream, "flush", fail)
+        with pytest.raises(InputError, match=rf"cannot write or send it all: is {doubt}\?"):
+            scene.close()
 
 
 def test_a_recording_is_played_and_a_node_followed():

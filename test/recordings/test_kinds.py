@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import h5py
+import numpy as np
 import pytest
 from faulty_files import camera_bag
 from whole_files import VGA, run, some_events, write_table
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings.kinds import recordings_in
 
 
 def test_a_bag_by_its_metadata_or_by_the_folder_around_it(tmp_path):
@@ -25,6 +28,20 @@ def test_the_only_recording_in_a_folder(tmp_path, name):
     write_table(tmp_path / name, some_events(), size=VGA)
     (tmp_path / "imu.txt").write_text("0 0 0 0 0 0 0\n")
     (tmp_path / "calib.txt").write_text("199 198 132 110 -0.3 0.1 0 0 0\n")
+    assert run(tmp_path)[2].events == 20_000
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_arrays_that_hold_no_events_beside_a_recording_are_none(tmp_path, deep):
+    write_table(tmp_path / "dots.npz", some_events(), size=VGA)
+    np.save(tmp_path / "timestamps.npy", np.arange(50))
+    np.savez(tmp_path / "masks.npz", mask_t=np.arange(3), masks=np.zeros((3, 9, 9), np.uint8))
+    with h5py.File(tmp_path / "depth.h5", "w") as file:
+        file["depth"] = np.ones((3, 9, 9))
+    (tmp_path / "damaged.npz").write_text("no archive")  # to be told by whoever reads it
+    names = [path.name for path in recordings_in(tmp_path, deep)]
+    assert names == ["damaged.npz", "dots.npz"]
+    (tmp_path / "damaged.npz").unlink()
     assert run(tmp_path)[2].events == 20_000
 
 

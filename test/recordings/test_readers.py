@@ -42,8 +42,7 @@ def test_bags(recordings, name):
         packets = list(recording)
         assert (recording.width, recording.height, recording.total) == (width, height, count)
         assert topic in (None, recording.topic)
-        assert 0 < recording.duration < 3
-    assert len(packets) == count
+    assert len(packets) == count and 0 < packets[-1].stamp - packets[0].stamp < 3e9
     assert {(p.encoding, p.width, p.height) for p in packets} == {(encoding, width, height)}
     assert [p.seq - packets[0].seq for p in packets] == list(range(count))
     assert all(a.stamp <= b.stamp for a, b in pairwise(packets))

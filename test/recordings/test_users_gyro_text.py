@@ -5,11 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.imu import read_samples
 
 TIMES = np.arange(200) * 5  # ms
 RATES = (0.1, 0.2, 0.3)
 US = TIMES * 1000
+# As `rostopic echo -p` names what is in an Imu.
+ROSTOPIC = ",field.".join([
+    "%time", "header.seq", "header.stamp", "header.frame_id", *(f"orientation.{k}" for k in "xyzw"),
+    *(f"orientation_covariance{k}" for k in range(9)),
+    *(f"angular_velocity.{k}" for k in "xyz"),
+    *(f"angular_velocity_covariance{k}" for k in range(9)),
+    *(f"linear_acceleration.{k}" for k in "xyz"),
+    *(f"linear_acceleration_covariance{k}" for k in range(9)),
+])  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -36,9 +46,18 @@ US = TIMES * 1000
          "7 {s} 0.1 0.2 0.3 9 8 7", ""),
         ("jaer", "# sample: timestamp(us), ax(g), ay(g), az(g), temperature(C), rx(rad/s), "
          "ry(rad/s), rz(rad/s)", "{us},9,8,7,30,0.1,0.2,0.3", "taken as us"),
-        ("rostopic", "%time,field.header.frame_id,field.angular_velocity.x,"
-         "field.angular_velocity.y,field.angular_velocity.z,field.linear_acceleration.x",
-         "{us}000,imu,0.1,0.2,0.3,9", "taken as ns"),
+        ("rostopic", ROSTOPIC, "{us}000,7,{us}000,imu,0,0,0,1" + 9 * ",-1.0" + ",0.1,0.2,0.3"
+         + 9 * ",0.02" + ",9,8,7" + 9 * ",0.04", "taken as ns"),
+        ("a header's stamp", "header.stamp.sec,header.stamp.nanosec,angular_velocity.x,"
+         "angular_velocity.y,angular_velocity.z", "0,{us}000,0.1,0.2,0.3", ""),
+        ("a stamp in two columns", "stamp_sec,stamp_nsec,wx,wy,wz", "0,{us}000,0.1,0.2,0.3", ""),
+        ("seconds and microseconds", "t_usec,t_sec,wx,wy,wz", "{us},0,0.1,0.2,0.3", ""),
+        ("time behind the rates", "gx,gy,gz,t_us", "0.1,0.2,0.3,{us}", "taken as us"),
+        ("time by another name", "wx,wy,wz,elapsed", "0.1,0.2,0.3,{s}", ""),
+        ("a number before the time", "seq,t_us,gx,gy,gz", "7,{us},0.1,0.2,0.3", "taken as us"),
+        ("a gyro's temperature", "time,gyro_x,gyro_y,gyro_z,gyro_temp", "{s},0.1,0.2,0.3,31", ""),
+        ("axes in another order", "t,gyro_z,gyro_y,gyro_x", "{s},0.3,0.2,0.1", ""),
+        ("not in degrees", "# rates in rad/s (not deg/s)", "{s} 0.1 0.2 0.3", ""),
         ("seconds and nanoseconds", "sec,nsec,gx,gy,gz", "0,{us}000,0.1,0.2,0.3", ""),
         ("rates as angles", "t,roll_rate,pitch_rate,yaw_rate,ax,ay,az",
          "{s},0.1,0.2,0.3,9,8,7", ""),
@@ -96,6 +115,26 @@ def test_a_sample_that_is_missing_is_no_rest(tmp_path, capsys):
     _, rates = read_samples(path)
     np.testing.assert_allclose(rates, [RATES] * len(rates))
     assert "are left out" in capsys.readouterr().err
+
+
+def test_a_sample_without_its_nanoseconds_is_left_out(tmp_path, capsys):
+    path = tmp_path / "some.txt"
+    lines = [f"0,{'nan' if ms == 500 else ms * 10**6},0.1,0.2,0.3" for ms in TIMES]
+    path.write_text("\n".join(["sec,nsec,gx,gy,gz", *lines]))
+    assert np.array_equal(read_samples(path)[0], TIMES[TIMES != 500] * 10**6)
+    assert "1 of 200 samples are not finite and are left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["t,angle_x,angle_y,angle_z,ax,ay,az", "t,angular_acc_x,angular_acc_y,angular_acc_z",
+     "# t ax ay az", "time,x,y,z,roll,pitch,yaw", "t,gyr1_x,gyr1_y,gyr1_z,gyr2_x,gyr2_y,gyr2_z"],
+)  # fmt: skip
+def test_angles_and_accelerations_are_no_turn_rates(tmp_path, head):
+    path, more = tmp_path / "some.csv", ",0.1,0.2,0.3" * (2 if "z," in head else 1)
+    path.write_text("\n".join([head, *(f"{ms / 1000}{more}" for ms in TIMES)]))
+    with pytest.raises(InputError, match="names no turn rates about three axes"):
+        read_samples(path)
 
 
 def test_a_comment_on_degrees_says_nothing_of_rates(tmp_path):

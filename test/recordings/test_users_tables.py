@@ -5,6 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+from scipy.io import savemat
 from whole_files import VGA, run, some_events, write_table
 
 from evlayerseg_ros.errors import InputError
@@ -167,6 +168,39 @@ def test_what_lies_beside_events_in_hdf5_is_no_other_camera(tmp_path):
                 file[f"{group}/{name}"] = np.arange(300)
     _, beside, _ = run(path)
     assert len(beside) == len(alone)
+
+
+def test_few_labels_beside_events_without_polarities_are_no_events(tmp_path):
+    e, path = some_events(), tmp_path / "some.h5"
+    rows = np.column_stack([e.t // 1000, e.x, e.y, e.p])[:100]
+    with h5py.File(path, "w") as file:
+        file["labels"] = rows
+        file.update({"events/x": e.x, "events/y": e.y, "events/t": e.t // 1000})
+    assert run(path)[2].events == len(e)
+
+
+@pytest.mark.parametrize("topic", ["cam0", "cam1"])
+def test_a_camera_of_several_is_chosen_with_polarities_or_without(tmp_path, topic):
+    e, path = some_events(), tmp_path / "some.h5"
+    with h5py.File(path, "w") as file:
+        for camera, names in (("cam0", "xytp"), ("cam1", "xyt")):
+            for name in names:
+                file[f"{camera}/{name}"] = getattr(e, name) if name != "t" else e.t // 1000
+    assert run(path, topic=topic)[2].events == len(e)
+
+
+@pytest.mark.parametrize("suffix", ["h5", "mat"])
+def test_poses_with_seconds_and_nanoseconds_beside_events_are_passed_over(tmp_path, suffix):
+    e, path = some_events(), tmp_path / f"some.{suffix}"
+    parts = {"events": {"x": e.x, "y": e.y, "t": e.t // 1000, "p": e.p}}
+    parts["a_pose"] = {name: np.arange(50) for name in ("x", "y", "sec", "nsec")}
+    if suffix == "mat":
+        savemat(path, parts)
+    else:
+        with h5py.File(path, "w") as file:
+            for group, columns in parts.items():
+                file.update({f"{group}/{name}": column for name, column in columns.items()})
+    assert run(path)[2].events == len(e)
 
 
 def test_seconds_and_nanoseconds_beside_times_change_nothing(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 from whole_files import run, some_events
@@ -101,6 +102,41 @@ def test_times_in_two_columns_as_ros_has_them(tmp_path, head):
     path.write_text("\n".join([head, *(f"{s},{us}000,{x},{y},{p}" for s, us, x, y, p in rows)]))
     for found, right in zip(found_in(path), (E.x, E.y, US + begin, E.p), strict=True):
         assert np.array_equal(found, right)
+
+
+@pytest.mark.parametrize(
+    "head, scale",
+    [
+        ("header.stamp.sec,header.stamp.nanosec,x,y,ts.sec,ts.nanosec,polarity", 1000),
+        ("t_nsec,skip,x,y,t_sec,skip,p", 1000),
+        ("t_usec,skip,x,y,t_sec,skip,p", 1),
+    ],
+    ids=["beside a header's", "nanoseconds first", "microseconds"],
+)
+def test_the_two_columns_of_the_events_own_times(tmp_path, head, scale):
+    path = tmp_path / "some.csv"
+    begin = 7_700_000  # us
+    rows = [(*divmod(t + begin, 10**6), x, y, p) for t, x, y, p in ROWS]
+    first = head.startswith("t_")
+    lines = [
+        f"{us * scale if first else 5},0,{x},{y},{s},{0 if first else us * scale},{p}"
+        for s, us, x, y, p in rows
+    ]
+    path.write_text("\n".join([head, *lines]))
+    for found, right in zip(found_in(path), (E.x, E.y, US + begin, E.p), strict=True):
+        assert np.array_equal(found, right)
+
+
+@pytest.mark.parametrize("suffix", ["h5", "npz"])
+def test_nanoseconds_of_two_columns_are_no_times(tmp_path, suffix):
+    path, parts = tmp_path / f"some.{suffix}", {"x": E.x, "y": E.y, "t_nsec": E.t, "t_sec": US * 0}
+    if suffix == "npz":
+        np.savez(path, **parts)
+    else:
+        with h5py.File(path, "w") as file:
+            file.update({f"events/{name}": column for name, column in parts.items()})
+    with pytest.raises(InputError, match=rf"some.{suffix} .*two columns, t_sec and t_nsec"):
+        run(path)
 
 
 def test_times_in_two_columns_of_other_tables_are_told(tmp_path):

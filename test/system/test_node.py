@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -25,9 +28,21 @@ from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray
 
 from evlayerseg_ros.events.codecs import Decoder
+from evlayerseg_ros.node.segment_node import SegmentNode
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 
 KINDS = {"layers": PointCloud2, "moving_events": EventPacket, "detections": Detection2DArray}
+
+
+@pytest.mark.parametrize("now", [0, EPOCH])
+def test_simulated_time_does_not_pass_as_the_wall_s(now):
+    """Nor is it known before the first /clock."""
+    clock = SimpleNamespace(ros_time_is_active=True)
+    node = SimpleNamespace(_now=lambda: now, get_clock=lambda: clock)
+    arrived = time.monotonic() - 5
+    assert SegmentNode._at(node, arrived) == now
+    clock.ros_time_is_active = False
+    assert SegmentNode._at(node, arrived) == pytest.approx(max(now - 5e9, 0), abs=1e8)
 
 
 def test_every_output_carries_the_windows_stamp_size_and_frame(client, log):

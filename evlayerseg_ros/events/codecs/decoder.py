@@ -58,20 +58,20 @@ ENCODINGS: tuple[str, ...] = tuple(_CODECS)
 
 
 class Counted(NamedTuple):
-    """What a decoder has left out, skipped or mended since it was made.
+    """What a decoder has left out, skipped or mended since it was made, as COUNTERS are ordered.
 
     Attributes:
-        out_of_range: events outside the sensor; dropped.
-        unsynced: events whose time or address came before the stream was joined; dropped.
         unknown: words of a type that the encoding does not have; skipped.
+        unsynced: events whose time or address came before the stream was joined; dropped.
+        out_of_range: events outside the sensor; dropped.
         time_errors: time words that did not fit the clock, and events whose time went back a
             little; mended.
         strays: events whose time fits none of their neighbours'; dropped.
     """
 
-    out_of_range: int
-    unsynced: int
     unknown: int
+    unsynced: int
+    out_of_range: int
     time_errors: int
     strays: int
 
@@ -186,7 +186,8 @@ class Decoder:
         for end, *state in after.tolist():
             part = slice(begin, end)
             events = Events(x[part], y[part], t[part], p[part], *size)
-            found.append(Decoded(events, self._now(state), _counted(state)))
+            counted = Counted(*state[field.COUNTERS[0] :])
+            found.append(Decoded(events, self._now(state), counted))
             begin = end
         return found
 
@@ -239,7 +240,7 @@ class Decoder:
     @property
     def counted(self) -> Counted:
         """What was left out, skipped or mended so far."""
-        return _counted(self._state)
+        return Counted(*self._state[field.COUNTERS[0] :].tolist())
 
     @property
     def out_of_range(self) -> int:
@@ -258,11 +259,6 @@ class Decoder:
         """Forget everything but the counters, as if the stream began now."""
         self._state[: field.COUNTERS[0]] = 0
         self.resync()
-
-
-def _counted(state: Sequence[int] | np.ndarray) -> Counted:
-    fields = field.OUTSIDE, field.UNSYNCED, field.UNKNOWN, field.GLITCHES, field.STRAYS
-    return Counted(*(int(state[k]) for k in fields))
 
 
 def encode_mono(events: Events, time_base: int) -> bytes:
