@@ -63,14 +63,16 @@ def trusted_score(prior: Prior, by_labels: bool) -> np.ndarray:
 
     Simulated labels teach a network to rely on what simulated things look like. Real ones look
     otherwise, but move alike: so clear evidence counts twice, but not against something where it
-    was in the window before: what stops is still there.
+    was in the window before: what stops is still there. Before a camera at rest the network needs
+    no more help.
 
     Args:
         prior: what the network is told; its mask has the same resolution.
         by_labels: whether the network was taught by them. One that learnt from evidence alone
             weighs it rightly.
     """
-    score = evidence_score(prior.evidence.planes, TRUSTED if by_labels else LEARNT)
+    most = TRUSTED if by_labels and not prior.rests else LEARNT
+    score = evidence_score(prior.evidence.planes, most)
     if prior.mask is not None:
         np.maximum(score, -LEARNT, out=score, where=prior.mask > 0)
     return score
