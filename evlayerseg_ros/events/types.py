@@ -242,10 +242,3 @@ class Window:
     def duration(self) -> float:
         """Seconds from start to end."""
         return (self.end - self.start) * 1e-9
-
-    def thinned(self, events: int) -> Window:
-        """The same with every n-th event only, so that there are at most that many."""
-        every = -(-len(self.events) // events)
-        if every <= 1:
-            return self
-        return replace(self, events=self.events[np.arange(0, len(self.events), every)])

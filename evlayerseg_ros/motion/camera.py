@@ -77,7 +77,7 @@ class CameraState:
             newest.y,
             newest.t,
             self._last,
-            events.width / BLOCKS,
+            BLOCKS / events.width,
             counted,
             self._supported,
         )
@@ -98,9 +98,12 @@ class CameraState:
         """Whether the camera rests, as far as is known."""
         return self.motion == "still" or self._belief > 0
 
-    def supported_places(self) -> tuple[np.ndarray, np.ndarray]:
-        """x and y, uint16 [n] px, of the last window's events that others support."""
-        return self._newest.x[self._supported], self._newest.y[self._supported]
+    def supported_counts(self, shape: tuple[int, int], step: float) -> np.ndarray:
+        """float32 of that shape: at each step of so many px the last window's events that others
+        support."""
+        count = np.zeros(shape, np.float32)
+        _tally(self._newest.x, self._newest.y, self._supported, 1 / step, count)
+        return count
 
     def _evidence(self, width: int) -> float:
         """-3 to 1: how much what was seen lately speaks for rest."""
@@ -130,20 +133,26 @@ def supported_by_chance(density: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(nogil=True, cache=True)
-def _count_support(x, y, t, last, side, counts, supported):  # type: ignore[no-untyped-def]
+def _count_support(x, y, t, last, per_px, counts, supported):  # type: ignore[no-untyped-def]
     """Adds all events, and those with two neighbours that fired just before, to their places."""
     for i in range(len(t)):
-        row, column, since = y[i] + 1, x[i] + 1, t[i] - SUPPORT
-        near = 0
-        for a in range(row - 1, row + 2):
-            for b in range(column - 1, column + 2):
-                if last[a, b] >= since:
-                    near += 1
-        if last[row, column] >= since:
-            near -= 1
-        last[row, column] = t[i]
-        j, k = min(int(y[i] / side), counts.shape[1] - 1), min(int(x[i] / side), BLOCKS - 1)
+        row, column, since = np.intp(y[i]) + 1, np.intp(x[i]) + 1, t[i] - SUPPORT
+        above, here, below = last[row - 1], last[row], last[row + 1]
+        left, right = column - 1, column + 1
+        near = (above[left] >= since) + (above[column] >= since) + (above[right] >= since)
+        near += (below[left] >= since) + (below[column] >= since) + (below[right] >= since)
+        near += (here[left] >= since) + (here[right] >= since)
+        here[column] = t[i]
+        j = min(np.intp(y[i] * per_px), counts.shape[1] - 1)
+        k = min(np.intp(x[i] * per_px), BLOCKS - 1)
         counts[0, j, k] += 1
-        if near >= 2:
-            counts[1, j, k] += 1
-            supported[i] = True
+        counts[1, j, k] += near >= 2
+        supported[i] = near >= 2
+
+
+@numba.njit(nogil=True, cache=True)
+def _tally(x, y, chosen, per_px, count):  # type: ignore[no-untyped-def]
+    """Adds the chosen events to their places."""
+    for i in range(len(x)):
+        if chosen[i]:
+            count[np.uintp(y[i] * per_px), np.uintp(x[i] * per_px)] += 1

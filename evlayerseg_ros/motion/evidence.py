@@ -109,14 +109,14 @@ def thin_where_dense(events: Events, most: int) -> Events:
         return events
     side = PLACE * events.width / 640
     columns, rows = (int(length / side) + 1 for length in (events.width, events.height))
-    count = _count(events.x, events.y, side, rows, columns)
+    place, count = _count(events.x, events.y, side, rows, columns)
     root = np.sqrt(count)
     scale = most / root.sum()
     for _ in range(4):  # what a place cannot give, the others do
         whole = root <= scale
         scale = (most - count[whole].sum()) / root[~whole].sum()
     share = np.minimum(scale / np.maximum(root, 1), 1)
-    return events[_choose(events.x, events.y, side, share)[-most:]]  # rounding may give some more
+    return events[_choose(place, share)[-most:]]  # rounding may give some more
 
 
 def motion_at(motion: np.ndarray, x: float, y: float) -> np.ndarray:
@@ -126,25 +126,26 @@ def motion_at(motion: np.ndarray, x: float, y: float) -> np.ndarray:
 
 @numba.njit(nogil=True, cache=True)
 def _count(x, y, side, rows, columns):  # type: ignore[no-untyped-def]
-    """int64 [rows, columns]: events of each place."""
-    count, per_px = np.zeros((rows, columns), np.int64), np.float32(1 / side)
+    """uint32 [N], each event's place, and int64 [rows x columns], the events of each."""
+    place, count = np.empty(len(x), np.uint32), np.zeros(rows * columns, np.int64)
+    per_px, wide = np.float32(1 / side), np.uintp(columns)
     for i in range(len(x)):
-        count[np.uintp(y[i] * per_px), np.uintp(x[i] * per_px)] += 1
-    return count
+        place[i] = np.uintp(y[i] * per_px) * wide + np.uintp(x[i] * per_px)
+    for i in range(len(x)):
+        count[place[i]] += 1
+    return place, count
 
 
 @numba.njit(nogil=True, cache=True)
-def _choose(x, y, side, share):  # type: ignore[no-untyped-def]
+def _choose(place, share):  # type: ignore[no-untyped-def]
     """int64: indices of a share of each place's events, evenly among them."""
-    per_px, owed = np.float32(1 / side), np.full(share.shape, 0.5)
-    chosen, count = np.empty(len(x), np.int64), 0
-    for i in range(len(x)):
-        row, column = np.uintp(y[i] * per_px), np.uintp(x[i] * per_px)
-        owed[row, column] += share[row, column]
-        chosen[count] = i
-        if owed[row, column] >= 1:
-            owed[row, column] -= 1
-            count += 1
+    owed, chosen, count = np.full(len(share), 0.5), np.empty(len(place), np.int64), 0
+    for i in range(len(place)):
+        here = place[i]
+        chosen[count] = i  # kept if counted; without a branch, which nobody could predict
+        more = owed[here] + share[here]
+        owed[here] = more - (more >= 1)
+        count += more >= 1
     return chosen[:count]
 
 

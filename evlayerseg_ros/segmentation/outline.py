@@ -70,19 +70,26 @@ def _marks(mask: np.ndarray, scale: float) -> np.ndarray:
     return core * np.uint8(2) + (outside > APART * scale)
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
 def _splat(x, y, t, end, motion, left, top, cell, image):  # type: ignore[no-untyped-def]
     """Counts the events where they are at the window's end, COUNT levels each."""
-    (a0, a1, a2), (b0, b1, b2) = motion[0], motion[1]
     rows, columns = image.shape
-    for i in range(len(t)):
-        tau = (end - t[i]) * 1e-9
-        u, v = warp_point(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
-        u, v = (u - left + 0.5) / cell, (v - top + 0.5) / cell
+    speed, where = (motion * 1e-9).astype(np.float32), np.empty(len(t), np.int32)
+    (a0, a1, a2), (b0, b1, b2) = speed[0], speed[1]
+    per_px, right = np.float32(1 / cell), np.float32(0.5 - left)
+    down = np.float32(0.5 - top)
+    for i in range(len(t)):  # apart from the counting, so that several are warped at once
+        tau = np.float32(end - t[i])
+        px, py = np.float32(x[i]), np.float32(y[i])
+        u, v = warp_point(a0, a1, a2, b0, b1, b2, px, py, tau)
+        u, v = (u + right) * per_px, (v + down) * per_px
         # Compared as numbers first: a wild motion may not fit an integer.
-        if 0 <= u < columns and 0 <= v < rows:
-            j, k = np.uintp(v), np.uintp(u)
-            image[j, k] = min(image[j, k] + COUNT, 12 * COUNT)
+        inside = (u >= 0) & (v >= 0) & (u < columns) & (v < rows)
+        where[i] = np.int32(v) * np.int32(columns) + np.int32(u) if inside else np.int32(-1)
+    flat = image.ravel()  # of the same memory
+    for at in where:
+        if at >= 0:
+            flat[np.uintp(at)] = min(flat[np.uintp(at)] + COUNT, 12 * COUNT)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -92,9 +99,10 @@ def _flood(height, marks):  # type: ignore[no-untyped-def]
     # A queue for each level: its first and last pixel, and of each pixel the one behind it.
     first, last = np.full(256, -1, np.int32), np.full(256, -1, np.int32)
     behind = np.full(rows * columns, -1, np.int32)
-    for at in range(rows * columns):
-        if marks[at // columns, at % columns]:
-            _queue(at, 0, first, last, behind)
+    for row in range(rows):
+        for column in range(columns):
+            if marks[row, column] and _borders(marks, row, column):
+                _queue(row * columns + column, 0, first, last, behind)
     for level in range(256):
         while first[level] >= 0:
             at = first[level]
@@ -109,6 +117,18 @@ def _flood(height, marks):  # type: ignore[no-untyped-def]
                 if 0 <= j < rows and 0 <= k < columns and marks[j, k] == 0:
                     marks[j, k] = marks[row, column]
                     _queue(j * columns + k, max(level, int(height[j, k])), first, last, behind)
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _borders(marks, row, column):  # type: ignore[no-untyped-def]
+    """Whether a pixel has an unmarked neighbour: no other one can give its mark to any."""
+    rows, columns = marks.shape
+    return (
+        (column > 0 and marks[row, column - 1] == 0)
+        or (column + 1 < columns and marks[row, column + 1] == 0)
+        or (row > 0 and marks[row - 1, column] == 0)
+        or (row + 1 < rows and marks[row + 1, column] == 0)
+    )
 
 
 @numba.njit(nogil=True, cache=True, inline="always")

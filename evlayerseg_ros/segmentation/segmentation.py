@@ -63,9 +63,11 @@ class Segmentation:
     scores: Mapping[int, float] = field(default_factory=dict)
     rests: bool = False
 
-    def thinned(self, events: int) -> Segmentation:
-        """The same of every n-th event only, so that there are at most that many."""
-        return replace(self, window=self.window.thinned(events))
+    def of(self, window: Window) -> Segmentation:
+        """The same layers, and which of another window's events are theirs."""
+        other = replace(self, window=window)
+        other.__dict__["_reach"] = self._reach  # the same masks: found once
+        return other
 
     def without(self, labels: set[int]) -> Segmentation:
         """The same with some labels taken for the background."""
@@ -84,13 +86,19 @@ class Segmentation:
         events = self.window.events
         out = np.zeros(len(events), np.uint8)
         if len(events) and self.labels.any():
-            side = 2 * self.margin + 1
-            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-            reach = cv2.dilate(self.labels, disc) if self.margin else self.labels
+            reach = self._reach
             _label_events(events.x, events.y, events.t, self.window.end, self.affine, reach, out)
             if self.rests:
                 np.copyto(out, reach[events.y, events.x], where=out == 0)
         return out
+
+    @cached_property
+    def _reach(self) -> np.ndarray:
+        """uint8 [H, W]: the labels, each grown by the margin."""
+        if not self.margin:
+            return self.labels
+        side = 2 * self.margin + 1
+        return cv2.dilate(self.labels, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
 
     @cached_property
     def _sums(self) -> np.ndarray:
@@ -104,13 +112,6 @@ class Segmentation:
     def layer_events(self) -> np.ndarray:
         """int64 [L]: how many of the window's events each label holds."""
         return self._sums[:, 0].astype(np.int64)
-
-    @property
-    def density(self) -> np.ndarray:
-        """float64 [L]: events per pixel of each label's part of the image."""
-        # Many times as fast as np.bincount of the image.
-        area = [np.count_nonzero(self.labels == label) for label in range(len(self.affine))]
-        return self.layer_events / np.maximum(area, 1)
 
     @property
     def centroids(self) -> np.ndarray:
@@ -191,16 +192,24 @@ def _holds(labels, layer, u, v):  # type: ignore[no-untyped-def]
     return inside and labels[np.uintp(v + 0.5), np.uintp(u + 0.5)] == layer
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
 def _label_events(x, y, t, end, affine, labels, out):  # type: ignore[no-untyped-def]
+    rows, columns = labels.shape
+    speed, where = (affine * 1e-9).astype(np.float32), np.empty(len(t), np.int32)
+    pixels, half = labels.ravel(), np.float32(0.5)
     for layer in range(len(affine) - 1, 0, -1):
-        (a0, a1, a2), (b0, b1, b2) = affine[layer, 0], affine[layer, 1]
+        (a0, a1, a2), (b0, b1, b2) = speed[layer, 0], speed[layer, 1]
+        for i in range(len(t)):  # apart from the asking, so that several are warped at once
+            tau = np.float32(end - t[i])
+            px, py = np.float32(x[i]), np.float32(y[i])
+            u, v = warp_point(a0, a1, a2, b0, b1, b2, px, py, tau)
+            u, v = u + half, v + half
+            # Compared as numbers first: a wild motion may not fit an integer.
+            inside = (u >= 0) & (v >= 0) & (u < columns) & (v < rows)
+            where[i] = np.int32(v) * np.int32(columns) + np.int32(u) if inside else np.int32(-1)
         for i in range(len(t)):
-            if out[i] == 0:
-                tau = (end - t[i]) * 1e-9
-                u, v = warp_point(a0, a1, a2, b0, b1, b2, float(x[i]), float(y[i]), tau)
-                if _holds(labels, layer, u, v):
-                    out[i] = layer
+            if out[i] == 0 and where[i] >= 0 and pixels[np.uintp(where[i])] == layer:
+                out[i] = layer
 
 
 @numba.njit(nogil=True, cache=True)

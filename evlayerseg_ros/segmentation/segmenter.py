@@ -184,7 +184,7 @@ class Segmenter:
             known = [result.affine[0], *result.affine[1:]]
             result = self._look(some, past, known, told, rests)
         if self.postprocess.parallax and self.told:
-            few = result.thinned(self.postprocess.events)
+            few = result.of(replace(some, events=subsample(some.events, self.postprocess.events)))
             ids = {track.id for track in self._tracks.tracks}
             self._depth.update(few, ids, self.told.evidence, self.turn.now)
             result = result.without(self._depth.at_rest(window.end))
@@ -257,10 +257,7 @@ class Segmenter:
         There all events that support each other come from things that move, unless the network is
         sure that they do not (lamps that flicker, patches of noise).
         """
-        x, y = self._camera.supported_places()
-        count = np.zeros(score.shape, np.float32)
-        np.add.at(count, ((y / step).astype(int), (x / step).astype(int)), 1)
-        near = cv2.blur(count, (3, 3)) * 9
+        near = cv2.blur(self._camera.supported_counts(score.shape, step), (3, 3)) * 9
         dense = cv2.morphologyEx((near >= HELD).astype(np.uint8), cv2.MORPH_CLOSE, CLOSED)
         return np.where((dense > 0) & (score > SURELY_NOT), np.float32(0.1), np.float32(-1))
 

@@ -80,7 +80,7 @@ def test_noise_supports_itself_as_often_as_said(density) -> None:
     state = CameraState("still")  # all events are looked at
     state.update(noise[:half], int(MEMORY))
     state.update(noise[half:], 2 * int(MEMORY))
-    share = len(state.supported_places()[0]) / (n - half)
+    share = state.supported_counts(SIZE[::-1], 1.0).sum() / (n - half)
     assert share == pytest.approx(supported_by_chance(np.array(density)), rel=0.05)
 
 
