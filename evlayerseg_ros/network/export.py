@@ -68,8 +68,8 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
     return network, state
 
 
-def load_exported(path: Path) -> LayerNet:
-    """The LayerNet that `export` wrote, ready to be trained on.
+def load_exported(path: Path) -> tuple[LayerNet, ModelInfo]:
+    """The LayerNet that `export` wrote, ready to be trained on, and what its file says of it.
 
     Raises:
         InputError: the file is not an exported LayerNet.
@@ -100,7 +100,7 @@ def load_exported(path: Path) -> LayerNet:
         raise
     except Exception as error:  # a broken or foreign file fails in many ways, all meaning this
         raise InputError(f"{path} is not an exported LayerNet ({error}).") from error
-    return network
+    return network, info
 
 
 @torch.no_grad()

@@ -40,7 +40,8 @@ class ModelInfo:
         layers: labels, the background included.
         background: which of the network's layers is the background: "first", or "most_events": the
             one that holds most events of the window.
-        regime: how the weights were trained: labels, label-free or none.
+        regime: what taught the weights, or those they began with if a part of these is kept:
+            labels, label-free or none.
         training: settings, data and scores, as the model card has them.
     """
 

@@ -61,6 +61,7 @@ class Learner:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network)
         self.began: dict[str, torch.Tensor] | None = None
+        self.regime = "labels" if settings.regime == "labels" else "label-free"
         self.shared = here.share(self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
@@ -96,12 +97,15 @@ class Learner:
         """
         try:
             if path.suffix == ".onnx" or not path.exists():
-                weights = with_extras(load_exported(find_model(path))).state_dict()
+                network, info = load_exported(find_model(path))
+                weights, regime = with_extras(network).state_dict(), info.regime
             else:
-                weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
+                state = torch.load(path, map_location="cpu", weights_only=True)
+                weights, regime = state["average"], state["regime"]
             self.network.load_state_dict(weights)
             self.average.load_state_dict(weights)
-            self.began = copy.deepcopy(self.average.state_dict()) if self.settings.keep else None
+            if self.settings.keep:
+                self.began, self.regime = copy.deepcopy(self.average.state_dict()), regime
         except InputError:
             raise
         except Exception as error:  # unpickling fails in many ways, all meaning this
@@ -118,7 +122,7 @@ class Learner:
         state = torch.load(path, map_location=self.here.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state.get("running", state["average"]))
-        self.began = state.get("began")
+        self.began, self.regime = state.get("began"), state["regime"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
 
@@ -148,7 +152,7 @@ class Learner:
         state = {
             "variant": self.network.variant,
             "settings": self.network.settings,
-            "regime": "labels" if self.settings.regime == "labels" else "label-free",
+            "regime": self.regime,
             "training": asdict(self.settings),
             "data": data,
             "scores": scores,

@@ -17,10 +17,11 @@ from evlayerseg_ros.network.layernet import LayerNet
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.simulation.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, write_preset
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
-from evlayerseg_ros.training.learner import losses_of, make_network, schedule
+from evlayerseg_ros.training.learner import Learner, losses_of, make_network, schedule
 from evlayerseg_ros.training.losses import event_iou
 from evlayerseg_ros.training.samples import to_tensors
 from evlayerseg_ros.training.stream import SceneStream
+from evlayerseg_ros.training.parallel import place
 from evlayerseg_ros.training.train import PRESETS, train
 from evlayerseg_ros.training.validation import validate
 
@@ -96,6 +97,16 @@ def test_what_is_kept_lies_between_the_weights_before_and_after(tmp_path: Path) 
         expected = 0.25 * start["average"][name] + 0.75 * state["running"][name]
         torch.testing.assert_close(kept, expected)
     assert not torch.equal(state["running"]["stem.0.weight"], start["average"]["stem.0.weight"])
+
+
+@pytest.mark.parametrize("keep, regime", [(0.5, "labels"), (0.0, "label-free")])
+def test_weights_of_which_labels_taught_a_part_say_so(tmp_path: Path, keep, regime) -> None:
+    before = train(tmp_path, small(), [], [])
+    with place() as here:
+        learner = Learner(small(regime="label-free", keep=keep), here)
+        learner.start_from(before)
+        learner.save(tmp_path / "after.pt", {}, {})
+    assert load_checkpoint(tmp_path / "after.pt")[1]["regime"] == regime
 
 
 @pytest.mark.timeout(900)  # a minute on two cores of their own
