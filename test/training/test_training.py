@@ -19,9 +19,9 @@ from evlayerseg_ros.simulation.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
 from evlayerseg_ros.training.learner import Learner, losses_of, make_network, schedule
 from evlayerseg_ros.training.losses import event_iou
+from evlayerseg_ros.training.parallel import place
 from evlayerseg_ros.training.samples import to_tensors
 from evlayerseg_ros.training.stream import SceneStream
-from evlayerseg_ros.training.parallel import place
 from evlayerseg_ros.training.train import PRESETS, train
 from evlayerseg_ros.training.validation import validate
 
