@@ -16,7 +16,7 @@ import numpy as np
 
 from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.motion.landing import logarithms
-from evlayerseg_ros.motion.warp import warp_point, within_pixel
+from evlayerseg_ros.motion.warp import cell_at, warp_point, within_pixel
 
 SPAN = 133_000_000  # ns of events that are looked at
 EVENTS = 16_000  # of these, at most
@@ -240,9 +240,7 @@ def _own(x, y, t, end, motions, choice, side, out):  # type: ignore[no-untyped-d
             px, py, tau = np.float32(x[i]), np.float32(y[i]), np.float32(end - t[i])
             u = (px + half + tau * (a0 * px + a1 * py + a2)) * per_px
             v = (py + half + tau * (b0 * px + b1 * py + b2)) * per_px
-            inside = (u >= 0) & (v >= 0) & (u < columns) & (v < rows)
-            block = np.int32(v) * np.int32(columns) + np.int32(u)
-            where[i] = block if inside else np.int32(-1)
+            where[i] = cell_at(u, v, rows, columns)
         for i in range(len(t)):
             if where[i] >= 0 and blocks[np.uintp(where[i])] == k:
                 out[i] = k

@@ -23,6 +23,18 @@ def warp_point(a0, a1, a2, b0, b1, b2, x, y, tau):  # type: ignore[no-untyped-de
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
+def cell_at(u, v, rows, columns):  # type: ignore[no-untyped-def]
+    """int32: the cell of a grid, row by row, that holds the point (u, v); -1 outside of it.
+
+    Loops first write these for all events and then look the cells up: so several events are warped
+    at once.
+    """
+    # Compared as numbers first: a wild motion may not fit an integer.
+    inside = (u >= 0) & (v >= 0) & (u < columns) & (v < rows)
+    return np.int32(v) * np.int32(columns) + np.int32(u) if inside else np.int32(-1)
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
 def within_pixel(i):  # type: ignore[no-untyped-def]
     """A place within its pixel for event i: x and y, float32 from -0.5 to 0.5 px.
 

@@ -14,9 +14,9 @@ from evlayerseg_ros.segmentation.parallax import kinds_of_way
 
 EXTRAS = 6  # channels behind the voxel grids: see network_input
 WITHOUT_WAYS = 4  # of these, what weights of before are told: all but the kinds of way
-SLOPE = 8.0  # logits of evidence per mean gain,
-LEARNT = 4.0  # up to so many while a network learns,
-TRUSTED = 8.0  # and up to so many of one that was taught by labels: see trusted_score
+SLOPE = 8.0  # logits that evidence adds for each unit of mean gain
+LEARNT = 4.0  # logits that it adds at most while a network learns
+TRUSTED = 8.0  # and at most at run time, to a network taught by labels: see trusted_score
 AROUND = 7  # steps of the mask over which evidence is averaged, twice
 GAIN = 0.25  # scale of the planes of evidence: gains of about 4 a step become 1
 
@@ -46,8 +46,8 @@ def evidence_score(planes: np.ndarray, most: float = LEARNT) -> np.ndarray:
 
     Args:
         planes: float32 [2, h, w], see Evidence.
-        most: logits where events around a place gain much by a motion of their own alone, and
-            below zero where they gain by the background's.
+        most: logits where events around a place gain much by a motion of their own alone; minus
+            that where they gain by the background's.
     """
     own, ground = planes
     for _ in range(2):  # about a Gaussian
@@ -62,9 +62,9 @@ def trusted_score(prior: Prior, by_labels: bool) -> np.ndarray:
     """`evidence_score` as it counts at run time, float32 [h, w].
 
     Simulated labels teach a network to rely on what simulated things look like. Real ones look
-    otherwise, but move alike: so clear evidence counts twice, but not against something where it
-    was in the window before: what stops is still there. Before a camera at rest the network needs
-    no more help.
+    otherwise, but move alike: so clear evidence counts twice. Where an object is expected, evidence
+    against it counts once: what stops is still there. Before a camera at rest the network needs no
+    more help.
 
     Args:
         prior: what the network is told; its mask has the same resolution.

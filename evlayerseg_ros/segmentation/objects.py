@@ -182,7 +182,7 @@ def _some_of(
 ) -> Segmentation:
     """The same of some events from `start` (ns) to the window's end."""
     end = found.window.end
-    return found.of(Window(subsample(events, config.events), start, end, end))
+    return found.with_window(Window(subsample(events, config.events), start, end, end))
 
 
 def _are_slow(part: Segmentation) -> np.ndarray:

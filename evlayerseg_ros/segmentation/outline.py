@@ -16,7 +16,7 @@ import cv2
 import numba
 import numpy as np
 
-from evlayerseg_ros.motion.warp import warp_point
+from evlayerseg_ros.motion.warp import cell_at, warp_point
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 ACROSS = 320  # cells across the sensor in which the outlines of large objects are traced
@@ -74,18 +74,11 @@ def _marks(mask: np.ndarray, scale: float) -> np.ndarray:
 def _splat(x, y, t, end, motion, left, top, cell, image):  # type: ignore[no-untyped-def]
     """Counts the events where they are at the window's end, COUNT levels each."""
     rows, columns = image.shape
-    speed, where = (motion * 1e-9).astype(np.float32), np.empty(len(t), np.int32)
-    (a0, a1, a2), (b0, b1, b2) = speed[0], speed[1]
-    per_px, right = np.float32(1 / cell), np.float32(0.5 - left)
-    down = np.float32(0.5 - top)
-    for i in range(len(t)):  # apart from the counting, so that several are warped at once
-        tau = np.float32(end - t[i])
-        px, py = np.float32(x[i]), np.float32(y[i])
-        u, v = warp_point(a0, a1, a2, b0, b1, b2, px, py, tau)
-        u, v = (u + right) * per_px, (v + down) * per_px
-        # Compared as numbers first: a wild motion may not fit an integer.
-        inside = (u >= 0) & (v >= 0) & (u < columns) & (v < rows)
-        where[i] = np.int32(v) * np.int32(columns) + np.int32(u) if inside else np.int32(-1)
+    (a0, a1, a2), (b0, b1, b2) = motion[0], motion[1]
+    per_px, where = 1 / cell, np.empty(len(t), np.int32)
+    for i in range(len(t)):
+        u, v = warp_point(a0, a1, a2, b0, b1, b2, x[i], y[i], (end - t[i]) * 1e-9)
+        where[i] = cell_at((u - left + 0.5) * per_px, (v - top + 0.5) * per_px, rows, columns)
     flat = image.ravel()  # of the same memory
     for at in where:
         if at >= 0:

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Window
-from evlayerseg_ros.motion.warp import warp_point
+from evlayerseg_ros.motion.warp import cell_at, warp_point
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +63,11 @@ class Segmentation:
     scores: Mapping[int, float] = field(default_factory=dict)
     rests: bool = False
 
-    def of(self, window: Window) -> Segmentation:
-        """The same layers, and which of another window's events are theirs."""
+    def with_window(self, window: Window) -> Segmentation:
+        """The same layers, for the events of another window."""
         other = replace(self, window=window)
-        other.__dict__["_reach"] = self._reach  # the same masks: found once
+        if self.labels.any():
+            other.__dict__["_reach"] = self._reach  # of the same masks: found once
         return other
 
     def without(self, labels: set[int]) -> Segmentation:
@@ -194,19 +195,12 @@ def _holds(labels, layer, u, v):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
 def _label_events(x, y, t, end, affine, labels, out):  # type: ignore[no-untyped-def]
-    rows, columns = labels.shape
-    speed, where = (affine * 1e-9).astype(np.float32), np.empty(len(t), np.int32)
-    pixels, half = labels.ravel(), np.float32(0.5)
+    (rows, columns), pixels, where = labels.shape, labels.ravel(), np.empty(len(t), np.int32)
     for layer in range(len(affine) - 1, 0, -1):
-        (a0, a1, a2), (b0, b1, b2) = speed[layer, 0], speed[layer, 1]
-        for i in range(len(t)):  # apart from the asking, so that several are warped at once
-            tau = np.float32(end - t[i])
-            px, py = np.float32(x[i]), np.float32(y[i])
-            u, v = warp_point(a0, a1, a2, b0, b1, b2, px, py, tau)
-            u, v = u + half, v + half
-            # Compared as numbers first: a wild motion may not fit an integer.
-            inside = (u >= 0) & (v >= 0) & (u < columns) & (v < rows)
-            where[i] = np.int32(v) * np.int32(columns) + np.int32(u) if inside else np.int32(-1)
+        (a0, a1, a2), (b0, b1, b2) = affine[layer, 0], affine[layer, 1]
+        for i in range(len(t)):
+            u, v = warp_point(a0, a1, a2, b0, b1, b2, x[i], y[i], (end - t[i]) * 1e-9)
+            where[i] = cell_at(u + 0.5, v + 0.5, rows, columns)
         for i in range(len(t)):
             if out[i] == 0 and where[i] >= 0 and pixels[np.uintp(where[i])] == layer:
                 out[i] = layer

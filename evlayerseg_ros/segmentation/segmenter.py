@@ -184,7 +184,9 @@ class Segmenter:
             known = [result.affine[0], *result.affine[1:]]
             result = self._look(some, past, known, told, rests)
         if self.postprocess.parallax and self.told:
-            few = result.of(replace(some, events=subsample(some.events, self.postprocess.events)))
+            few = result.with_window(
+                replace(some, events=subsample(some.events, self.postprocess.events))
+            )
             ids = {track.id for track in self._tracks.tracks}
             self._depth.update(few, ids, self.told.evidence, self.turn.now)
             result = result.without(self._depth.at_rest(window.end))

@@ -84,6 +84,22 @@ def test_noise_supports_itself_as_often_as_said(density) -> None:
     assert share == pytest.approx(supported_by_chance(np.array(density)), rel=0.05)
 
 
+def test_supported_events_are_counted_where_they_are() -> None:
+    rng = np.random.default_rng(0)
+    x, y, t = rng.integers(0, 346, 9000), rng.integers(0, 260, 9000), np.arange(9000) * 3000
+    state = CameraState("still")
+    state.update(Events.from_arrays(x, y, t, t % 2, 346, 260), 27_000_000)
+    px = state.supported_counts((260, 346), 1.0)
+    step = 2.1625
+    coarse = np.zeros((121, 160), np.float32)
+    rows, columns = np.nonzero(px)
+    np.add.at(coarse, ((rows / step).astype(int), (columns / step).astype(int)), px[px > 0])
+    np.testing.assert_array_equal(state.supported_counts(coarse.shape, step), coarse)
+    every = np.zeros((260, 346))
+    np.add.at(every, (y, x), 1)
+    assert 0 < px.sum() < 9000 and (px <= every).all()
+
+
 def test_the_whole_image_is_motion() -> None:
     assert not any(run(CameraState(), ALL, 6))
 
