@@ -78,23 +78,25 @@ def view(
     except (KeyboardInterrupt, SystemError) as error:
         if not (is_interrupt(error) and save and scene.begun):
             raise
-        _close(scene)
+        _or_end(scene.close)
         click.echo(f"\nevlayerseg: interrupted; {save} holds what came until then.", err=True)
         click.get_current_context().exit(130)
     click.echo(f"{windows} windows shown")
     if web and recording is not None:
         click.echo("Ctrl-C ends the page.")
         _rest()
-    _close(scene)
+    _or_end(scene.close)
     if save:
         click.echo(f"wrote {save}")
 
 
-def _close(scene: Scene) -> None:
-    """Ends the process at once where not all can be written: Rerun would wait for it."""
+def _or_end(write: Callable[[], None]) -> None:
+    """Ends the process at once where a scene cannot be written: Rerun would wait for it."""
+    from evlayerseg_ros.outputs.scene import SceneStuckError
+
     try:
-        scene.close()
-    except InputError as error:
+        write()
+    except SceneStuckError as error:
         click.echo(f"evlayerseg: {error}", err=True)
         sys.stdout.flush()
         os._exit(2)
@@ -107,7 +109,7 @@ def _open(
     if save:
         if not save.resolve().parent.is_dir():
             raise InputError(f"Cannot write {save}: {save.parent} is no folder.")
-        scene.save(save)
+        _or_end(partial(scene.save, save))
     elif web:
         click.echo(f"open {scene.serve(browser, web_port, grpc_port)}")
     elif not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):

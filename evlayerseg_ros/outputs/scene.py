@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import threading
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,12 @@ _ARROW_LEAST = 15.0  # px, so that slow motions can be seen
 _TRAIL = 60  # windows that a track goes back
 _TIMELINE = "time"
 _PATIENCE = 60.0  # s that the last of it may take
+_OPENING = 10.0  # and beginning a file
 _WHITE, _QUIET = (255, 255, 255), (150, 160, 180)  # RGB of arrows, texts; of the background's line
+
+
+class SceneStuckError(InputError):
+    """Rerun cannot get rid of a scene, and would wait for that without end when Python ends."""
 
 
 class Scene:
@@ -83,14 +89,26 @@ class Scene:
 
         Raises:
             InputError: it cannot be written.
+            SceneStuckError: nor is that said: on a full disk Rerun may wait for it.
         """
-        try:
-            self._stream.save(path, default_blueprint=self._blueprint)
-        except RuntimeError as error:
+        self._doubt = "the disk full"
+        failed: list[RuntimeError] = []
+
+        def save() -> None:
+            try:
+                self._stream.save(path, default_blueprint=self._blueprint)
+            except RuntimeError as error:
+                failed.append(error)
+
+        saving = threading.Thread(target=save, daemon=True)
+        saving.start()
+        saving.join(_OPENING)
+        if saving.is_alive():
+            raise self._stuck()
+        if failed:
             raise InputError(
                 f"Cannot write {path}: expected a new file, and room for it."
-            ) from error
-        self._doubt = "the disk full"
+            ) from failed[0]
         self._begin()
 
     def log(
@@ -135,13 +153,16 @@ class Scene:
         """Sends what is left.
 
         Raises:
-            InputError: it cannot be written; Rerun would then wait without end when Python ends.
+            SceneStuckError: it cannot be written.
         """
         try:
             self._stream.flush(timeout_sec=_PATIENCE)
         except RuntimeError as error:
-            raise InputError(f"Rerun cannot write or send it all: is {self._doubt}?") from error
+            raise self._stuck() from error
         self._stream.disconnect()
+
+    def _stuck(self) -> SceneStuckError:
+        return SceneStuckError(f"Rerun cannot write or send it all: is {self._doubt}?")
 
     def _begin(self) -> None:
         classes = [
