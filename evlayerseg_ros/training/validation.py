@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from evlayerseg_ros.motion.evidence import subsample
 from evlayerseg_ros.network.base import Network
@@ -26,7 +27,9 @@ def validation_set(bank: TextureBank, network: Network, windows: int, seed: int)
     """
     rng = np.random.default_rng([seed, 1 << 20])
     samples: list[Sample] = []
+    bar = tqdm(total=windows, desc="scenes to validate", disable=not windows or None, leave=False)
     while len(samples) < windows:
+        bar.update(len(samples) - bar.n)
         plane = len(samples) < windows / 2 or not network.voxel.layers
         scene = random_scene(rng, bank, "paper", 0.2) if plane else random_world(rng, bank, 0.25)
         if not network.any_size and scene.size != (640, 480):
@@ -41,6 +44,7 @@ def validation_set(bank: TextureBank, network: Network, windows: int, seed: int)
             if 0.02 < share < 0.95 and len(events) - start > 3000:
                 window = cut_window(subsample(events[start:], MOST), 0, MOST)
                 samples.append(true_sample(scene, events, window, cell))
+    bar.close()
     return samples
 
 
