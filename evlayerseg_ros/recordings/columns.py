@@ -51,12 +51,18 @@ def by_names(names: Iterable[str], split: bool = False) -> dict[str, str] | None
     if not {"x", "y", "t"} <= set(found):
         return None
     if len(times) == 2 and not split:
-        raise InputError(f"Times are in two columns, {' and '.join(times)}: expected one, in ns.")
+        raise InputError(
+            f"Times are in two columns, {' and '.join(times)}: expected one, in ns; add them, or "
+            "leave one out where both are whole."
+        )
     return found
 
 
 def times_in(names: Iterable[str]) -> list[str]:
-    """The column of times; or that of seconds and that of what is added to them; or none."""
+    """The column of times; or that of seconds and that of what is added to them; or none.
+
+    The second one may be times as a whole, too: units.is_part tells by its values.
+    """
     names = list(names)
     halves: dict[str, dict[str | None, str]] = {}
     for name in names:

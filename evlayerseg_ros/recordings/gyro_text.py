@@ -13,7 +13,7 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, text
 from evlayerseg_ros.recordings.text import is_comment
-from evlayerseg_ros.recordings.units import to_ns, unit_by_steps
+from evlayerseg_ros.recordings.units import is_part, to_ns, unit_by_steps
 
 LINES = "lines `t x y z`, t in s as the events have it, turn rates in rad/s"
 _STEP = 0.005  # seconds from one sample to the next, on the average
@@ -82,8 +82,11 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not len(rows):
         raise InputError(f"{path} holds values that are not finite: expected {LINES}.")
     (t, unit), *rest = named.times.items()
+    if rest and not is_part(rows[:, rest[0][0]], rest[0][1]):
+        (t, unit), *rest = rest
     rates, unit = rows[:, named.rates], unit or unit_by_steps(rows[:, t], _STEP, "s", "s")
-    times = to_ns(rows[:, t], unit) + sum(to_ns(rows[:, k], its_unit) for k, its_unit in rest)
+    times = to_ns(np.floor(rows[:, t]) if rest else rows[:, t], unit)
+    times += sum(to_ns(rows[:, k], its_unit) for k, its_unit in rest)
     if unit != "s":
         tell(path, f"its times are taken as {unit}")
     degrees = any(_DEGREES.search(head) and not _RADIANS.search(head) for head in heads)

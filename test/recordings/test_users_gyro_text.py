@@ -52,6 +52,7 @@ ROSTOPIC = ",field.".join([
          "angular_velocity.y,angular_velocity.z", "0,{us}000,0.1,0.2,0.3", ""),
         ("a stamp in two columns", "stamp_sec,stamp_nsec,wx,wy,wz", "0,{us}000,0.1,0.2,0.3", ""),
         ("seconds and microseconds", "t_usec,t_sec,wx,wy,wz", "{us},0,0.1,0.2,0.3", ""),
+        ("whole times twice", "t_usec,t_sec,wx,wy,wz", "{us},{s},0.1,0.2,0.3", ""),
         ("time behind the rates", "gx,gy,gz,t_us", "0.1,0.2,0.3,{us}", "taken as us"),
         ("time by another name", "wx,wy,wz,elapsed", "0.1,0.2,0.3,{s}", ""),
         ("a number before the time", "seq,t_us,gx,gy,gz", "7,{us},0.1,0.2,0.3", "taken as us"),
