@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, MissingPackage, NoEvents, needs
+from evlayerseg_ros.errors import InputError, MissingPackage, needs
 from evlayerseg_ros.events.types import MAX_TIME
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.datasets import length_of, said_by, sources_in
@@ -98,7 +98,7 @@ class HdfRecording(Table):
                 there = ", ".join(found) or "none"
                 raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
         if not found:
-            raise NoEvents(
+            raise InputError(
                 f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
             )
         lengths = {k: min(length_of(c) for c in v.data if c is not None) for k, v in found.items()}
