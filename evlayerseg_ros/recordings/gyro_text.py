@@ -32,7 +32,7 @@ _RATE = re.compile(
 _AXES = (["x", "y", "z"], ["roll", "pitch", "yaw"], ["0", "1", "2"], ["1", "2", "3"])
 _AXIS = re.compile(r"[xyz]$|roll|pitch|yaw", re.I)
 _TIME = re.compile(r"^(t|ts|secs?)\b|time|stamp|elapsed", re.I)
-_BEHIND = re.compile(r"\s*[(\[](?![xyz0-3]\]).*|_(?:rad|deg|dps).*", re.I)  # a unit behind a name
+_BEHIND = re.compile(r"\s*[(\[](?![xyz0-3]\]).*|_(?:rad|deg|dps).*", re.I)  # a name's unit
 _PER_S = r"(?:\s*/|[_\s]*per|[_\s])[_\s]*s(?:ec(?:onds?)?)?\b"
 _UNITS = (
     rf"(?P<degrees>deg(?:rees?)?{_PER_S}|°\s*/\s*s|dps(?![a-z]))|(?P<radians>rad(?:ians?)?{_PER_S})"
