@@ -68,9 +68,8 @@ class ArrayRecording(Table):
         if faults and not tables:
             raise faults[0]
         if not tables:
-            missing = ", ".join(columns.lacking(names))
             raise InputError(
-                f"{self.path} lacks {missing}: expected x, y, t, p and size, "
+                f"{self.path} lacks {columns.lacking(names)}: expected x, y, t, p and size, "
                 "or one table whose rows are `t x y p`."
             )
         table, unit = tables[self._chosen(tables, topic)]

@@ -104,8 +104,8 @@ def recordings_in(path: Path, deep: bool = False) -> list[Path]:
     found = list(_inside(path, deep, set()))
     if not found:
         raise InputError(
-            f"{path} holds no recordings: expected a bag, {', '.join(_EVENTS)}, or files that "
-            f"`replay` reads. Name those that may be anything else: {', '.join(_ANYTHING)}."
+            f"{path} holds no recordings: expected a bag, {', '.join(_EVENTS)} or others that "
+            f"`replay` reads; name a {', '.join(_ANYTHING)} itself, as it may be anything."
         )
     return found
 

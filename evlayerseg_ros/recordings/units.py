@@ -155,10 +155,7 @@ def unit_by_steps(t: np.ndarray, usual_step: float, alone: str, usual: str) -> s
 
 
 def is_part(t: np.ndarray, unit: str) -> bool:
-    """Whether times [N] stay below one second: they are added to others, which count seconds.
-
-    Those that do not are whole by themselves. A few strays do not matter.
-    """
+    """Whether times [N], but for strays, stay below a second: only such are added to seconds."""
     return bool(np.mean(t * (UNITS[unit] * 1e-9) >= 1) < 0.01)
 
 

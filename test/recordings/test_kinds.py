@@ -69,7 +69,7 @@ def test_listing_a_folder_does_not_read_its_arrays(tmp_path, save, monkeypatch):
 
 def test_a_folder_of_what_may_be_anything_says_what_to_name(tmp_path):
     write_table(tmp_path / "rec.csv", some_events(10))
-    with pytest.raises(InputError, match=r"Name those that may be anything else: .*\.csv"):
+    with pytest.raises(InputError, match=r"name a .*\.csv, .* itself, as it may be"):
         run(tmp_path)
 
 
