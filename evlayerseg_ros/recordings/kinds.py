@@ -85,10 +85,8 @@ def _has(folder: Path, *names: str) -> bool:
     return any((folder / name).exists() for name in names)
 
 
-def _is_bag(path: Path) -> bool:
-    return path.is_dir() and any(
-        p.name == _BAG or bag_kind(p) in (".mcap", ".db3") for p in path.iterdir()
-    )
+def _is_bag(folder: Path) -> bool:
+    return any(p.name == _BAG or bag_kind(p) in (".mcap", ".db3") for p in folder.iterdir())
 
 
 def recordings_in(path: Path, deep: bool = False) -> list[Path]:
