@@ -28,10 +28,6 @@ class InputError(ValueError):
     topics: tuple[str, ...] = ()
 
 
-class NoEvents(InputError):
-    """A file that is sound, and holds something else than events."""
-
-
 class InferenceError(InputError):
     """A model that was loaded, or what runs it, failed on a window: out of memory, device lost."""
 

@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, NoEvents
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.plain import objects_in
@@ -68,9 +68,8 @@ class ArrayRecording(Table):
         if faults and not tables:
             raise faults[0]
         if not tables:
-            missing = ", ".join(columns.lacking(names))
-            raise NoEvents(
-                f"{self.path} lacks {missing}: expected x, y, t, p and size, "
+            raise InputError(
+                f"{self.path} lacks {columns.lacking(names)}: expected x, y, t, p and size, "
                 "or one table whose rows are `t x y p`."
             )
         table, unit = tables[self._chosen(tables, topic)]
@@ -140,6 +139,25 @@ class ArrayRecording(Table):
             raise InputError(f"{self.path} was cut off: {self._lost} of its events are missing.")
 
 
+def may_hold_events(path: Path) -> bool:
+    """Whether names, shapes and types in a file of numpy allow for events; these are not read."""
+    if path.suffix.lower() == ".npy":
+        with path.open("rb") as file:
+            return _may_be_table(file)
+    with opened(path) as archive:
+        files = archive.namelist()
+        named = columns.by_names((name.removesuffix(".npy") for name in files), split=True)
+        return named is not None or any(_may_be_table(archive.open(name)) for name in files)
+
+
+def _may_be_table(file: IO[bytes]) -> bool:
+    shape, _, dtype = npy_header(file)
+    few = np.empty([n if n in (1, 4) else 0 for n in shape], dtype)
+    with contextlib.suppress(InputError):
+        return dtype.hasobject or _table_in(few) is not None
+    return False
+
+
 def inside(name: str, found: Any) -> Iterator[tuple[str, Any]]:
     """A structure or an array, and all that is in it, with their names."""
     yield name, found
@@ -161,7 +179,7 @@ def _table_in(array: Any) -> _Columns | None:
     if array.dtype.names:
         names = columns.by_names(array.dtype.names)
         if {"w", "h"} <= set(array.dtype.names):
-            raise NoEvents("It holds boxes of objects (w and h): expected events.")
+            raise InputError("It holds boxes of objects (w and h): expected events.")
         if names is None:
             return None
         return {k: array[name].ravel() for k, name in names.items()}, columns.unit_in(names["t"])

@@ -56,7 +56,7 @@ def by_names(names: Iterable[str], split: bool = False) -> dict[str, str] | None
 
 
 def times_in(names: Iterable[str]) -> list[str]:
-    """The column of times; or that of seconds and that of what is added to them; or none."""
+    """The column of times; or that of seconds and that of what may be added to them; or none."""
     names = list(names)
     halves: dict[str, dict[str | None, str]] = {}
     for name in names:
@@ -70,9 +70,9 @@ def times_in(names: Iterable[str]) -> list[str]:
     return [times] if times else []
 
 
-def lacking(names: Iterable[str]) -> list[str]:
-    """Which of x, y, t no name in a table stands for."""
-    return sorted({"x", "y", "t"} - set(_found(names)))
+def lacking(names: Iterable[str]) -> str:
+    """Which of x, y, t no name in a table stands for, between commas."""
+    return ", ".join(sorted({"x", "y", "t"} - set(_found(names))))
 
 
 def _found(names: Iterable[str]) -> dict[str, str]:

@@ -13,24 +13,32 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, text
 from evlayerseg_ros.recordings.text import is_comment
-from evlayerseg_ros.recordings.units import to_ns, unit_by_steps
+from evlayerseg_ros.recordings.units import is_part, to_ns, unit_by_steps
 
 LINES = "lines `t x y z`, t in s as the events have it, turn rates in rad/s"
 _STEP = 0.005  # seconds from one sample to the next, on the average
 _GRAVITY = 9.81  # m/s^2
 _FASTEST = 40.0  # rad/s, 2300 deg/s: what no gyro of a camera tells
-# Names of columns: `gyroX`, `w_RS_S_x`, `wx`, `angular_velocity.x`, `rx`, `roll_rate`; of times.
+# Names of columns: `gyroX`, `w_RS_S_x`, `wx`, `angular_velocity.x`, `gyro[0]`, `rx`, `roll_rate`;
+# what is derived from rates is none.
 _RATE = re.compile(
-    r"(?:gyr\w*|\bw(?:_\w+)?|(?<![a-z])ang(?:ular)?(?:_?(?:vel|rate|speed)\w*)?|omega\w*|\b[gr]|"
-    r"rotation\w*)[_.]?[xyz]$|(?:roll|pitch|yaw)_?rate$",
+    r"^(?!.*(?:acc|bias|cov|dot|std)).*(?:(?:gyr\w*|\bw(?:_\w+)?|omega\w*|(?<![a-z])angular|"
+    r"(?:(?<![a-z])ang(?:ular)?|rot(?:ation)?(?:al)?)[_\s]?(?:vel|rate|speed)\w*)"
+    r"[_.\s-]?\[?(?P<axis>[xyz0-3])\]?|\b[gr][_.]?(?P<letter>[xyz])|"
+    r"(?P<angle>roll|pitch|yaw)_?rate)$",
     re.I,
 )
+# What three rates are about, in the order of x, y, z.
+_AXES = (["x", "y", "z"], ["roll", "pitch", "yaw"], ["0", "1", "2"], ["1", "2", "3"])
 _AXIS = re.compile(r"[xyz]$|roll|pitch|yaw", re.I)
 _TIME = re.compile(r"^(t|ts|secs?)\b|time|stamp|elapsed", re.I)
-_BEHIND = re.compile(r"\s*[(\[].*|_(?:rad|deg|dps).*", re.I)  # what says a unit
-_PER_S = r"(\s*/\s*|\s+|\s*per\s*)s(ec(onds?)?)?\b"
-_DEGREES = re.compile(rf"deg(rees?)?{_PER_S}|°\s*/\s*s|\bdps\b", re.I)
-_RADIANS = re.compile(rf"\brad(ians?)?{_PER_S}", re.I)
+_BEHIND = re.compile(r"\s*[(\[](?![xyz0-3]\]).*|_(?:rad|deg|dps).*", re.I)  # a name's unit
+_PER_S = r"(?:\s*/|[_\s]*per|[_\s])[_\s]*s(?:ec(?:onds?)?)?\b"
+_UNITS = (
+    rf"(?P<degrees>deg(?:rees?)?{_PER_S}|°\s*/\s*s|dps(?![a-z]))|(?P<radians>rad(?:ians?)?{_PER_S})"
+)
+_UNIT = re.compile(rf"(?<![a-z])(?P<other>(?:not|from)\s(?:in\s)?)?(?:{_UNITS})", re.I)
+_SPLIT = re.compile("[,;\\t]")
 _FIELDS = re.compile(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?")  # between spaces, units included
 
 
@@ -42,11 +50,13 @@ class _Named(NamedTuple):
         times: the column of times and its unit, "" if it is not said; beside one of seconds maybe
             that of what is added to them.
         rates: those of turn rates about x, y, z; none if there are no three.
+        heads: what is written above these.
     """
 
     width: int
     times: dict[int, str]
     rates: list[int]
+    heads: str = ""
 
 
 def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -82,11 +92,15 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not len(rows):
         raise InputError(f"{path} holds values that are not finite: expected {LINES}.")
     (t, unit), *rest = named.times.items()
+    if rest and not is_part(rows[:, rest[0][0]], rest[0][1]):
+        (t, unit), *rest = rest
     rates, unit = rows[:, named.rates], unit or unit_by_steps(rows[:, t], _STEP, "s", "s")
-    times = to_ns(rows[:, t], unit) + sum(to_ns(rows[:, k], its_unit) for k, its_unit in rest)
+    times = to_ns(np.floor(rows[:, t]) if rest else rows[:, t], unit)
+    times += sum(to_ns(rows[:, k], its_unit) for k, its_unit in rest)
     if unit != "s":
         tell(path, f"its times are taken as {unit}")
-    degrees = any(_DEGREES.search(head) and not _RADIANS.search(head) for head in heads)
+    units = _UNIT.finditer("\n".join([named.heads, *heads]))
+    degrees = next((bool(unit["degrees"]) for unit in units if not unit["other"]), False)
     if not degrees and np.quantile(np.abs(rates), 0.99) > _FASTEST:
         degrees = True
         tell(path, "its turn rates are taken as deg/s")
@@ -101,20 +115,26 @@ def _numbers(line: str) -> list[float] | None:
 def _names_in(head: str) -> _Named | None:
     """What a line says that names columns; None if it does not."""
     fields = _FIELDS.findall(head.lstrip("#% "))
-    if re.search("[,;\\t]", head):
-        fields = [field.strip() for field in re.split("[,;\\t]", head.strip("#% "))]
+    if _SPLIT.search(head):
+        fields = [field.strip() for field in _SPLIT.split(head.strip("#% "))]
         fields[0] = fields[0].rsplit(": ", 1)[-1]
     plain = [_BEHIND.sub("", field) for field in fields]
-    rates = [k for k, field in enumerate(plain) if _RATE.search(field)]
-    if not rates and [field.lower() for field in plain[-3:]] == ["x", "y", "z"]:
+    for k in range(1, len(plain)):
+        if plain[k].lower() in _AXES[0] and re.search(r"\s[xyz]$", plain[k - 1], re.I):
+            plain[k] = plain[k - 1][:-1] + plain[k]  # `gyro x, y, z`
+    named = [(k, found) for k, field in enumerate(plain) if (found := _RATE.search(field))]
+    where = {found[found.lastgroup or 0].lower(): k for k, found in named}
+    known = (axes for axes in _AXES if len(named) == 3 and set(axes) == set(where))
+    rates = [where[axis] for axis in next(known, [])]
+    if not named and [field.lower() for field in plain[-3:]] == _AXES[0]:
         rates = list(range(len(fields)))[-3:]
-    rates = sorted(rates, key=lambda k: plain[k][-1].lower()) if len(rates) == 3 else []
     times = columns.times_in(fields) or [field for field in fields if _TIME.search(field)][:1]
     axes = [field for field in plain if _AXIS.search(field)]
     if len(fields) < 4 or not (rates or (times and len(axes) >= 3)):
         return None
     times = times or [field for k, field in enumerate(fields) if k not in rates][:1]
-    return _Named(len(fields), {fields.index(t): columns.unit_in(t) for t in times}, rates)
+    units = {fields.index(t): columns.unit_in(t) for t in times}
+    return _Named(len(fields), units, rates, " ".join(fields[k] for k in rates))
 
 
 def _rows(table: list[str], width: int) -> np.ndarray:
@@ -122,7 +142,7 @@ def _rows(table: list[str], width: int) -> np.ndarray:
     rows = []
     for line in table:
         numbers = _numbers(line)
-        words = line.split(",")
+        words = _SPLIT.split(line)
         if (numbers is None or len(numbers) != width) and len(words) == width:
             numbers = [n[0] if (n := _numbers(word)) else np.nan for word in words]
         if numbers is not None and len(numbers) == width and not np.isnan(numbers).all():

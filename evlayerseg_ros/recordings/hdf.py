@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, MissingPackage, NoEvents, needs
+from evlayerseg_ros.errors import InputError, MissingPackage, needs
 from evlayerseg_ros.events.types import MAX_TIME
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.datasets import length_of, said_by, sources_in
@@ -20,7 +20,7 @@ from evlayerseg_ros.recordings.units import to_ns, unit_of
 
 # Stretches of events that are looked at for size and unit, and how long each is.
 _STRETCHES, _LENGTH = 16, 8192
-# Beside a table so much longer, one without names is something else.
+# Beside a table so much longer, another one is something else.
 _SMALL = 0.01
 # Events read at a time where a part is damaged.
 _PIECE = 4096
@@ -98,16 +98,16 @@ class HdfRecording(Table):
                 there = ", ".join(found) or "none"
                 raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
         if not found:
-            raise NoEvents(
+            raise InputError(
                 f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
             )
         lengths = {k: min(length_of(c) for c in v.data if c is not None) for k, v in found.items()}
-        # Corners or boxes beside events have places and times, too, but are fewer.
-        signed = max((n for k, n in lengths.items() if found[k].signed), default=0)
-        least = {k: 0 if v.signed else signed for k, v in found.items() if v.names}
-        small = _SMALL * max(lengths.values())
-        long = {k: v for k, v in found.items() if lengths[k] > least.get(k, small)}
-        found = long or dict(list(found.items())[:1])
+        # Corners, boxes or flow beside events have places and times, too, but no polarities.
+        sure = any(v.signed and v.names for v in found.values())
+        longest = max(n for k, n in lengths.items() if found[k].signed or not sure)
+        long = {k: v for k, v in found.items() if lengths[k] > _SMALL * longest}
+        signed = {k: v for k, v in long.items() if v.signed}
+        found = signed or long or dict(list(found.items())[:1])
         if len(found) > 1:
             raise InputError(f"{self.path} has several cameras, choose: {', '.join(found)}.")
         ((where, self._source),) = found.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from evlayerseg_ros.errors import InputError, NoEvents
+from evlayerseg_ros.errors import InputError, needs
 from evlayerseg_ros.recordings import columns
 from evlayerseg_ros.recordings.archives import names_in
 from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of, kind_of
@@ -31,8 +31,9 @@ _READERS = {
 _ANYTHING = (".txt", ".csv", ".tsv", ".bin", ".mat")
 # Endings of arrays, some of which hold no events.
 _ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
-# What makes a folder one recording.
-_WHOLE = ("metadata.yaml", "dataset_info.npz", "events.txt", "events.h5")
+# What makes a folder a bag, or a sequence of EVIMO2; what is the recording of any other folder.
+_BAG, _SEQUENCE = "metadata.yaml", "dataset_info.npz"
+_EVENTS = ("events.txt", "events.h5")
 # Of several recordings so many are listed.
 _LISTED = 8
 
@@ -43,7 +44,7 @@ def reader_of(path: Path) -> tuple[str, bool]:
     Raises:
         InputError: it is of no known kind, or of another than its name says.
     """
-    if _is_sequence(path):
+    if _has(path, _SEQUENCE):
         return "evimo2:Evimo2Recording", False
     if path.is_dir():
         return "bags:BagRecording", True
@@ -68,12 +69,11 @@ def recording_at(path: Path) -> Path:
     Raises:
         InputError: a folder holds none, or several.
     """
-    if path.name == "metadata.yaml":
+    if path.name == _BAG:
         path = path.parent
-    if not path.is_dir() or _is_sequence(path) or _is_bag(path):
+    if not path.is_dir() or _has(path, _SEQUENCE) or _is_bag(path):
         return path
-    found = [p for p in (path / "events.txt", path / "events.h5") if p.exists()]
-    found = found or recordings_in(path)
+    found = [path / name for name in _EVENTS if _has(path, name)] or recordings_in(path)
     if len(found) > 1:
         more = ", .." if len(found) > _LISTED else ""
         listed = ", ".join(p.name for p in found[:_LISTED])
@@ -81,14 +81,12 @@ def recording_at(path: Path) -> Path:
     return recording_at(found[0])
 
 
-def _is_sequence(path: Path) -> bool:
-    return (path / "dataset_info.npz").exists()
+def _has(folder: Path, *names: str) -> bool:
+    return any((folder / name).exists() for name in names)
 
 
-def _is_bag(path: Path) -> bool:
-    return path.is_dir() and any(
-        p.name == "metadata.yaml" or bag_kind(p) in (".mcap", ".db3") for p in path.iterdir()
-    )
+def _is_bag(folder: Path) -> bool:
+    return any(p.name == _BAG or bag_kind(p) in (".mcap", ".db3") for p in folder.iterdir())
 
 
 def recordings_in(path: Path, deep: bool = False) -> list[Path]:
@@ -104,15 +102,15 @@ def recordings_in(path: Path, deep: bool = False) -> list[Path]:
     found = list(_inside(path, deep, set()))
     if not found:
         raise InputError(
-            f"{path} holds no recordings: expected a metadata.yaml, .mcap or .db3 files, "
-            "events.txt, events.h5 or others that `replay` reads."
+            f"{path} holds no recordings: expected a bag, {', '.join(_EVENTS)} or others that "
+            f"`replay` reads; name a {', '.join(_ANYTHING)} itself, as it may be anything."
         )
     return found
 
 
 def _inside(path: Path, deep: bool, seen: set[Path]) -> Iterator[Path]:
     """Recordings in a folder; `seen` are the folders before, as links may lead back to them."""
-    if not path.is_dir() or _is_whole(path):
+    if not path.is_dir() or _has(path, _BAG, _SEQUENCE, *(() if deep else _EVENTS)):
         yield path
         return
     seen.add(path.resolve())
@@ -123,26 +121,25 @@ def _inside(path: Path, deep: bool, seen: set[Path]) -> Iterator[Path]:
             yield child
 
 
-def _is_whole(folder: Path) -> bool:
-    return any((folder / name).exists() for name in _WHOLE)
-
-
 def _may_be_one(path: Path) -> bool:
-    """Some kinds may be anything: only events.txt is one by its place, and arrays by what they
-    hold. Hidden files are none, nor are the boxes beside Prophesee's."""
+    """Whether a path beside others is a recording, by its name and by what arrays may hold.
+
+    A text may be anything, a hidden file is not meant, and Prophesee's boxes are no events.
+    """
     if path.name.startswith(".") or path.stem.endswith("_bbox"):
         return False
     if path.is_dir():
-        return _is_whole(path) or _is_bag(path)
+        return _has(path, _SEQUENCE, *_EVENTS) or _is_bag(path)
     ending = path.suffix.lower()
     if ending in _ARRAYS and path.is_file():
-        from evlayerseg_ros.recordings.readers import open_recording
+        from evlayerseg_ros.recordings import arrays, datasets
 
         try:
-            open_recording(path).close()
-        except NoEvents:
-            return False
-        except InputError:  # told by whoever reads it
+            if ending in (".npy", ".npz"):
+                return arrays.may_hold_events(path)
+            with needs("h5py").File(path) as file:
+                return bool(datasets.sources_in(file))
+        except Exception:  # told by whoever reads it
             return True
     return bag_kind(path) != "" or (ending in _READERS and ending not in _ANYTHING)
 

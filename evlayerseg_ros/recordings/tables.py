@@ -13,7 +13,7 @@ from typing import IO
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, NoEvents
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
@@ -86,8 +86,8 @@ class NpzRecording(Table):
             with np.load(path) as archive:
                 names = columns.by_names(archive.files)
                 if names is None:
-                    missing = ", ".join(columns.lacking(archive.files))
-                    raise NoEvents(f"{path} lacks {missing}: expected x, y, t, p and size.")
+                    lacking = columns.lacking(archive.files)
+                    raise InputError(f"{path} lacks {lacking}: expected x, y, t, p and size.")
                 self._names, has_size = names, "size" in archive.files
                 small = [name for name in sensors.NAMES if name in archive.files]
                 small = [k for k in small if archive.zip.getinfo(f"{k}.npy").file_size < _PIECE]

@@ -13,7 +13,7 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
-from evlayerseg_ros.recordings.units import to_ns, unit_of
+from evlayerseg_ros.recordings.units import is_part, to_ns, unit_of
 
 # Where a long file is looked into for its size and unit: so many stretches of so many bytes.
 _STRETCHES, _BYTES = 16, 1 << 18
@@ -93,6 +93,9 @@ class TextRecording(Table):
             )
         x, y = (self._order.index(name) for name in "xy")
         every = np.concatenate(stretches)
+        if self._rest and not is_part(every[:, self._order.index("n")], self._rest):
+            self._order = self._order.replace("t", "-").replace("n", "t")
+            self._said, self._rest = self._rest, ""
         self.find_size(every[:, x], every[:, y], self._stated)
         times = [self._times(rows) for rows in stretches]
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
@@ -110,7 +113,7 @@ class TextRecording(Table):
         t = rows[:, self._order.index("t")]
         if not self._rest:
             return t
-        return to_ns(t, "s", to_ns(rows[:, self._order.index("n")], self._rest))
+        return to_ns(np.floor(t), "s", to_ns(rows[:, self._order.index("n")], self._rest))
 
     def _stated(self, x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
         """The size of the first line, or of a comment that fits the events."""

@@ -154,6 +154,11 @@ def unit_by_steps(t: np.ndarray, usual_step: float, alone: str, usual: str) -> s
     return min(far, key=lambda unit: far[unit] - sure * (unit == usual))
 
 
+def is_part(t: np.ndarray, unit: str) -> bool:
+    """Whether times [N], but for strays, stay below a second: only such are added to seconds."""
+    return bool(np.mean(t * (UNITS[unit] * 1e-9) >= 1) < 0.01)
+
+
 def to_ns(t: np.ndarray, unit: str, offset: int | np.ndarray = 0) -> np.ndarray:
     """Times in ns, int64 [N]; impossible ones become MAX_TIME.
 

@@ -45,6 +45,34 @@ def test_arrays_that_hold_no_events_beside_a_recording_are_none(tmp_path, deep):
     assert run(tmp_path)[2].events == 20_000
 
 
+def test_a_folder_is_searched_to_any_depth_beside_events_by_their_place(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("events.txt", "b.npz", "sub/c.npz"):
+        write_table(tmp_path / name, some_events(10), size=VGA)
+    found = [str(path.relative_to(tmp_path)) for path in recordings_in(tmp_path, deep=True)]
+    assert found == ["b.npz", "events.txt", "sub/c.npz"]
+    assert recordings_in(tmp_path) == [tmp_path]
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_listing_a_folder_does_not_read_its_arrays(tmp_path, save, monkeypatch):
+    e = some_events()
+    save(tmp_path / "one.npz", x=e.x, y=e.y, t=e.t, p=e.p)
+    save(tmp_path / "table.npz", np.column_stack([e.t, e.x, e.y, e.p]))
+    np.save(tmp_path / "table.npy", np.column_stack([e.t, e.x, e.y, e.p]))
+    np.save(tmp_path / "boxes.npy", np.zeros(50, [(name, "f4") for name in "txywh"]))
+    monkeypatch.setattr(np, "load", None)
+    monkeypatch.setattr("evlayerseg_ros.recordings.readers.open_recording", None)
+    names = [path.name for path in recordings_in(tmp_path)]
+    assert names == ["one.npz", "table.npy", "table.npz"]
+
+
+def test_a_folder_of_what_may_be_anything_says_what_to_name(tmp_path):
+    write_table(tmp_path / "rec.csv", some_events(10))
+    with pytest.raises(InputError, match=r"name a .*\.csv, .* itself, as it may be"):
+        run(tmp_path)
+
+
 def test_several_recordings_in_a_folder_are_listed(tmp_path):
     for k in range(10):
         write_table(tmp_path / f"{k}.npz", some_events(10), size=VGA)

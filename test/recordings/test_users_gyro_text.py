@@ -52,12 +52,30 @@ ROSTOPIC = ",field.".join([
          "angular_velocity.y,angular_velocity.z", "0,{us}000,0.1,0.2,0.3", ""),
         ("a stamp in two columns", "stamp_sec,stamp_nsec,wx,wy,wz", "0,{us}000,0.1,0.2,0.3", ""),
         ("seconds and microseconds", "t_usec,t_sec,wx,wy,wz", "{us},0,0.1,0.2,0.3", ""),
+        ("whole times twice", "t_usec,t_sec,wx,wy,wz", "{us},{s},0.1,0.2,0.3", ""),
         ("time behind the rates", "gx,gy,gz,t_us", "0.1,0.2,0.3,{us}", "taken as us"),
         ("time by another name", "wx,wy,wz,elapsed", "0.1,0.2,0.3,{s}", ""),
         ("a number before the time", "seq,t_us,gx,gy,gz", "7,{us},0.1,0.2,0.3", "taken as us"),
         ("a gyro's temperature", "time,gyro_x,gyro_y,gyro_z,gyro_temp", "{s},0.1,0.2,0.3,31", ""),
         ("axes in another order", "t,gyro_z,gyro_y,gyro_x", "{s},0.3,0.2,0.1", ""),
         ("not in degrees", "# rates in rad/s (not deg/s)", "{s} 0.1 0.2 0.3", ""),
+        ("names with spaces", "time,gyro x,gyro y,gyro z", "{s},0.1,0.2,0.3", ""),
+        ("names with dashes", "time,gyro-x,gyro-y,gyro-z", "{s},0.1,0.2,0.3", ""),
+        ("velocities", "t,angular velocity x,angular velocity y,angular velocity z",
+         "{s},0.1,0.2,0.3", ""),
+        ("an array of numbers", "time,ax,ay,az,gyro[0],gyro[1],gyro[2],temp",
+         "{s},9,8,7,0.1,0.2,0.3,31", ""),
+        ("numbers", "time,gyro_1,gyro_2,gyro_3,temp", "{s},0.1,0.2,0.3,31", ""),
+        ("the gyro's axes in a list", "# time, gyro x, y, z, acceleration x, y, z",
+         "{s},0.1,0.2,0.3,9,8,7", ""),
+        ("names in a comment", "# columns: timestamp, accel x, accel y, accel z, gyro x, gyro y, "
+         "gyro z", "{s},9,8,7,0.1,0.2,0.3", ""),
+        ("rates beside their biases", "t,gyro_x,gyro_y,gyro_z,gyro_bias_x,gyro_bias_y,gyro_bias_z",
+         "{s},0.1,0.2,0.3,9,8,7", ""),
+        ("angles backwards", "t,yaw_rate,pitch_rate,roll_rate", "{s},0.3,0.2,0.1", ""),
+        ("words between semicolons", "timestamp;name;gyro_x;gyro_y;gyro_z",
+         "{s};imu;0.1;0.2;0.3", ""),
+        ("words between tabs", "t\tname\twx\twy\twz", "{s}\timu\t0.1\t0.2\t0.3", ""),
         ("seconds and nanoseconds", "sec,nsec,gx,gy,gz", "0,{us}000,0.1,0.2,0.3", ""),
         ("rates as angles", "t,roll_rate,pitch_rate,yaw_rate,ax,ay,az",
          "{s},0.1,0.2,0.3,9,8,7", ""),
@@ -128,10 +146,13 @@ def test_a_sample_without_its_nanoseconds_is_left_out(tmp_path, capsys):
 @pytest.mark.parametrize(
     "head",
     ["t,angle_x,angle_y,angle_z,ax,ay,az", "t,angular_acc_x,angular_acc_y,angular_acc_z",
-     "# t ax ay az", "time,x,y,z,roll,pitch,yaw", "t,gyr1_x,gyr1_y,gyr1_z,gyr2_x,gyr2_y,gyr2_z"],
+     "t,rotation_x,rotation_y,rotation_z,rotation_w", "t,omega_dot_x,omega_dot_y,omega_dot_z",
+     "t,rotational_acceleration_x,rotational_acceleration_y,rotational_acceleration_z",
+     "t,gyro_bias_x,gyro_bias_y,gyro_bias_z", "# t ax ay az", "time,x,y,z,roll,pitch,yaw",
+     "t,gyr1_x,gyr1_y,gyr1_z,gyr2_x,gyr2_y,gyr2_z"],
 )  # fmt: skip
 def test_angles_and_accelerations_are_no_turn_rates(tmp_path, head):
-    path, more = tmp_path / "some.csv", ",0.1,0.2,0.3" * (2 if "z," in head else 1)
+    path, more = tmp_path / "some.csv", ",0.1" * (head.count(",") or 3)
     path.write_text("\n".join([head, *(f"{ms / 1000}{more}" for ms in TIMES)]))
     with pytest.raises(InputError, match="names no turn rates about three axes"):
         read_samples(path)
@@ -142,3 +163,17 @@ def test_a_comment_on_degrees_says_nothing_of_rates(tmp_path):
     line = "\n".join(f"{ms / 1000} 0.1 0.2 0.3" for ms in TIMES)
     path.write_text(f"# the heading was 30 deg since the start\n{line}\n")
     np.testing.assert_allclose(read_samples(path)[1][0], RATES)
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["# rates in deg/s (not rad/s)\n# t a wx wy wz", "# not in rad/s but deg/s\nt,wx,wy,wz,a",
+     "# rates in deg/s, times 0.01745 for rad/s\nt a wx wy wz",
+     "# yaw in rad/s\nt,wx_dps,wy_dps,wz_dps,yaw", "t,wx [deg/s],wy,wz,yaw_ref [rad/s]",
+     "yaw [rad/s],t,wx [deg/s],wy [deg/s],wz [deg/s]"],
+)  # fmt: skip
+def test_the_unit_of_rates_where_a_file_says_two(tmp_path, head):
+    path, first = tmp_path / "some.csv", head.startswith("yaw")
+    lines = (f"{7 if first else ms / 1000},{ms / 1000 if first else 10}" for ms in TIMES)
+    path.write_text("\n".join([head, *(f"{line},10,10,10" for line in lines)]))
+    assert np.allclose(read_samples(path)[1], np.deg2rad(10))

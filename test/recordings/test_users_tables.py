@@ -179,6 +179,15 @@ def test_few_labels_beside_events_without_polarities_are_no_events(tmp_path):
     assert run(path)[2].events == len(e)
 
 
+@pytest.mark.parametrize("group, names, n", [("labels", "xytp", 100), ("flow", "xyt", 40_000)])
+def test_few_labels_with_polarities_and_much_flow_without_are_no_cameras(tmp_path, group, names, n):
+    path = write_table(tmp_path / "some.h5", some_events())
+    right = run(path)[1]
+    with h5py.File(path, "a") as file:
+        file.update({f"{group}/{name}": np.arange(n) % 300 for name in names})
+    assert [len(w.events) for w in run(path)[1]] == [len(w.events) for w in right]
+
+
 @pytest.mark.parametrize("topic", ["cam0", "cam1"])
 def test_a_camera_of_several_is_chosen_with_polarities_or_without(tmp_path, topic):
     e, path = some_events(), tmp_path / "some.h5"

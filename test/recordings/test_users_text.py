@@ -127,6 +127,19 @@ def test_the_two_columns_of_the_events_own_times(tmp_path, head, scale):
         assert np.array_equal(found, right)
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["fractions", "whole seconds"])
+@pytest.mark.parametrize("begin", [0, 2_500_000])  # us
+def test_two_columns_of_whole_times_are_not_added(tmp_path, begin, whole):
+    path = tmp_path / "some.csv"
+    lines = []
+    for t, x, y, p in ROWS:
+        us = t * 6 + begin
+        lines.append(f"{x},{y},{p},{us},{us // 10**6 if whole else us * 1e-6}")
+    path.write_text("\n".join(["x,y,p,t_usec,t_sec", *lines]))
+    for found, right in zip(found_in(path), (E.x, E.y, US * 6 + begin, E.p), strict=True):
+        assert np.array_equal(found, right)
+
+
 @pytest.mark.parametrize("suffix", ["h5", "npz"])
 def test_nanoseconds_of_two_columns_are_no_times(tmp_path, suffix):
     path, parts = tmp_path / f"some.{suffix}", {"x": E.x, "y": E.y, "t_nsec": E.t, "t_sec": US * 0}
