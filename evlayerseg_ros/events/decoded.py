@@ -53,7 +53,7 @@ class DecodedEvents:
         self._ahead: _Message | None = None
         self._used: deque[int] = deque(maxlen=MEMORY)
         self._in_ros_time = False
-        self._timeless = 0  # events in a row at time 0
+        self._timeless = 0  # messages in a row, all of whose events are at time 0
 
     def push(self, events: Events, stamp: int) -> list[Window]:
         """The windows that a message closes.
@@ -65,11 +65,10 @@ class DecodedEvents:
         Raises:
             InputError: it is one of many that have no times; counted.
         """
-        self._timeless = 0 if events.t.any() else self._timeless + len(events)
+        if len(events):
+            self._timeless = 0 if events.t.any() else self._timeless + 1
         if self._timeless >= MANY:
-            told = (
-                f"{self._timeless} events in a row without times (ts is 0): expected the sensor's."
-            )
+            told = f"{MANY} messages in a row without times (ts is 0): expected the sensor's."
             self._stats.bad_packets += 1
             self._stats.last_error = self._stats.last_fault = told
             raise InputError(told)

@@ -14,7 +14,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Packet
 
-# So many events, in a row, do not happen at the sensor's time 0.
+# So many events of a message, or messages in a row, do not happen at the sensor's time 0.
 MANY = 16
 # An event is uint16 x, uint16 y, time ts (two 32-bit numbers), bool polarity. ROS 1 packs that into
 # 13 bytes. CDR aligns each number by itself: times fall on every 16 bytes, and every event but the

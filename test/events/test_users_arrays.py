@@ -106,16 +106,24 @@ def test_cleaning_gives_sound_events_of_anything(n):
 
 
 def test_short_messages_without_times_are_refused_once_they_are_many():
-    """As a relay that knows no times sends them; single events at time 0 are some."""
+    """As a relay that knows no times sends them."""
     stream = PacketStream(WindowConfig())
     for k in range(200):
         with suppress(InputError):
             stream.push(Packet.of_events(events_at([0] * 5), STAMP + k * MS, "/events"))
-    assert (stream.stats.events, stream.stats.bad_packets) == (15, 197)
-    assert "events in a row without times (ts is 0)" in stream.stats.last_error
+    assert (stream.stats.events, stream.stats.bad_packets) == (75, 185)
+    assert "16 messages in a row without times (ts is 0)" in stream.stats.last_error
     stream.push(Packet.of_events(events_at([STAMP, STAMP + MS]), STAMP, "/events"))
     stream.push(Packet.of_events(events_at([0]), STAMP, "/events"))
-    assert stream.stats.bad_packets == 197
+    assert stream.stats.bad_packets == 185
+
+
+def test_a_table_s_first_part_may_be_of_one_time():
+    """As of times in steps of 10 ms."""
+    stream = PacketStream(WindowConfig())
+    stream.push(Packet.of_events(events_at([0] * 800), 0, "/events"))
+    stream.push(Packet.of_events(events_at([0] * 400 + [10 * MS] * 400), 0, "/events"))
+    assert (stream.stats.events, stream.stats.bad_packets) == (1600, 0)
 
 
 def test_a_message_that_lies_about_its_size():
