@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -65,8 +66,14 @@ class Scene:
         return self._first is not None
 
     def show(self) -> None:
-        """Opens the viewer in a window."""
-        self._stream.spawn(default_blueprint=self._blueprint)
+        """Opens the viewer in a window; InputError where it cannot be started."""
+        # An environment that is not activated is not in PATH.
+        os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+        try:
+            self._stream.spawn(default_blueprint=self._blueprint)
+        except RuntimeError as error:
+            told = "The program `rerun` is not found: pip install rerun-sdk, or use --web."
+            raise InputError(told) from error
         self._begin()
 
     def serve(self, open_browser: bool, web_port: int, grpc_port: int) -> str:
@@ -106,9 +113,8 @@ class Scene:
         if saving.is_alive():
             raise self._stuck()
         if failed:
-            raise InputError(
-                f"Cannot write {path}: expected a new file, and room for it."
-            ) from failed[0]
+            told = f"Cannot write {path}: expected a new file, and room for it."
+            raise InputError(told) from failed[0]
         self._begin()
 
     def log(

@@ -52,6 +52,14 @@ def test_a_scene_that_no_disk_takes_is_one_sentence_and_ends(tmp_path, dots):
     assert "Rerun cannot write or send it all: is the disk full?" in done.stderr
 
 
+def test_no_viewer_is_one_sentence(dots, tmp_path, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    result = run("view", dots)
+    assert result.exit_code == 2 and "The program `rerun` is not found" in result.output
+
+
 def test_ctrl_c_says_that_the_file_is_there(dots, tmp_path, monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
