@@ -1,6 +1,6 @@
 """What the node sees as a scene in Rerun: pictures, masks, motions, tracks and figures over time.
 
-Needs the extra [view]; nothing else in the package imports rerun.
+Needs the extra [view]; besides it only blueprint.py imports rerun.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 os.environ.setdefault("RUST_LOG", "error")  # Rerun's own notes, before it is imported
 
 import rerun as rr
-import rerun.blueprint as rrb
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.motion.evidence import motion_at
+from evlayerseg_ros.outputs.blueprint import TIMELINE, blueprint
 from evlayerseg_ros.outputs.outputs import LABEL_NAMES, Image, Output, Points, affine_in
 from evlayerseg_ros.outputs.pictures import LAYER_COLORS
 
@@ -33,7 +33,6 @@ SHOWN = ("mask", "mask_overlay", "sharpened_events", "layers")
 _AHEAD = 0.1  # s: an arrow ends where the object is after this time
 _ARROW_LEAST = 15.0  # px, so that slow motions can be seen
 _TRAIL = 60  # windows that a track goes back
-_TIMELINE = "time"
 _PATIENCE = 60.0  # s that the last of it may take
 _OPENING = 10.0  # and beginning a file
 _WHITE, _QUIET = (255, 255, 255), (150, 160, 180)  # RGB of arrows, texts; of the background's line
@@ -52,7 +51,10 @@ class Scene:
     """
 
     def __init__(self, name: str, live: bool = False) -> None:
-        self._stream = rr.RecordingStream("evlayerseg " + re.sub(r"\W+", "-", name))
+        batches = rr.ChunkBatcherConfig.NEVER() if live else None
+        name = "evlayerseg " + re.sub(r"\W+", "-", name)
+        self._stream = rr.RecordingStream(name, batcher_config=batches)
+        self._live = live
         self._blueprint = blueprint(live)
         self._first: int | None = None
         self._trails: dict[int, deque[tuple[float, float]]] = {}
@@ -143,6 +145,7 @@ class Scene:
             self._log_layers(layers.data, mask.data if isinstance(mask, Image) else None)
         for name, value in (figures or {}).items():
             log(["times" if name.endswith(" ms") else "figures", name], rr.Scalars(value))
+        self._send()
 
     def say(self, stamp: int, sentence: str, level: str = "INFO") -> None:
         """Puts a sentence into the log, unless it was the last one; stamp in ns."""
@@ -150,6 +153,7 @@ class Scene:
             self._said = sentence
             self._go_to(stamp)
             self._stream.log("log", rr.TextLog(sentence, level=level))
+            self._send()
 
     def forget(self) -> None:
         """What comes next does not follow what came: tracks begin anew."""
@@ -167,6 +171,11 @@ class Scene:
             raise self._stuck() from error
         self._stream.disconnect()
 
+    def _send(self) -> None:
+        """Live, a window is sent whole, since the viewer shows whatever came last."""
+        if self._live:
+            self._stream.flush(timeout_sec=0)
+
     def _stuck(self) -> SceneStuckError:
         return SceneStuckError(f"Rerun cannot write or send it all: is {self._doubt}?")
 
@@ -182,7 +191,7 @@ class Scene:
 
     def _go_to(self, stamp: int) -> None:
         self._first = stamp if self._first is None else self._first
-        self._stream.set_time(_TIMELINE, duration=(stamp - self._first) * 1e-9)
+        self._stream.set_time(TIMELINE, duration=(stamp - self._first) * 1e-9)
 
     def _log_layers(self, table: np.ndarray, mask: np.ndarray | None) -> None:
         """Boxes, arrows, tracks and speeds of what moves; the background's speed, too."""
@@ -233,43 +242,6 @@ class Scene:
             radii=1.5,
         )
         self._stream.log("tracks", strips)
-
-
-def blueprint(live: bool = False) -> rrb.Blueprint:
-    """Our layout: what moves large on the left; edges, tracks and figures over time beside it.
-
-    Args:
-        live: stay at the newest window, instead of playing all from the first on.
-    """
-    return rrb.Blueprint(
-        rrb.Horizontal(
-            rrb.Vertical(
-                rrb.Spatial2DView(origin="camera", name="events, masks, motions"),
-                rrb.TextLogView(origin="log", name="what the node says"),
-                row_shares=[5, 1],
-            ),
-            rrb.Vertical(
-                rrb.Tabs(
-                    rrb.Spatial2DView(origin="sharpened", name="events sharpened"),
-                    rrb.Spatial2DView(
-                        origin="/", contents=["/sharpened", "/tracks"], name="tracks"
-                    ),
-                ),
-                rrb.TimeSeriesView(origin="speed", name="speed, px/s"),
-                rrb.Tabs(
-                    rrb.TimeSeriesView(origin="times", name="time a window takes, ms"),
-                    rrb.TimeSeriesView(origin="figures", name="rates"),
-                ),
-                row_shares=[2, 1, 1],
-            ),
-            column_shares=[3, 2],
-        ),
-        rrb.TimePanel(
-            state="collapsed", timeline=_TIMELINE, play_state="following" if live else "playing"
-        ),
-        rrb.SelectionPanel(state="hidden"),
-        rrb.BlueprintPanel(state="hidden"),
-    )
 
 
 def _color(label: int) -> tuple[int, int, int, int]:

@@ -158,7 +158,7 @@ def test_the_disk_is_doubted_only_where_a_file_is_written(monkeypatch, tmp_path)
 
 
 def test_a_recording_is_played_and_a_node_followed():
-    from evlayerseg_ros.outputs.scene import blueprint
+    from evlayerseg_ros.outputs.blueprint import blueprint
 
     for live, state in ((False, "playing"), (True, "following")):
         assert blueprint(live).time_panel.play_state == state
