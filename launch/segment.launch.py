@@ -67,8 +67,7 @@ def start(context: LaunchContext) -> list[Action]:
     check_model(given["model"])
     home = namespace(context, given["camera"])
     topic = absolute(given["events_topic"] or "events", home)
-    environment = profiles(os.path.join(SHARE.perform(context), "config", "fastdds.xml"))
-    node = segment(given, home, topic, environment)
+    node = segment(given, home, topic)
     actions: list[Action] = [node, on_exit(node, ended)]
     if given["bag"]:
         choice = ["--topic", given["bag_topic"]] if given["bag_topic"] else []
@@ -83,7 +82,6 @@ def start(context: LaunchContext) -> list[Action]:
                 *choice,
             ],
             name="play",
-            additional_env=environment,
             output="screen",
         )
         playing = context.get_locals_as_dict().get(PLAYING) or []
@@ -95,7 +93,7 @@ def start(context: LaunchContext) -> list[Action]:
     return actions
 
 
-def segment(given: dict[str, str], home: str, topic: str, environment: dict[str, str]) -> Node:
+def segment(given: dict[str, str], home: str, topic: str) -> Node:
     """The node itself."""
     overrides = {name: given[name] for name in ("model", "provider") if given[name]}
     if given["threads"]:
@@ -115,7 +113,6 @@ def segment(given: dict[str, str], home: str, topic: str, environment: dict[str,
             ("~/imu", f"{beside}/imu"),
         ],
         ros_arguments=["--log-level", given["log_level"]],
-        additional_env=environment,
         output="screen",
     )
 
@@ -177,15 +174,6 @@ def namespace(context: LaunchContext, camera: str) -> str:
 def absolute(name: str, home: str) -> str:
     """A name relative to a namespace, as ROS resolves it."""
     return name if name.startswith("/") else f"/{home.strip('/')}/{name}".replace("//", "/")
-
-
-def profiles(path: str) -> dict[str, str]:
-    """Settings of Fast DDS for large messages, unless the user has some: to Humble and Jazzy under
-    the first name, to Kilted and later under the second."""
-    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-    if any(os.environ.get(name) for name in names):
-        return {}
-    return dict.fromkeys(names, path)
 
 
 def check_parameters(path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,7 @@ Self = TypeVar("Self", bound="OwnNode")
 
 # Where Fast DDS looks for settings: up to Jazzy, and from Kilted on.
 PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+KILTED = 9  # major version of rmw_fastrtps_shared_cpp
 
 
 def prepare_dds() -> bool:
@@ -39,8 +41,21 @@ def prepare_dds() -> bool:
     except PackageNotFoundError:
         return False
     if profile.is_file():
-        os.environ.update(dict.fromkeys(PROFILES, str(profile)))
+        os.environ.update(dict.fromkeys(profile_names(), str(profile)))
     return profile.is_file()
+
+
+def profile_names() -> tuple[str, ...]:
+    """The names under which to tell Fast DDS its settings.
+
+    Since Kilted it reads a file that both name twice, and complains of that at each start.
+    """
+    try:
+        share = Path(get_package_share_directory("rmw_fastrtps_shared_cpp"))
+        version = re.search(r"<version>(\d+)", (share / "package.xml").read_text())
+    except (PackageNotFoundError, OSError):
+        return PROFILES
+    return PROFILES[1:] if version and int(version[1]) >= KILTED else PROFILES
 
 
 class OwnNode:
