@@ -76,6 +76,12 @@ def keep_freed_memory(every: bool = False) -> None:
         mallopt(arena_max, 1)  # else what each thread frees is kept for that thread
 
 
+def give_back_memory() -> None:
+    """Return what was freed, and kept by glibc, to the system. Takes some milliseconds."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @contextlib.contextmanager
 def told_if_slow(tell: Callable[[str], object]) -> Iterator[None]:
     """Says why it may be, if what is done inside takes long."""

@@ -143,11 +143,10 @@ def on_exit(process: ExecuteProcess, act) -> RegisterEventHandler:
     return RegisterEventHandler(OnProcessExit(target_action=process, on_exit=act))
 
 
-def ended(event: ProcessExited, context: LaunchContext) -> list[Action]:
+def ended(event: ProcessExited, context: LaunchContext) -> None:
     """The node has ended; with status 2 it was told something wrong, and said what."""
-    if event.returncode != 2:
-        return []
-    return [EmitEvent(event=Shutdown(reason="evlayerseg cannot run as it was told to"))]
+    if event.returncode == 2:  # an error, unlike Shutdown, gives `ros2 launch` the status 1
+        raise RuntimeError("evlayerseg cannot run as it was told to.")
 
 
 def last_one(player: ExecuteProcess, playing: list[ExecuteProcess]):
@@ -155,11 +154,10 @@ def last_one(player: ExecuteProcess, playing: list[ExecuteProcess]):
 
     def act(event: ProcessExited, context: LaunchContext) -> list[Action]:
         playing.remove(player)
-        if playing:
-            return []
-        reason = "the recording has ended" if not event.returncode else "it cannot be played"
-        end = EmitEvent(event=Shutdown(reason=reason))
-        return [TimerAction(period=REST, actions=[end])]
+        if event.returncode and not context.is_shutdown:
+            raise RuntimeError("The recording cannot be played.")
+        end = EmitEvent(event=Shutdown(reason="the recording has ended"))
+        return [] if playing else [TimerAction(period=REST, actions=[end])]
 
     return act
 

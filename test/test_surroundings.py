@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -304,3 +305,24 @@ def test_what_libraries_write_is_kept_from_the_user(capfd):
         os.write(2, b"libpng warning: iCCP")
     os.write(2, b"an error")
     assert capfd.readouterr().err == "an error"
+
+
+def test_freed_memory_goes_back_to_the_system():
+    """What lies below something that is still used is kept by glibc otherwise."""
+    if not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        pytest.skip("no glibc")
+    code = """
+import numpy as np
+from evlayerseg_ros.bench.measure import Usage
+from evlayerseg_ros.surroundings import give_back_memory, keep_freed_memory
+import os
+keep_freed_memory()
+blocks = [np.ones(1 << 20, np.uint8) for _ in range(200)]
+last = np.ones(1 << 20, np.uint8)
+del blocks
+before = Usage.of(os.getpid()).now
+give_back_memory()
+print((before - Usage.of(os.getpid()).now) >> 20, last[0])
+"""
+    done = run(code, NUMBA_CACHE_DIR=numba_cache())
+    assert int(done.stdout.split()[0]) >= 190

@@ -131,6 +131,7 @@ def train(
     refuse_to_replace(force or resume, out / "checkpoint.pt", or_else=go_on)
     from dataclasses import replace
 
+    from evlayerseg_ros.segmentation.model_file import find_model
     from evlayerseg_ros.training.train import PRESETS as SETTINGS
     from evlayerseg_ros.training.train import train as run
 
@@ -142,6 +143,7 @@ def train(
     settings = replace(
         SETTINGS[preset], **{key: value for key, value in given.items() if value is not None}
     )
+    init = init and find_model(init)
     if hold_out and not recordings:
         raise click.UsageError("--hold-out is for --recordings.")
     try:

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.batches import at_once
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.codecs.decoder import Counted, Decoded
 from evlayerseg_ros.events.decoded import AGAIN, LATE_TIME, DecodedEvents, on_sensor
-from evlayerseg_ros.events.sequence import Last, step
+from evlayerseg_ros.events.sequence import Last, at_once, step
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.timeline import Timeline
 from evlayerseg_ros.events.types import Events, Packet, Window

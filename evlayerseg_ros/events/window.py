@@ -16,6 +16,12 @@ from evlayerseg_ros.events.buffer import EventBuffer, cut_at_gaps
 from evlayerseg_ros.events.types import Events, Window
 
 MODES = ("time", "count")
+BOUNDS = {  # lowest and highest number; the node's parameters have the same
+    "duration_ms": (0.1, 60_000),
+    "events": (1, 100_000_000),
+    "stride_ms": (0, 60_000),
+    "max_age_ms": (1, 60_000),
+}
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,7 @@ class WindowConfig:
         """
         if self.mode not in MODES:
             raise InputError(f'Window mode "{self.mode}": expected {" or ".join(MODES)}.')
-        for name, low, high in (
-            ("duration_ms", 0.1, 60_000),
-            ("events", 1, 100_000_000),
-            ("stride_ms", 0, 60_000),
-            ("max_age_ms", 1, 60_000),
-        ):
+        for name, (low, high) in BOUNDS.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise InputError(f"Window {name} {value}: expected {low} to {high}.")

@@ -130,7 +130,7 @@ class Listener(OwnNode):
 
     def _hear_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.startswith(self._home):
+            if status.name.startswith(f"{self._home}:"):
                 self.diagnostics = {entry.key: entry.value for entry in status.values}
                 self.said = status.message
                 if status.level == DiagnosticStatus.ERROR:

@@ -92,7 +92,7 @@ class LiveView(OwnNode):
 
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.startswith(self._home):
+            if status.name.startswith(f"{self._home}:"):
                 now = time.time_ns()
                 said = {entry.key: entry.value for entry in status.values}
                 self._scene.say(now, status.message, _LEVELS.get(status.level, "WARN"))

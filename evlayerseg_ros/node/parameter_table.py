@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from evlayerseg_ros.events.window import WindowConfig
+from evlayerseg_ros.events.window import BOUNDS, MODES, WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import MAX_WAIT_MS
 from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, SegmenterConfig
@@ -110,31 +110,31 @@ PARAMETERS: tuple[Spec, ...] = (
         "window.mode",
         _WINDOW.mode,
         "What ends a window: a time or a count of events.",
-        choices=("time", "count"),
+        choices=MODES,
     ),
     Spec(
         "window.duration_ms",
         _WINDOW.duration_ms,
         "Length of a window in mode time, ms.",
-        between=(0.1, 10_000.0),
+        between=BOUNDS["duration_ms"],
     ),
     Spec(
         "window.events",
         _WINDOW.events,
         "Events of a window in mode count.",
-        between=(1, 100_000_000),
+        between=BOUNDS["events"],
     ),
     Spec(
         "window.stride_ms",
         _WINDOW.stride_ms,
         "Time from one window to the next, ms; 0 is back to back.",
-        between=(0.0, 10_000.0),
+        between=BOUNDS["stride_ms"],
     ),
     Spec(
         "window.max_age_ms",
         _WINDOW.max_age_ms,
         "A window comes out after this time at the latest, however quiet the scene, ms.",
-        between=(1.0, 60_000.0),
+        between=BOUNDS["max_age_ms"],
     ),
     Spec(
         "max_backlog_windows",

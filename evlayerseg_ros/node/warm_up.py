@@ -12,6 +12,7 @@ from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.outputs.outputs import OUTPUTS, carried
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.segmentation.turn import Turn
+from evlayerseg_ros.surroundings import give_back_memory
 
 WINDOWS = 3  # of a scene: the second begins with the motions of the first
 LENGTH = 33_000_000  # ns, of a window
@@ -42,6 +43,7 @@ def warm_up(segmenter: Segmenter, width: int, height: int) -> None:
     segmenter.refine, segmenter.track = before
     segmenter.forget()
     segmenter.turn = Turn()
+    give_back_memory()
 
 
 def finding_the_box(segmenter: Segmenter) -> Segmenter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -10,15 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.batches import MOST_BYTES
+from evlayerseg_ros.events.sequence import MOST_BYTES
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet, Window
+from evlayerseg_ros.surroundings import give_back_memory
 
 if TYPE_CHECKING:
     from evlayerseg_ros.segmentation.segmenter import Segmentation
 
 # Memory that packets may take while they wait to be decoded.
 MAX_QUEUED_BYTES = 64 << 20
+CALM = 5.0  # s without a drop after which the memory that an overload took is given back
 
 
 class _Incoming(NamedTuple):
@@ -110,6 +113,7 @@ class Worker:
         self._next_stream: PacketStream | None = None
         self._resetting = False  # the decode thread is to forget what it buffers
         self._forgetting = False  # the segment thread is to forget the windows before
+        self._dropped_at = math.inf  # s, when something last was, until its memory is given back
         self._open = False  # whether a stall would have something to flush
         self._last = 0.0
         self._frame_id = ""
@@ -143,7 +147,7 @@ class Worker:
                 or now - self._queue[0].arrived > self.max_wait
             ):
                 self._queued_bytes -= self._queue.popleft().size
-                self._skipped = True
+                self._skipped, self._dropped_at = True, now
                 self.counters.packets_dropped += 1
             self._packet_came.notify()
 
@@ -259,6 +263,7 @@ class Worker:
 
     def _drop_window(self) -> None:
         self._windows.popleft()
+        self._dropped_at = self._clock()
         self.counters.windows_dropped += 1
 
     def _finish(self) -> None:
@@ -281,7 +286,11 @@ class Worker:
         segmentation = self._segment(waiting.window)
         self._publish(waiting.window, segmentation, waiting.frame_id, waiting.arrived)
         self.counters.windows_done += 1
-        self._measure(self._clock() - waiting.arrived)
+        now = self._clock()
+        self._measure(now - waiting.arrived)
+        if now - self._dropped_at > CALM:
+            self._dropped_at = math.inf
+            give_back_memory()
 
     def _deadline(self) -> float:
         return self._last + self.stream.silence_ns * 1e-9

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -26,6 +28,7 @@ from evlayerseg_ros.motion.evidence import motion_at
 from evlayerseg_ros.outputs.blueprint import TIMELINE, blueprint
 from evlayerseg_ros.outputs.outputs import LABEL_NAMES, Image, Output, Points, affine_in
 from evlayerseg_ros.outputs.pictures import LAYER_COLORS
+from evlayerseg_ros.surroundings import first_line
 
 SHOWN = ("mask", "mask_overlay", "sharpened_events", "layers")
 """Topics that a scene is made of; any of them may be missing."""
@@ -71,11 +74,17 @@ class Scene:
         """Opens the viewer in a window; InputError where it cannot be started."""
         # An environment that is not activated is not in PATH.
         os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+        if shutil.which("rerun") is None:
+            raise InputError("The program `rerun` is not found: pip install rerun-sdk, or --web.")
         try:
-            self._stream.spawn(default_blueprint=self._blueprint)
+            self._stream.spawn(connect=False)
+            with suppress(ChildProcessError):  # a viewer that was there is used
+                if os.waitpid(-1, os.WNOHANG)[1]:
+                    raise RuntimeError("what it said stands above")
         except RuntimeError as error:
-            told = "The program `rerun` is not found: pip install rerun-sdk, or use --web."
+            told = f"The viewer `rerun` does not start ({first_line(error)}): use --web, or --save."
             raise InputError(told) from error
+        self._stream.connect_grpc(default_blueprint=self._blueprint)
         self._begin()
 
     def serve(self, open_browser: bool, web_port: int, grpc_port: int) -> str:
@@ -101,12 +110,12 @@ class Scene:
             SceneStuckError: nor is that said: on a full disk Rerun may wait for it.
         """
         self._doubt = "the disk full"
-        failed: list[RuntimeError] = []
+        failed: list[BaseException] = []
 
         def save() -> None:
             try:
                 self._stream.save(path, default_blueprint=self._blueprint)
-            except RuntimeError as error:
+            except BaseException as error:  # a panic of Rust's is no Exception
                 failed.append(error)
 
         saving = threading.Thread(target=save, daemon=True)
@@ -115,7 +124,8 @@ class Scene:
         if saving.is_alive():
             raise self._stuck()
         if failed:
-            told = f"Cannot write {path}: expected a new file, and room for it."
+            why = first_line(failed[0])
+            told = f"Cannot write {path} ({why}): expected a new file, and room for it."
             raise InputError(told) from failed[0]
         self._begin()
 

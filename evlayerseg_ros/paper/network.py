@@ -16,10 +16,10 @@ SIZE = (480, 640)  # rows and columns that the fully connected flow head is boun
 GAMMA = 100.0
 
 
-def leaky_dorelu(x: torch.Tensor, gamma: float = GAMMA) -> torch.Tensor:
-    """x / gamma below 0, x in [0, 1], 1 + (x - 1) / gamma above 1."""
+def leaky_dorelu(x: torch.Tensor) -> torch.Tensor:
+    """x / GAMMA below 0, x in [0, 1], 1 + (x - 1) / GAMMA above 1."""
     inside = x.clamp(0, 1)
-    return inside + (x - inside) / gamma
+    return inside + (x - inside) / GAMMA
 
 
 class Residual(nn.Module):

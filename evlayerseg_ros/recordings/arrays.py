@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import pickle
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.plain import objects_in
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.tables import npy_header
-from evlayerseg_ros.recordings.units import to_ns, unit_of
+from evlayerseg_ros.recordings.units import is_part, to_ns, unit_of
 
 _Columns = tuple[dict[str, np.ndarray], str]  # by name, and the unit of the times
 # A table so much shorter than another one is something else, as a matrix.
@@ -27,7 +28,8 @@ _ROWS, _SEEN = 1 << 13, 1 << 22
 
 
 class ArrayRecording(Table):
-    """One array [N, 4] or [4, N], or a compound one (N-ImageNet, Tonic).
+    """One array [N, 4] or [4, N], or a compound one (N-ImageNet, Tonic); or columns with seconds in
+    one and what is added to them in another.
 
     An npy is mapped into memory, the table of an npz is loaded as a whole. The unit of its times is
     recognised, the size is that of an array beside it with a name of sensors.NAMES, or assumed.
@@ -63,7 +65,7 @@ class ArrayRecording(Table):
             try:
                 if found := _table_in(array):
                     tables[name] = found
-            except InputError as error:  # of something beside the events, or of these
+            except (InputError, ValueError) as error:  # of what is beside the events, or of these
                 faults.append(error)
         if faults and not tables:
             raise faults[0]
@@ -108,6 +110,7 @@ class ArrayRecording(Table):
                     yield from inside("", objects_in(file))
             return
         with opened(self.path) as archive, np.load(self.path) as arrays:
+            yield "", arrays
             for name in arrays.files:
                 try:
                     yield name, arrays[name]
@@ -151,10 +154,23 @@ def may_hold_events(path: Path) -> bool:
 
 
 def _may_be_table(file: IO[bytes]) -> bool:
-    shape, _, dtype = npy_header(file)
-    few = np.empty([n if n in (1, 4) else 0 for n in shape], dtype)
-    with contextlib.suppress(InputError):
-        return dtype.hasobject or _table_in(few) is not None
+    shape, by_columns, dtype = npy_header(file)
+    if dtype.hasobject:
+        file.seek(0)
+        with contextlib.suppress(pickle.UnpicklingError):
+            return any(_is_table(part) for _, part in inside("", objects_in(file)))
+        return False
+    few = [n if n in (1, 4) else 0 for n in shape]  # of a longer one no row is read
+    rows = file.read(math.prod(few) * dtype.itemsize)
+    return _is_table(np.ndarray(few, dtype, rows, order="F" if by_columns else "C"))
+
+
+def _is_table(found: Any) -> bool:
+    """Whether it may be events: a matrix, as of a pose, has no times that rise."""
+    with contextlib.suppress(InputError, ValueError):
+        if table := _table_in(found):
+            t = table[0]["t"]
+            return len(t) > 4 or bool(np.all(t[1:] > t[:-1]))
     return False
 
 
@@ -169,22 +185,36 @@ def inside(name: str, found: Any) -> Iterator[tuple[str, Any]]:
 def _table_in(array: Any) -> _Columns | None:
     """The columns of an array by their names, and the unit of its times; None if it is no table."""
     if isinstance(array, Mapping):
-        named = columns.by_names(key for key in array if isinstance(key, str))
-        table = {k: np.ravel(array[name]) for k, name in (named or {}).items()}
+        named = columns.by_names((key for key in array if isinstance(key, str)), split=True)
+        if named is None:
+            return None
+        table = {k: np.ravel(array[name]) for k, name in named.items()}
         numbers = all(column.dtype.kind in "biuf" for column in table.values())
-        alike = len({len(column) for column in table.values()}) == 1
-        return (table, columns.unit_in(named["t"])) if named and numbers and alike else None
+        if not numbers or len({len(column) for column in table.values()}) > 1:
+            raise InputError(f"Expected {', '.join(named.values())} of one length, with numbers.")
+        return _joined(table, named)
     array = np.asarray(array)
     array = np.squeeze(array) if array.ndim > 2 else array
     if array.dtype.names:
-        names = columns.by_names(array.dtype.names)
+        names = columns.by_names(array.dtype.names, split=True)
         if {"w", "h"} <= set(array.dtype.names):
             raise InputError("It holds boxes of objects (w and h): expected events.")
         if names is None:
             return None
-        return {k: array[name].ravel() for k, name in names.items()}, columns.unit_in(names["t"])
+        return _joined({k: array[name].ravel() for k, name in names.items()}, names)
     if array.ndim != 2 or 4 not in array.shape or array.dtype.kind not in "iuf":
         return None
     rows = array if array.shape[1] == 4 else array.T
     order = columns.by_values(rows[:_ROWS]) if len(rows) else "txyp"
     return ({k: rows[:, order.index(k)] for k in "xytp"}, "") if order else None
+
+
+def _joined(table: dict[str, np.ndarray], names: dict[str, str]) -> _Columns:
+    """The columns and the unit of their times; where these are in two columns, they are one."""
+    unit, rest = columns.unit_in(names["t"]), columns.unit_in(names.get("n", ""))
+    if not rest:
+        return table, unit
+    n = table.pop("n")
+    if len(n) and not is_part(n, rest):
+        return table | {"t": n}, rest
+    return table | {"t": to_ns(np.floor(table["t"]), "s", to_ns(n, rest))}, "ns"

@@ -37,7 +37,15 @@ _PER_S = r"(?:\s*/|[_\s]*per|[_\s])[_\s]*s(?:ec(?:onds?)?)?\b"
 _UNITS = (
     rf"(?P<degrees>deg(?:rees?)?{_PER_S}|°\s*/\s*s|dps(?![a-z]))|(?P<radians>rad(?:ians?)?{_PER_S})"
 )
-_UNIT = re.compile(rf"(?<![a-z])(?P<other>(?:not|from)\s(?:in\s)?)?(?:{_UNITS})", re.I)
+# What stands before a unit: it is that of something else, as a range or a noise; what the rates
+# were brought to; what they are in. With a `/` behind it, as of `rad/s/sqrt(Hz)`, it is none.
+_UNIT = re.compile(
+    r"(?:(?P<other>\b(?:not|from)\s(?:in\s)?|(?<![\w.])[\d.]+\s?|"
+    r"\b(?:range|noise|bias)(?:[^\w\n,;:.]+\w+){0,2}?[^\w\n,;:.]+)|"
+    r"(?P<to>(?<!convert\s)(?<!conversion\s)\b(?:in)?to\s|(?:[-=]>|→)\s*)|"
+    rf"(?P<in>\b(?:in|values?|units?)(?:\sare)?\W*))?(?<![a-z])(?:{_UNITS})(?!/)",
+    re.I,
+)
 _SPLIT = re.compile("[,;\\t]")
 _FIELDS = re.compile(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?")  # between spaces, units included
 
@@ -99,12 +107,23 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     times += sum(to_ns(rows[:, k], its_unit) for k, its_unit in rest)
     if unit != "s":
         tell(path, f"its times are taken as {unit}")
-    units = _UNIT.finditer("\n".join([named.heads, *heads]))
-    degrees = next((bool(unit["degrees"]) for unit in units if not unit["other"]), False)
+    said = _units_in(named.heads) or _units_in("\n".join(heads)) or ["rad/s"]
+    degrees = said[0] == "deg/s"
     if not degrees and np.quantile(np.abs(rates), 0.99) > _FASTEST:
         degrees = True
         tell(path, "its turn rates are taken as deg/s")
+    elif other := next((unit for unit in said if unit != said[0]), ""):
+        names = ", ".join(f"w{k}_{other.replace('/', '_')}" for k in "xyz")
+        taken = f"its turn rates are taken as {said[0]} and may be {other}"
+        tell(path, f"{taken} (columns named {names} say so)")
     return by_time(times, np.deg2rad(rates) if degrees else rates)
+
+
+def _units_in(words: str) -> list[str]:
+    """The units that words give turn rates, the surest first; several leave it open."""
+    units = [unit for unit in _UNIT.finditer(words) if not unit["other"]]
+    stated = [unit for unit in units if unit["to"]] + [unit for unit in units if unit["in"]]
+    return ["deg/s" if unit["degrees"] else "rad/s" for unit in stated or units]
 
 
 def _numbers(line: str) -> list[float] | None:
@@ -142,9 +161,9 @@ def _rows(table: list[str], width: int) -> np.ndarray:
     rows = []
     for line in table:
         numbers = _numbers(line)
-        words = _SPLIT.split(line)
+        words = re.split("[;\t]" if re.search("[;\t]", line) else ",", line)
         if (numbers is None or len(numbers) != width) and len(words) == width:
-            numbers = [n[0] if (n := _numbers(word)) else np.nan for word in words]
+            numbers = [n[0] if (n := _numbers(w.replace(",", "."))) else np.nan for w in words]
         if numbers is not None and len(numbers) == width and not np.isnan(numbers).all():
             rows.append(numbers)
     return np.array(rows, float).reshape(-1, width)

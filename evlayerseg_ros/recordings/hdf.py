@@ -20,8 +20,9 @@ from evlayerseg_ros.recordings.units import to_ns, unit_of
 
 # Stretches of events that are looked at for size and unit, and how long each is.
 _STRETCHES, _LENGTH = 16, 8192
-# Beside a table so much longer, another one is something else.
-_SMALL = 0.01
+# Beside a table so much longer, another one is something else; or, where it alone has polarities,
+# it is in doubt which one holds the events.
+_SMALL, _FEW = 0.01, 0.1
 # Events read at a time where a part is damaged.
 _PIECE = 4096
 # What HDF5 says where a filter is missing.
@@ -102,12 +103,12 @@ class HdfRecording(Table):
                 f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
             )
         lengths = {k: min(length_of(c) for c in v.data if c is not None) for k, v in found.items()}
-        # Corners, boxes or flow beside events have places and times, too, but no polarities.
-        sure = any(v.signed and v.names for v in found.values())
-        longest = max(n for k, n in lengths.items() if found[k].signed or not sure)
+        longest = max(lengths.values())
         long = {k: v for k, v in found.items() if lengths[k] > _SMALL * longest}
+        # Corners, boxes or flow beside events have places and times, too, but no polarities.
         signed = {k: v for k, v in long.items() if v.signed}
-        found = signed or long or dict(list(found.items())[:1])
+        sure = any(lengths[k] > _FEW * longest for k in signed)
+        found = (signed if sure else long) or dict(list(found.items())[:1])
         if len(found) > 1:
             raise InputError(f"{self.path} has several cameras, choose: {', '.join(found)}.")
         ((where, self._source),) = found.items()

@@ -33,7 +33,7 @@ _ANYTHING = (".txt", ".csv", ".tsv", ".bin", ".mat")
 _ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
 # What makes a folder a bag, or a sequence of EVIMO2; what is the recording of any other folder.
 _BAG, _SEQUENCE = "metadata.yaml", "dataset_info.npz"
-_EVENTS = ("events.txt", "events.h5")
+_EVENTS = ("events.h5", "events.txt")
 # Of several recordings so many are listed.
 _LISTED = 8
 
@@ -94,18 +94,24 @@ def recordings_in(path: Path, deep: bool = False) -> list[Path]:
 
     Args:
         path: where to look.
-        deep: also in all folders in it, for text of any name, too.
+        deep: also in all folders in it, for text of any name, too, unless it lies beside events.h5
+            or events.txt; of these two, which are the same events, the first is one.
 
     Raises:
         InputError: a folder that holds none.
     """
     found = list(_inside(path, deep, set()))
-    if not found:
-        raise InputError(
-            f"{path} holds no recordings: expected a bag, {', '.join(_EVENTS)} or others that "
-            f"`replay` reads; name a {', '.join(_ANYTHING)} itself, as it may be anything."
-        )
-    return found
+    if found:
+        return found
+    for folder in sorted(path.glob("[!.]*")):
+        if not deep and folder.is_dir() and any(_inside(folder, False, set())):
+            raise InputError(
+                f"{path} holds no recordings itself, but {folder} does: name that one."
+            )
+    raise InputError(
+        f"{path} holds no recordings: expected a bag, {', '.join(_EVENTS)} or others that "
+        f"`replay` reads; name a {', '.join(_ANYTHING)} itself, as it may be anything."
+    )
 
 
 def _inside(path: Path, deep: bool, seen: set[Path]) -> Iterator[Path]:
@@ -114,9 +120,12 @@ def _inside(path: Path, deep: bool, seen: set[Path]) -> Iterator[Path]:
         yield path
         return
     seen.add(path.resolve())
+    events = [name for name in _EVENTS if _has(path, name)]
     for child in sorted(path.iterdir()):
         if child.is_dir() and deep:
             yield from _inside(child, deep, seen) if child.resolve() not in seen else ()
+        elif events and (child.name in events or child.suffix.lower() == ".txt"):
+            yield from [child] if child.name == events[0] else []
         elif _may_be_one(child) or (deep and child.suffix.lower() == ".txt"):
             yield child
 
@@ -150,5 +159,6 @@ def _reader_of_npz(path: Path) -> tuple[str, bool]:
     if is_evimo(path):
         return "evimo2:EvimoRecording", False
     names = [name.removesuffix(".npy") for name in names_in(path)]
-    lone = names and columns.by_names(names, split=True) is None
-    return ("arrays:ArrayRecording", True) if lone else ("tables:NpzRecording", False)
+    named = columns.by_names(names, split=True)
+    plain = not names or (named is not None and "n" not in named)
+    return ("tables:NpzRecording", False) if plain else ("arrays:ArrayRecording", True)

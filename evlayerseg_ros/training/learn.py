@@ -93,8 +93,8 @@ def _write_start(path: Path, settings: Settings, init: Path | None) -> None:
     """Writes the model that training starts from."""
     if init is None:
         export(make_network(settings), path, path.stem, UNTRAINED, {})
-    elif init.suffix == ".onnx" or not init.exists():
-        shutil.copyfile(find_model(init), path)
+    elif init.suffix == ".onnx":
+        shutil.copyfile(init, path)
     else:
         network, state = load_checkpoint(init)
         export(network, path, path.stem, state["regime"], {"step": state["step"]})

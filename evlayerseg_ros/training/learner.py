@@ -18,7 +18,6 @@ from evlayerseg_ros.network.export import export, load_exported, with_extras
 from evlayerseg_ros.network.layernet import LayerNet
 from evlayerseg_ros.paper.loss import paper_loss
 from evlayerseg_ros.paper.network import PaperNet, combined_flow
-from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.training.losses import supervised_loss
 from evlayerseg_ros.training.parallel import Place
 
@@ -96,8 +95,8 @@ class Learner:
             InputError: it is none of this network.
         """
         try:
-            if path.suffix == ".onnx" or not path.exists():
-                network, info = load_exported(find_model(path))
+            if path.suffix == ".onnx":
+                network, info = load_exported(path)
                 weights, regime = with_extras(network).state_dict(), info.regime
             else:
                 state = torch.load(path, map_location="cpu", weights_only=True)

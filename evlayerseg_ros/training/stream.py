@@ -138,8 +138,8 @@ class SceneStream(IterableDataset):
         return found
 
 
-def example_inputs(photos: list[Path], spec: VoxelSpec, inputs: int = 32) -> Iterator[np.ndarray]:
+def example_inputs(photos: list[Path], spec: VoxelSpec) -> Iterator[np.ndarray]:
     """Some of a network's inputs as in training: float32 [1, C, rows, columns] each."""
     stream = SceneStream(TextureBank(photos), spec, reuse=1, per_clip=2, first=8)
-    for tensors in islice(stream, inputs):
+    for tensors in islice(stream, 32):
         yield tensors["voxel"][None].numpy()

@@ -123,7 +123,7 @@ def train(
         photos, cutouts: folders of images for the simulated scenes, beside the photographs that
             scikit-image ships and procedural textures.
         resume: go on from the checkpoint in `out` as if it had never stopped.
-        init: a checkpoint, an exported LayerNet or the name of shipped weights to start from.
+        init: a checkpoint or an exported LayerNet (.onnx) to start from.
         lessons: recordings to learn from beside the scenes.
 
     Returns:

@@ -11,8 +11,8 @@ from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.scenes import PACKET_NS
 from evlayerseg_ros.bench.scenes import packets as scene
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.batches import MOST_BYTES, at_once
 from evlayerseg_ros.events.codecs import Decoder
+from evlayerseg_ros.events.sequence import MOST_BYTES, at_once
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
-from evlayerseg_ros.events.window import WindowConfig, Windower, WindowerAt
+from evlayerseg_ros.events.window import BOUNDS, WindowConfig, Windower, WindowerAt
+from evlayerseg_ros.node.parameter_table import BY_NAME
 
 MS = 1_000_000
 
@@ -214,3 +215,11 @@ def test_a_window_knows_the_number_of_its_first_event(config):
 def test_wrong_values_are_named(values, told):
     with pytest.raises(InputError, match=told):
         Windower(WindowConfig(**values))
+
+
+def test_the_nodes_parameters_have_the_same_bounds():
+    for name, (low, high) in BOUNDS.items():
+        assert BY_NAME[f"window.{name}"].between == (low, high)
+        WindowConfig(**{name: high}).validate()
+        with pytest.raises(InputError, match=f"expected {low} to {high}"):
+            WindowConfig(**{name: high + 1}).validate()

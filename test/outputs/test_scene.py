@@ -12,7 +12,7 @@ import pytest
 from called import done, refused, run
 from root import ROOT
 
-pytest.importorskip("rerun", reason="the extra [view] is not installed")
+rerun = pytest.importorskip("rerun", reason="the extra [view] is not installed")
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.outputs.outputs import LAYER_DTYPE, Image, Points
@@ -58,6 +58,31 @@ def test_no_viewer_is_one_sentence(dots, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     result = run("view", dots)
     assert result.exit_code == 2 and "The program `rerun` is not found" in result.output
+
+
+def test_a_viewer_that_fails_is_not_called_missing(dots, tmp_path, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    (tmp_path / "rerun").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "rerun").chmod(0o755)
+    assert "`rerun` does not start (what it said stands above)" in refused("view", dots).output
+
+    def fail(*args, **options):
+        raise RuntimeError("Failed to spawn it: no memory.\nMore of it.")
+
+    monkeypatch.setattr(rerun.RecordingStream, "spawn", fail)
+    assert "not start (Failed to spawn it: no memory)" in refused("view", dots).output
+
+
+@pytest.mark.parametrize("error", [OSError("no room"), BaseException("a panic")])
+def test_whatever_fails_in_saving_is_one_sentence(dots, tmp_path, monkeypatch, error):
+    def fail(*args, **options):
+        raise error
+
+    monkeypatch.setattr(rerun.RecordingStream, "save", fail)
+    result = refused("view", dots, "--save", tmp_path / "out.rrd")
+    assert f"out.rrd ({error}): expected a new file" in result.output
 
 
 def test_ctrl_c_says_that_the_file_is_there(dots, tmp_path, monkeypatch):

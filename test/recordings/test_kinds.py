@@ -67,6 +67,58 @@ def test_listing_a_folder_does_not_read_its_arrays(tmp_path, save, monkeypatch):
     assert names == ["one.npz", "table.npy", "table.npz"]
 
 
+@pytest.mark.parametrize("memory", [0, 7])
+def test_few_events_in_a_folder_are_read_and_matrices_are_none(tmp_path, monkeypatch, memory):
+    rows = np.array([(1000, 3, 4, 1), (2000, 5, 6, 0), (3000, 7, 8, 1), (4000, 9, 9, 0)])
+    pose = np.array([(0.8, -0.6, 0, 2), (0.6, 0.8, 0, -1), (0, 0, 1, 3), (0, 0, 0, 1)])
+    right = {"rows": rows, "columns": np.asfortranarray(rows), "one": rows[:1], "on": rows[:1].T}
+    wrong = {"eye": np.eye(4), "pose": pose, "camera": np.array([[300.5, 301.5, 160.2, 120.3]])}
+    for name, array in (right | wrong).items():
+        np.save(tmp_path / f"{name}.npy", array)
+    monkeypatch.setattr(np, "empty", lambda shape, dtype=float: np.full(shape, memory, dtype))
+    assert {path.stem for path in recordings_in(tmp_path)} == set(right)
+
+
+def test_objects_of_python_in_a_folder_are_recordings_where_they_hold_events(tmp_path):
+    e = some_events(100)
+    events = {"x": e.x, "y": e.y, "t": e.t, "p": e.p}
+    ragged = {"camera": "left", "frames": [[1], [1, 2]]}
+    for name, found in {"deep": {"left": events}, "ragged": ragged, "path": tmp_path}.items():
+        np.savez(tmp_path / f"{name}.npz", info=np.array(found, object))
+        np.save(tmp_path / f"{name}.npy", np.array(found, object))
+    assert [path.name for path in recordings_in(tmp_path)] == ["deep.npy", "deep.npz"]
+    np.savez(tmp_path / "both.npz", info=np.array(ragged), **events)
+    assert run(tmp_path / "both.npz")[2].events == 100
+    np.savez(tmp_path / "both.npz", info=np.array(ragged), left=np.array(events))
+    assert run(tmp_path / "both.npz")[2].events == 100
+
+
+@pytest.mark.parametrize("names", [["events.txt"], ["events.h5"], ["events.h5", "events.txt"]])
+def test_what_lies_beside_events_is_no_recording_at_any_depth(tmp_path, names):
+    """As the data sets of DAVIS cameras have it, and with a copy as HDF5."""
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    for name in names:
+        write_table(drive / name, some_events(10))
+    for name in ("imu", "groundtruth", "images", "calib"):
+        (drive / f"{name}.txt").write_text("0 0 0 0 0 0 0\n")
+    write_table(tmp_path / "another.txt", some_events(10))
+    found = [path.relative_to(tmp_path) for path in recordings_in(tmp_path, deep=True)]
+    assert list(map(str, found)) == ["another.txt", f"drive/{names[0]}"]
+
+
+def test_a_folder_of_folders_with_recordings_names_one(tmp_path):
+    for day in ("day1", "day2"):
+        (tmp_path / day).mkdir()
+        for name in ("a.npz", "b.npz"):
+            write_table(tmp_path / day / name, some_events(10))
+    with pytest.raises(InputError, match=r"holds no recordings itself, but .*day1 does: name that"):
+        recordings_in(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty holds no recordings: expected a bag"):
+        recordings_in(tmp_path / "empty")
+
+
 def test_a_folder_of_what_may_be_anything_says_what_to_name(tmp_path):
     write_table(tmp_path / "rec.csv", some_events(10))
     with pytest.raises(InputError, match=r"name a .*\.csv, .* itself, as it may be"):

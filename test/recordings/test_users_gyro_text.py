@@ -75,6 +75,8 @@ ROSTOPIC = ",field.".join([
         ("angles backwards", "t,yaw_rate,pitch_rate,roll_rate", "{s},0.3,0.2,0.1", ""),
         ("words between semicolons", "timestamp;name;gyro_x;gyro_y;gyro_z",
          "{s};imu;0.1;0.2;0.3", ""),
+        ("words beside decimal commas", "name;t;gyro_x;gyro_y;gyro_z",
+         "imu;{comma};0,1;0,2;0,3", ""),
         ("words between tabs", "t\tname\twx\twy\twz", "{s}\timu\t0.1\t0.2\t0.3", ""),
         ("seconds and nanoseconds", "sec,nsec,gx,gy,gz", "0,{us}000,0.1,0.2,0.3", ""),
         ("rates as angles", "t,roll_rate,pitch_rate,yaw_rate,ax,ay,az",
@@ -177,3 +179,53 @@ def test_the_unit_of_rates_where_a_file_says_two(tmp_path, head):
     lines = (f"{7 if first else ms / 1000},{ms / 1000 if first else 10}" for ms in TIMES)
     path.write_text("\n".join([head, *(f"{line},10,10,10" for line in lines)]))
     assert np.allclose(read_samples(path)[1], np.deg2rad(10))
+
+
+def of_comments(path, comments):
+    """The rate about x, rad/s, that a file tells whose lines say 10."""
+    lines = [f"{ms / 1000} 10 10 10" for ms in TIMES]
+    path.write_text("\n".join([*(f"# {words}" for words in comments), *lines]))
+    return read_samples(path)[1][0, 0]
+
+
+@pytest.mark.parametrize(
+    "comments, right",
+    [
+        (["deg/s converted to rad/s"], 10),
+        (["converted from deg/s into rad/s"], 10),
+        (["deg/s -> rad/s"], 10),
+        (["rad/s to deg/s"], 0.174533),
+        (["gyro range 2000 dps, values in rad/s"], 10),
+        (["gyro range (dps): 2000", "x y z: rad/s"], 10),
+        (["range of 2000 deg/s"], 10),
+        (["noise 0.003 rad/s/sqrt(Hz)", "rates in deg/s"], 0.174533),
+        (["noise density [rad/s/√Hz]: 0.003", "angular velocity, deg/s"], 0.174533),
+        (["bias 0.01 rad/s, values: deg/s"], 0.174533),
+        (["values in rad/s, convert to deg/s with 57.3"], 10),
+        (["rad/s are usual", "units", "deg/s"], 0.174533),
+    ],
+)
+def test_the_unit_of_rates_in_comments_that_name_more(tmp_path, capsys, comments, right):
+    assert of_comments(tmp_path / "some.txt", comments) == pytest.approx(right, rel=1e-5)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "comments, right, taken, other, names",
+    [
+        (["rad/s or deg/s"], 10, "rad/s", "deg/s", "wx_deg_s, wy_deg_s, wz_deg_s"),
+        (["in deg/s", "in rad/s"], 0.174533, "deg/s", "rad/s", "wx_rad_s, wy_rad_s, wz_rad_s"),
+        (["measured in deg/s, converted to rad/s"], 10, "rad/s", "deg/s", "wx_deg_s"),
+    ],
+)
+def test_comments_that_leave_the_unit_open_are_told(
+    tmp_path, capsys, comments, right, taken, other, names
+):
+    path = tmp_path / "some.txt"
+    assert of_comments(path, comments) == pytest.approx(right, rel=1e-5)
+    told = capsys.readouterr().err
+    assert f"turn rates are taken as {taken} and may be {other} (columns named {names}" in told
+    unit = other.replace("/", "_")  # as it was told
+    named = [f"t wx_{unit} wy_{unit} wz_{unit}", *comments]
+    assert of_comments(path, named) == pytest.approx(10 if unit == "rad_s" else 0.174533, rel=1e-5)
+    assert not capsys.readouterr().err

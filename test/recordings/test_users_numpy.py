@@ -12,6 +12,7 @@ from whole_files import VGA, run, some_events, write_table
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
+from evlayerseg_ros.recordings.kinds import recordings_in
 
 E = some_events()
 US = E.t // 1000
@@ -178,6 +179,32 @@ def test_an_npz_whose_polarities_were_never_written(tmp_path):
     np.savez(tmp_path / "some.npz", x=E.x, y=E.y, t=E.t, p=E.p[:0], size=VGA)
     _, windows, stats = run(tmp_path / "some.npz")
     assert stats.events == 20_000 and all(window.events.p.all() for window in windows)
+
+
+@pytest.mark.parametrize("rest, us", [("time_usec", 1), ("time_nsec", 1000)])
+@pytest.mark.parametrize("kind", ["columns", "named", "dictionary", "whole"])
+def test_times_in_two_columns_of_numpy(tmp_path, kind, rest, us):
+    """Seconds, and what is added to them or is the time by itself."""
+    t = US * 6 + 1_700_000_000_600_000
+    sec, part = np.divmod(t, 10**6)
+    table = {"x": E.x, "y": E.y, "p": E.p, rest: (t if kind == "whole" else part) * us}
+    table["time_sec"] = t * 1e-6 if kind == "whole" else sec
+    path = tmp_path / ("some.npy" if kind == "named" else "some.npz")
+    if kind == "named":
+        np.save(path, np.rec.fromarrays(list(table.values()), names=list(table)))
+    else:
+        np.savez(path, **(table if kind != "dictionary" else {"events": np.array(table)}))
+    assert recordings_in(tmp_path) == [path]
+    windows = run(path)[1]
+    assert np.array_equal(np.concatenate([w.events.t for w in windows]), t * 1000)
+    assert np.array_equal(np.concatenate([w.events.p for w in windows]), E.p)
+
+
+@pytest.mark.parametrize("seconds", [US[:5] * 0, np.full(len(E), "0")], ids=["short", "words"])
+def test_two_columns_of_times_that_are_none(tmp_path, seconds):
+    np.savez(tmp_path / "some.npz", x=E.x, y=E.y, t_nsec=E.t, t_sec=seconds)
+    with pytest.raises(InputError, match=r"x, y, t_sec, t_nsec of one length, with numbers\.$"):
+        run(tmp_path / "some.npz")
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -188,6 +188,24 @@ def test_few_labels_with_polarities_and_much_flow_without_are_no_cameras(tmp_pat
     assert [len(w.events) for w in run(path)[1]] == [len(w.events) for w in right]
 
 
+@pytest.mark.parametrize("corners", [500, 5000])
+def test_few_corners_with_polarities_beside_events_without_are_not_taken_for_them(
+    tmp_path, corners
+):
+    e, path = some_events(200_000), tmp_path / "some.h5"
+    with h5py.File(path, "w") as file:
+        for k in "xytp":
+            column = getattr(e, k) if k != "t" else e.t // 1000
+            file[f"corners/{k}"] = column[:: len(e) // corners]
+            if k != "p":
+                file[f"events/{k}"] = column
+    if corners == 500:
+        assert run(path)[2].events == 200_000
+    else:  # too many to be sure
+        with pytest.raises(InputError, match="several cameras, choose: corners, events"):
+            run(path)
+
+
 @pytest.mark.parametrize("topic", ["cam0", "cam1"])
 def test_a_camera_of_several_is_chosen_with_polarities_or_without(tmp_path, topic):
     e, path = some_events(), tmp_path / "some.h5"

@@ -60,7 +60,6 @@ def lie(rng: np.random.Generator, head: dict) -> dict:
     """A packet's other fields, one of them wrong."""
     shift = int(rng.choice([1, 10**6, S, 60 * S, 17 * S, 3600 * S, 20 * 3600 * S]))
     sign = int(rng.choice([-1, 1]))
-    choice = rng.integers(9)
     wrong = [
         {"width": int(rng.choice([0, 1, 4096, 4097, 2**32 - 1]))},
         {"height": int(rng.choice([0, 1, 4096, 4097, 2**32 - 1]))},
@@ -70,9 +69,10 @@ def lie(rng: np.random.Generator, head: dict) -> dict:
         {"time_base": max(0, head["time_base"] + sign * shift)},
         {"time_base": int(rng.choice([0, 2**62 - 1, 2**63, 2**64 - 1], 1).astype(object)[0])},
         {"seq": max(0, head["seq"] + sign * int(rng.choice([1, 2, 50, 10**7])))},
+        {"seq": (None, 0, 2**32 - 1, 2**64 - 1)[rng.integers(4)]},
         {"big_endian": True},
     ]
-    return {**head, **wrong[choice]}
+    return {**head, **wrong[rng.integers(len(wrong))]}
 
 
 def lying_packets(rng, encoding, kinds):
@@ -133,6 +133,7 @@ def test_event_packet_messages(encoding, seed, kinds):
     stream = PacketStream(WindowConfig())
     for packet in lying_packets(np.random.default_rng(seed), encoding, kinds):
         data, stamp, big = packet.pop("data"), packet.pop("stamp"), packet.pop("big_endian")
+        packet["seq"] = packet["seq"] or 0
         message = EventPacket(events=to_bytes(data), is_bigendian=big, **packet)
         message.header.stamp = to_time(stamp)
         try:

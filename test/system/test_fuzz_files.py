@@ -47,6 +47,17 @@ class Files(dict):
         return ", ".join(f"{suffix}: {len(data)} bytes" for suffix, data in self.items())
 
 
+def read(path: Path, size: tuple[int, int] | None = None) -> None:
+    """A file gives sound windows, or is refused in a sentence."""
+    try:
+        with open_recording(path, size=size) as recording:
+            for window, _ in windows_of(recording, PacketStream(WindowConfig())):
+                sound([window])
+    except InputError as error:
+        told(error)
+        assert path.name in str(error) or "packet" in str(error)
+
+
 @examples(120)
 @given(data=st.data(), seed=seeds, kinds=st.lists(st.sampled_from(sorted(FAULTS)), max_size=3))
 def test_recordings(files, tmp_path, data, seed, kinds):
@@ -58,13 +69,7 @@ def test_recordings(files, tmp_path, data, seed, kinds):
     path = tmp_path / f"some.{suffix}"
     path.write_bytes(content)
     inputs["files"] += 1
-    try:
-        with open_recording(path) as recording:
-            for window, _ in windows_of(recording, PacketStream(WindowConfig())):
-                sound([window])
-    except InputError as error:
-        told(error)
-        assert path.name in str(error) or "packet" in str(error)
+    read(path)
 
 
 @examples(120)
@@ -83,14 +88,7 @@ def test_recordings_with_one_field_wrong(tmp_path, data, seed, kinds):
         if kinds and turn == 2:
             path.write_bytes(FAULTS[kinds[0]](rng, path.read_bytes()))
         inputs["files with one field wrong"] += 1
-        size = SIZE if rng.random() < 0.3 else None
-        try:
-            with open_recording(path, size=size) as recording:
-                for window, _ in windows_of(recording, PacketStream(WindowConfig())):
-                    sound([window])
-        except InputError as error:
-            told(error)
-            assert path.name in str(error) or "packet" in str(error)
+        read(path, SIZE if rng.random() < 0.3 else None)
         shutil.rmtree(folder)
 
 

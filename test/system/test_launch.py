@@ -110,20 +110,20 @@ def test_one_of_the_topics_of_a_recording_is_played(launched, tmp_path):
     assert launch.wait() == 0, launch.log
     assert f"{path}: 5 packets" in launch.log and "on /event_camera/events" in launch.log
     launch = launched(of_segment(f"bag:={path}"))
-    launch.wait()
+    assert launch.wait() == 1
     assert "several event topics, choose: /left/events, /right/events" in launch.log
     assert "Traceback" not in launch.log
 
 
 def test_a_recording_that_is_missing_ends_the_launch_with_a_sentence(launched, tmp_path):
     launch = launched(of_segment(f"bag:={tmp_path / 'none.mcap'}"))
-    launch.wait()
+    assert launch.wait() == 1
     assert "none.mcap" in launch.log and "Traceback" not in launch.log
 
 
 def test_a_model_that_is_missing_ends_the_launch_with_a_sentence(launched):
     launch = launched(of_segment("model:=nosuch"))
-    launch.wait()
+    assert launch.wait() == 1
     assert "model nosuch does not exist" in launch.log and "Traceback" not in launch.log
 
 
@@ -150,13 +150,18 @@ def test_a_wrong_parameter_file_is_told_in_a_sentence(launched, tmp_path, text, 
     if text is not None:
         path.write_text(text)
     launch = launched(of_segment(f"params_file:={path}"))
-    launch.wait()
+    assert launch.wait() == 1
     assert sentence in launch.log and "Traceback" not in launch.log
 
 
 def heard_by(client: Client, topic: str) -> list[str]:
     found = client.node.get_subscriptions_info_by_topic(topic)
     return [f"{info.node_namespace}/{info.node_name}" for info in found]
+
+
+def heard_as(client: Client, node: str, topic: str) -> None:
+    """Waits until that node alone hears a topic; discovery may not know its name at once."""
+    client.until(lambda: heard_by(client, topic) == [node], f"{topic} to be heard by {node}")
 
 
 # The same file twice in one launch, below a robot's name; a third with an absolute name.
@@ -176,9 +181,8 @@ run(
 def test_cameras_under_any_namespace_hear_their_own_events_and_end_on_ctrl_c(launched, client):
     launch = launched(THREE)
     for camera in ("/robot1/left", "/robot1/right", "/robot2/davis"):
-        node = client.until(lambda c=camera: heard_by(client, f"{c}/events"), f"{camera} to listen")
-        assert node == [f"{camera}/evlayerseg"]
-        assert heard_by(client, f"{camera}/camera_info") == node  # its calibration stands beside
+        heard_as(client, f"{camera}/evlayerseg", f"{camera}/events")
+        heard_as(client, f"{camera}/evlayerseg", f"{camera}/camera_info")  # it stands beside
     assert not heard_by(client, "/event_camera/events")
     begun = time.monotonic()
     launch.stop()
@@ -201,7 +205,5 @@ def test_a_gyro_is_heard_beside_the_events(launched, client, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("/**:\n  ros__parameters:\n    camera: {motion: imu}\n    threads: 1\n")
     launched(of_segment("camera:=robot/davis", f"params_file:={path}"))
-    node = ["/robot/davis/evlayerseg"]
-    for topic in ("imu", "camera_info"):  # discovery may not know a name at once
-        wanted = lambda topic=topic: heard_by(client, f"/robot/davis/{topic}") == node  # noqa: E731
-        client.until(wanted, f"{topic} to be heard")
+    for topic in ("imu", "camera_info"):
+        heard_as(client, "/robot/davis/evlayerseg", f"/robot/davis/{topic}")

@@ -77,7 +77,7 @@ def test_dropped_windows_are_plotted_as_they_grow():
     with LiveView("/nope", scene) as view:
         for count in (3, 3, 5, 0):  # the node was started again at the end
             entry = KeyValue(key="windows dropped", value=str(count))
-            view._diagnose(
-                DiagnosticArray(status=[DiagnosticStatus(name="/nope: it", values=[entry])])
-            )
+            names = ("/nope: it", "/nope2: it")  # the other is another node
+            told = [DiagnosticStatus(name=name, values=[entry]) for name in names]
+            view._diagnose(DiagnosticArray(status=told))
     assert [figures["windows dropped/s"] for figures in scene.did] == [0, 0, 2, 0]

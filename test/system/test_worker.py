@@ -232,6 +232,29 @@ def test_packets_take_bounded_memory(make, monkeypatch):
     assert slow.worker.counters.packets_dropped > 0
 
 
+def test_memory_of_an_overload_is_given_back_once_it_is_over(make, monkeypatch):
+    gave = []
+    slow, sent = make(max_windows=1, max_wait=60.0), recorded(200)
+    monkeypatch.setattr(module, "give_back_memory", lambda: gave.append(len(slow.masks)))
+    slow.free("decode")
+    for packet in sent[:60]:
+        slow.put(packet)
+        slow.until_decoded(packet.seq + 1)
+    assert slow.worker.counters.windows_dropped > 0
+    slow.free("segment")
+    slow.until(lambda: len(slow.masks) == 2)
+    assert gave == []
+    slow.now += 2 * module.CALM
+    slow.worker.max_windows = 100
+    for packet in sent[60:]:
+        slow.worker.put(packet, len(packet.data))
+        slow.until_decoded(packet.seq + 1)
+    stats, counters = slow.worker.stream.stats, slow.worker.counters
+    slow.until(lambda: len(slow.masks) == stats.windows - counters.windows_dropped > 4)
+    slow.worker.stop()
+    assert gave == [3]
+
+
 def reset_while_busy(make):
     """A worker that was reset after 40 packets, while it segmented a window; and all packets."""
     slow, sent = make(max_windows=1000, max_wait=60.0), recorded(60)

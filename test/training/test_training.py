@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from called import refused
 
 torch = pytest.importorskip("torch", reason="training is an extra")
 
@@ -199,6 +200,8 @@ def test_bad_input_of_training_is_told_in_a_sentence(tmp_path: Path) -> None:
         train(tmp_path, small(teacher="default"), [], [])
     with pytest.raises(InputError, match="does not exist: expected an ONNX file"):
         train(tmp_path, small(teacher="nowhere.onnx", regime="label-free"), [], [])
+    result = refused("train", tmp_path, "--init", "nowhere")
+    assert "Model nowhere does not exist: expected an ONNX file" in result.output
     with pytest.raises(InputError, match="holds no images"):
         image_files([tmp_path])
     with pytest.raises(InputError, match="none of demo"):
