@@ -87,7 +87,7 @@ class Segmented(NamedTuple):
 class Pipeline:
     """Packets of one camera in, a Segmentation a window out. Not for several threads at once.
 
-    The node calls `stream.push` and `segment` on a thread each; everything else calls `run`.
+    The node calls `stream.push_each` and `answer` on a thread each; everything else calls `run`.
 
     Args:
         config: what to do.
@@ -152,7 +152,7 @@ class Pipeline:
     def contradicted(self) -> bool:
         """Whether the events contradict the gyro, which is not used then."""
         segment: object = self.segment
-        return isinstance(segment, Segmenter) and segment.turn.agreement.contradicted
+        return isinstance(segment, Segmenter) and segment.turn.check.contradicted
 
     def faults(self) -> str:
         """What was wrong with the packets and the gyro, "" if nothing was."""
@@ -188,11 +188,13 @@ def windows_of(packets: Iterable[Packet], stream: PacketStream) -> Iterator[tupl
     """
     frame_id = ""
     for packet in packets:
+        before = stream.stats.events
         windows: list[Window] = []
+        last = frame_id
         with suppress(InputError):
             windows = stream.push(packet)
             frame_id = packet.frame_id
-        for window in windows:
-            yield window, frame_id
+        for window in windows:  # one that opened before this packet is of the camera before
+            yield window, last if window.first < before else frame_id
     for window in stream.flush():
         yield window, frame_id

@@ -88,9 +88,22 @@ def packet_bag(
     if mode != CompressionMode.NONE:
         bag.set_compression(mode, CompressionFormat.ZSTD)
 
-    def add(stamp, width, height, seq, base, encoding, data, big=False, *, at=None, keep=None):
+    def add(
+        stamp,
+        width,
+        height,
+        seq,
+        base,
+        encoding,
+        data,
+        big=False,
+        *,
+        at=None,
+        keep=None,
+        frame="camera",
+    ):
         time = new["builtin_interfaces/msg/Time"](*divmod(stamp, 10**9))
-        header = new["std_msgs/msg/Header"](*((seq,) if ros1 else ()), time, "camera")
+        header = new["std_msgs/msg/Header"](*((seq,) if ros1 else ()), time, frame)
         data = np.frombuffer(data, np.uint8)
         message = new[kind](header, height, width, seq, base, encoding, big, data)
         raw = bytes(serialize(message, kind))[:keep]

@@ -19,8 +19,6 @@ ROOMS = (
 # replay/play.py gives packets to ROS, bench/ measures the node, training/report.py judges by the
 # measures of evaluation. Each imports it where it runs.
 ON_USE = {("replay", "node"), ("bench", "node"), ("training", "evaluation")}
-# TODO: the Segmenter's own stage, moved with its room.
-KNOWN = {("motion/contrast.py", "segmentation")}
 # An old address of the Segmenter, for users' programs.
 ALIAS = "inference"
 LINES, FUNCTION_LINES = 300, 50
@@ -82,8 +80,6 @@ def test_imports_point_one_way(path):
     for other, at_import in imported(path):
         assert other != ALIAS, "that alias is for users' programs"
         if (room, other) in ON_USE and not at_import:
-            continue
-        if (str(path.relative_to(PACKAGE)), other) in KNOWN:
             continue
         assert ROOMS.index(other) <= ROOMS.index(room), f"{room} imports {other}"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from evlayerseg_ros.simulation.depth_scenes import random_world
 from evlayerseg_ros.simulation.simulator import simulate
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
-from evlayerseg_ros.simulation.world import random_world
 
 COLOURS = np.array([(120, 120, 120), (0, 0, 230), (0, 150, 0), (230, 0, 0), (200, 0, 200)])  # BGR
 TILE = 280, 210  # px

@@ -67,7 +67,7 @@ class Run(NamedTuple):
 
 def shoot(connection: Connection, size: tuple[int, int], mev_s: float, seconds: float) -> None:
     """The camera's process. It feeds its own PacketStream too, to know what windows to expect."""
-    from evlayerseg_ros.node.packets import PacketPublisher
+    from evlayerseg_ros.node.packet_publisher import PacketPublisher
 
     first, words, counts = loop(size, mev_s)
     faults = dict.fromkeys(FAULTS, 0)

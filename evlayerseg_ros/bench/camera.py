@@ -82,7 +82,7 @@ def shoot(
         mev_s: million events per second.
         warm_up, seconds: how long to publish, s.
     """
-    from evlayerseg_ros.node.packets import PacketPublisher
+    from evlayerseg_ros.node.packet_publisher import PacketPublisher
 
     first, words, counts = loop(size, mev_s)
     connection.send("ready")

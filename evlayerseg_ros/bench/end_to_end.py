@@ -107,7 +107,7 @@ def prepare() -> None:
     check_ros()
     try:
         import evlayerseg_ros.node.probe  # noqa: F401
-        from evlayerseg_ros.node.own import prepare_dds
+        from evlayerseg_ros.node.standalone_node import prepare_dds
     except ImportError as error:
         raise InputError(
             f"Measuring end to end needs ROS 2 and this package in it ({error}): source them, "

@@ -45,7 +45,7 @@ def transport(settings: Settings) -> Iterator[Row]:
 def _publish(connection: Connection, topic: str, size: int, count: int) -> None:
     """The other process. A packet's stamp is the time at which it is handed to ROS."""
     connection.close()  # there is nothing to say
-    from evlayerseg_ros.node.packets import PacketPublisher
+    from evlayerseg_ros.node.packet_publisher import PacketPublisher
 
     data = np.zeros(size, np.uint8)
     with PacketPublisher(topic, START) as publisher:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, SegmenterConfig
+from evlayerseg_ros.segmentation.config import (
+    CAMERA_MOTIONS,
+    PROVIDER_CHOICES,
+    TEXTS,
+    SegmenterConfig,
+)
 from evlayerseg_ros.surroundings import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -85,44 +90,24 @@ def _help(text: str, default: object) -> str:
     return f"{text}  [default: {default}]"
 
 
+def _setting(name: str, flags: str, **options: Any) -> Callable[[Command], Command]:
+    """The option for a field of SegmenterConfig."""
+    default = getattr(_SEGMENTER, name)
+    if isinstance(default, bool):
+        default = name if default else f"no-{name}"
+    return click.option(flags, default=None, help=_help(TEXTS[name], default), **options)
+
+
 # What is not said stays None: the defaults are those of PipelineConfig, which are the node's. A
 # test compares those of windows, whose room needs numpy, which --help does not wait for.
 MODEL = (
-    click.option(
-        "--model",
-        help=_help(
-            "A model that comes with the package, by name, or an ONNX file.", _SEGMENTER.model
-        ),
-    ),
-    click.option(
-        "--provider",
-        type=click.Choice(["auto", "cpu", "openvino", "cuda", "tensorrt"]),
-        help=_help("What runs the network.", _SEGMENTER.provider),
-    ),
-    click.option(
-        "--threads",
-        type=click.IntRange(min=0),
-        help=_help("CPU threads; 0 chooses.", _SEGMENTER.threads),
-    ),
-    click.option(
-        "--refine/--no-refine",
-        default=None,
-        help=_help(
-            "A second look: run the network again on events deblurred by its first answer, for "
-            "twice the time.",
-            "refine" if _SEGMENTER.refine else "no-refine",
-        ),
-    ),
+    _setting("model", "--model"),
+    _setting("provider", "--provider", type=click.Choice(PROVIDER_CHOICES)),
+    _setting("threads", "--threads", type=click.IntRange(min=0)),
+    _setting("refine", "--refine/--no-refine"),
 )
 ANSWER = (
-    click.option(
-        "--track/--no-track",
-        default=None,
-        help=_help(
-            "Begin with the motions found in the window before.",
-            "track" if _SEGMENTER.track else "no-track",
-        ),
-    ),
+    _setting("track", "--track/--no-track"),
     click.option(
         "--camera-motion",
         type=click.Choice(CAMERA_MOTIONS),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.commands.files import force_option, refuse_to_replace
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
     from evlayerseg_ros.pipeline import PipelineConfig
 
 
+PORT = click.IntRange(1, 65535)
+
+
+def _full_name(context: click.Context, option: click.Parameter, value: str) -> str:
+    """A node's name as its diagnostics say it: with one / before it."""
+    if not value.strip("/"):
+        raise click.BadParameter("expected a name such as /event_camera/evlayerseg.")
+    return f"/{value.strip('/')}"
+
+
 @click.command()
 @click.argument("recording", type=options.PATH, required=False)
 @click.option("--live", is_flag=True, help="Show a running node instead of a recording.")
@@ -31,11 +42,12 @@ if TYPE_CHECKING:
     "--node",
     default="/event_camera/evlayerseg",
     show_default=True,
+    callback=_full_name,
     help="Full name of the running node.",
 )
 @click.option("--web", is_flag=True, help="Show it in a browser instead of a window.")
-@click.option("--web-port", default=9090, show_default=True, help="Port of the page.")
-@click.option("--grpc-port", default=9876, show_default=True, help="Port of the page's data.")
+@click.option("--web-port", type=PORT, default=9090, show_default=True, help="Port of the page.")
+@click.option("--grpc-port", type=PORT, default=9876, show_default=True, help="Port of its data.")
 @click.option("--no-browser", is_flag=True, help="With --web: only print the address.")
 @click.option("--save", type=options.PATH, help="Write a file for `rerun FILE`, .rrd, instead.")
 @options.topic
@@ -65,6 +77,8 @@ def view(
     """
     if live == (recording is not None):
         raise click.UsageError("Give a RECORDING or --live.")
+    if live:
+        _refuse_options_of_recordings()
     refuse_to_replace(force, save)
     from evlayerseg_ros.outputs.scene import Scene
 
@@ -88,6 +102,15 @@ def view(
     _or_end(scene.close)
     if save:
         click.echo(f"wrote {save}")
+
+
+def _refuse_options_of_recordings() -> None:
+    """A running node has its own parameters, and takes none of ours."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        said = context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+        if said and option.name in ("topic", "start", *options.PIPELINE_OPTIONS):
+            raise click.UsageError(f"{option.opts[0]} is for a RECORDING, not for --live.")
 
 
 def _or_end(write: Callable[[], None]) -> None:

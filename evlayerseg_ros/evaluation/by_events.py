@@ -1,4 +1,4 @@
-"""What can be measured where the truth knows the object of each event."""
+"""Measures where the ground truth has the object of each event."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from evlayerseg_ros.evaluation import flow, metrics
 from evlayerseg_ros.evaluation.truth import Truth
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
-JUDGED = 50  # events of an object in a window, from which on it is judged there
-FOUND = 0.3  # IoU from which on it counts as found
+JUDGED = 50  # an object is judged in windows with so many of its events
+FOUND = 0.3  # with this IoU it counts as found
 _NAN = float("nan")
 
 Objects = dict[int, tuple[int, float]]
-"""Of each true object judged in a window: the label found that holds most of it, and their IoU."""
+"""By true object judged in a window: the label found for it, and their IoU."""
 
 
 def of_window(truth: Truth, segmentation: Segmentation) -> tuple[dict[str, float], Objects]:
-    """The measures of a window by its events, and its objects; nothing where they are not known.
+    """The measures of a window by its events, and its objects; none without true labels.
 
     Raises:
         InputError: the truth has fewer labels than the recording has events.
@@ -38,8 +38,7 @@ def of_window(truth: Truth, segmentation: Segmentation) -> tuple[dict[str, float
         )
     measures, found = of_labels(segmentation.event_labels, labels)
     if truth.affine is not None:
-        # The motion found holds at the window's end, so each event's is taken where it was warped
-        # to.
+        # The motion found holds at the window's end: each event's is taken where it is warped to.
         motions = truth.affine_at(events.t)[np.arange(len(events)), labels]
         true = metrics.affine_velocity(motions, events.x, events.y)
         affine = segmentation.affine[segmentation.event_labels]
@@ -50,7 +49,7 @@ def of_window(truth: Truth, segmentation: Segmentation) -> tuple[dict[str, float
 
 
 def of_labels(found: np.ndarray, true: np.ndarray) -> tuple[dict[str, float], Objects]:
-    """The measures of the labels of a window's events, and its objects.
+    """The measures of labels of a window's events, and its objects.
 
     Args:
         found, true: uint8 [N], labels; 0 is the background, anything else moves.
@@ -68,10 +67,9 @@ def of_labels(found: np.ndarray, true: np.ndarray) -> tuple[dict[str, float], Ob
 
 
 def objects(found: np.ndarray, true: np.ndarray) -> Objects:
-    """Of each object with JUDGED events or more, its best label and their IoU of events, 0 to 1.
+    """For each object with JUDGED events or more its best label, and their IoU of events, 0 to 1.
 
-    The best label is the moving one that holds most of the object's events; (0, 0.0) where none
-    holds any.
+    The best label is the moving one that most of its events have; (0, 0.0) if none has one.
 
     Args:
         found, true: uint8 [N], labels found and true; 0 is the background.
@@ -95,9 +93,9 @@ def of_ids(windows: Sequence[Objects]) -> dict[str, float]:
         windows: the objects of each window, in order.
 
     Returns:
-        id_switches: how often an object's best label is another than when it was found last, sum
-        over the objects. id_kept: the share of the windows where an object is judged in which it
-        is found under its most frequent label, mean over the objects. NaN without any object.
+        id_switches: how often an object is found under another label than the last time, sum over
+        objects. id_kept: the share of its windows in which an object is found under its most
+        frequent label, mean over objects. NaN without any object.
     """
     switches, kept = 0, []
     for thing in {thing for window in windows for thing in window}:

@@ -27,7 +27,7 @@ _STYLE = {
 
 @matplotlib.rc_context(_STYLE)
 def bars(names: Sequence[str], series: Series, label: str) -> str:
-    """Horizontal bars from 0 to 1, a group a name, each linking to #NAME.
+    """Horizontal bars from 0 to 1, a group for each name, which links to that sequence's section.
 
     Args:
         names: of the groups, top first.

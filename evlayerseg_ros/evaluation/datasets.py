@@ -1,4 +1,4 @@
-"""Ground truth of public data sets and of bags, each in its published format."""
+"""Ground truth of public data sets, each in its published format, and of bags."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.outputs.messages import nanoseconds
 from evlayerseg_ros.recordings.evimo2 import load_meta, rows_of
 from evlayerseg_ros.recordings.storage import messages_in
 
@@ -63,10 +64,10 @@ def dsec(folder: Path, recording: Path) -> Truth:
     each image. DSEC-MOS (https://github.com/ZZY-Zhou/DSEC-MOS): SEQUENCE/gt_mask/000001.png,
     numbered as DSEC's images and seen by the left event camera, 640x480.
 
-    Times are taken from timestamps.txt beside the masks or one folder up, else from images/ in a
-    folder above the recording. Its lines belong to the pictures in order if there are as many, else
-    a picture's number counts lines from 0. Any value but 0 in a picture moves; several values are
-    several objects.
+    Times are those in timestamps.txt beside the masks or one folder up, else in images/ of a folder
+    above the recording. If it has as many lines as there are pictures, they belong together in
+    order; else a picture's number is that of its line, from 0. Any value but 0 in a picture moves;
+    several values are several objects.
 
     Args:
         folder: of the pictures, or above gt_mask/.
@@ -102,7 +103,7 @@ def dsec(folder: Path, recording: Path) -> Truth:
 
 
 def pictures(times: list[int], files: list[Path], shape: tuple[int, int] | None = None) -> Truth:
-    """Masks in a file each; those that are no sound pictures are left out, which is noted.
+    """Masks, a picture each; those that are no sound pictures are left out, which is noted.
 
     Args:
         times: ns, of each, rising.
@@ -110,7 +111,7 @@ def pictures(times: list[int], files: list[Path], shape: tuple[int, int] | None 
         shape: (height, width) in px that they must have, None for any.
 
     Raises:
-        InputError: none of them is a picture, or one that is read has another shape.
+        InputError: none is a sound picture; from `mask`, one is none any more or of another shape.
     """
     sound = [k for k, path in enumerate(files) if _picture(path) is not None]
     bad = sorted(set(range(len(files))) - set(sound))
@@ -144,9 +145,8 @@ def evimo2(folder: Path) -> Truth:
     """EVIMO2v2's npz format (docs/evimo/ground-truth-format.md of github.com/better-flow/evimo).
 
     dataset_mask.npz holds mask_FRAMEID [H, W], object ids times 1000; meta in dataset_info.npz has
-    a dictionary for each frame with its id and its time ts in s, on the clock of the events. Every
-    object counts as moving, as in the data set's category `imo`; one that stands still there
-    counts as missed.
+    a dictionary for each frame with its id and its time ts in s, on the events' clock. Every object
+    counts as moving, as in the data set's category `imo`, even while it stands still.
 
     Raises:
         InputError: the files are unsound or have no masks.
@@ -161,7 +161,7 @@ def evimo2(folder: Path) -> Truth:
 def evimo(path: Path) -> Truth:
     """The npz format of EVIMO and EVIMO2v1 (see evimo2): one npz with mask.npy [F, H, W].
 
-    A frame's id counts masks.
+    A frame's id is its mask's index.
 
     Raises:
         InputError: the file is unsound or has no masks.
@@ -195,7 +195,7 @@ def _frame_times(path: Path, numbers: Container[int]) -> list[tuple[int, int]]:
 
 
 def _packed(mask: np.ndarray) -> bytes:
-    """A mask, uint8 [H, W], as PNG: a hundredth of its size in memory."""
+    """A mask, uint8 [H, W], as PNG, which takes a hundredth of the memory."""
     ok, png = cv2.imencode(".png", mask)
     assert ok
     return png.tobytes()
@@ -233,9 +233,8 @@ def label_images(bag: Path, topic: str | None) -> Truth:
 
 
 def _label_image(message: Any, _: str) -> tuple[int, bytes] | None:
-    """Stamp in ns and the packed picture, None if it is none of labels."""
+    """Stamp in ns and packed picture; None if it cannot be a label image."""
     if message.encoding not in ("mono8", "8UC1"):
         return None
     rows = np.asarray(message.data, np.uint8).reshape(message.height, message.step)
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec), _packed(rows[:, : message.width])
+    return nanoseconds(message.header.stamp), _packed(rows[:, : message.width])

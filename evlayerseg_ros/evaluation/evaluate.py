@@ -1,4 +1,4 @@
-"""Scores a pipeline on a recording with ground truth: what runs on the robot, unless asked else."""
+"""Scores a pipeline, the node's unless another is given, on a recording with ground truth."""
 
 from __future__ import annotations
 
@@ -35,22 +35,23 @@ def evaluate_sequence(
     """Scores one sequence.
 
     The pipeline's own windows are scored, as on the robot. Each mask is compared with the labels of
-    the window that it falls into, warped to the mask's time. With `layers`, it is done as in the
-    paper: a window of events opens at each mask's time, and the authors' metric joins ours.
+    the window that it falls into, warped to the mask's time. With `layers` the paper's protocol is
+    followed: a window of events opens at each mask's time, and the authors' metric joins ours.
 
-    Masks without a window are counted as skipped, and `warning` says so; also where there is no
-    ground truth: then only sharpness is measured.
+    Masks without a window are counted as skipped, which `warning` tells. Without ground truth only
+    sharpness is measured, which it tells, too.
 
     Args:
         name: of the sequence.
         packets: the recording.
-        truth: its ground truth, times in sensor time; None without.
-        config: of the pipeline; of mode "count" with `layers`.
+        truth: its ground truth, in sensor time; None: there is none.
+        config: of the pipeline; its windows are of mode "count" with `layers`.
         segment: what is scored; None loads the model that config names.
-        layers: for the paper's protocol, how its network's layers are read; used for `segment`.
+        layers: how the layers of the paper's network are read; they also take the place of
+            `segment`. None: our own protocol.
         progress: called after each window.
-        streaming: joins what latency costs; not with `layers`.
-        turn_of: what a gyro says; not with `layers`.
+        streaming: also measures what latency costs; not with `layers`.
+        turn_of: what a gyro says of the camera's turn; not with `layers`.
 
     Raises:
         InputError: the recording is unsound, or masks do not fit the sensor.
@@ -76,9 +77,10 @@ def evaluate_sequence(
 def _on_sensor_of_masks(
     config: PipelineConfig, packets: Iterable[Packet], truth: Truth | None
 ) -> tuple[PipelineConfig, Iterable[Packet]]:
-    """The sensor's size from the masks, for files that do not say it: it is at least what they say.
+    """The config, with the masks' size for the sensor's, and all packets.
 
-    The pipeline's config and the packets, all of them.
+    Where config says no size, masks tell it better than a recording that assumed one; but the
+    sensor is no smaller than the packets say.
     """
     rest = iter(packets)
     first = next(rest, None)
@@ -97,7 +99,7 @@ def _scored(
     layers: paper.Layers | None,
     streaming: Streaming | None,
 ) -> Iterator[tuple[Score, int]]:
-    """The score of each window that can be scored, and how many masks it has."""
+    """The score of each window that can be scored, and its number of masks."""
     if truth is None:
         for answer in pipeline.run(packets):
             if len(answer.segmentation.window.events):
@@ -119,14 +121,14 @@ def masks_of(answers: Iterable[Segmented], t: np.ndarray) -> Iterator[tuple[Segm
     """Each window that holds events, with the masks that belong to it.
 
     A mask belongs to the first window that it falls into. One between two windows belongs to the
-    nearer, if it is no further away than that window lasts.
+    nearer one, but must not be further away than that window is long.
 
     Args:
         answers: in the order of their windows.
         t: int64 [M], sensor times of the masks in ns, rising.
 
     Yields:
-        (answer, which masks)
+        (answer, indices of its masks)
     """
     held: Segmented | None = None
     mine = range(0)
@@ -161,7 +163,7 @@ def _count(t: np.ndarray, until: int) -> int:
 def _from_masks(
     pipeline: Pipeline, packets: Iterable[Packet], truth: Truth, layers: paper.Layers
 ) -> Iterator[Score]:
-    """Each mask's window by our measures and by the paper's metric."""
+    """The score of each mask's window, by our measures and by the paper's metric."""
     metric: paper.PaperMetric | None = None
     for i, answer in enumerate(pipeline.run(packets)):
         raw, t, mask = answer.segmentation, int(truth.t[i]), truth.mask(i)
@@ -181,7 +183,7 @@ def _from_masks(
 
 
 def _covers(window: Window, start: int) -> bool:
-    """Whether the window holds events from about `start` (ns) on, not only some time later."""
+    """Whether the window's events begin soon after `start` (ns), within the window's length."""
     first = int(window.events.t[0])
     return first - start <= window.end - first
 
@@ -207,7 +209,7 @@ def _warning(
 
 
 def _sharpness(answer: Segmented) -> Score:
-    """What can be said of a window without ground truth."""
+    """The score of a window without ground truth."""
     segmentation = answer.segmentation
     measures, window = _deblurring(segmentation), segmentation.window
     return Score(
@@ -216,7 +218,7 @@ def _sharpness(answer: Segmented) -> Score:
 
 
 def _score(truth: Truth, masks: range, answer: Segmented) -> Score:
-    """A window's score by the masks that belong to it and by the labels of its events."""
+    """A window's score by its masks and by the true labels of its events."""
     segmentation = answer.segmentation
     window = segmentation.window
     of_events, objects = by_events.of_window(truth, segmentation)
@@ -253,8 +255,8 @@ def _of_mask(
 
     Args:
         found, wanted: uint8 [n], labels found and true at the pixels that saw an event.
-        anything: whether the mask shows anything that moves.
-        moves: whether an event is known to be of something that moves.
+        anything: whether anything moves by the whole mask.
+        moves: whether any event is known to come from what moves.
     """
     if anything:
         share = float(np.mean(wanted > 0)) if len(wanted) else _NAN
@@ -265,7 +267,7 @@ def _of_mask(
 
 
 def _of_pixels(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
-    """Of the labels found and true at pixels that saw an event, uint8 [n]."""
+    """The measures of labels found and true at pixels that saw an event, uint8 [n]."""
     precision, recall = metrics.precision_and_recall(found > 0, wanted > 0)
     return {
         "iou": metrics.iou(found > 0, wanted > 0),
@@ -277,7 +279,7 @@ def _of_pixels(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
 
 
 def _deblurring(segmentation: Segmentation) -> dict[str, float]:
-    """How much sharper the events are once warped along the motion found."""
+    """How much sharper the events become along the motions found."""
     x, y = segmentation.warp_events()
     return {
         "fwl": metrics.flow_warp_loss(segmentation.window.events, x, y),

@@ -1,4 +1,4 @@
-"""Errors of motion: how far the scene really moved in a window, and how far the method says."""
+"""Errors of motion: how far things moved in a window, and how far the method says they did."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _STEPS = 8  # of Runge-Kutta through a window
 
 
 def over_window(truth: Truth, segmentation: Segmentation, labels: np.ndarray) -> dict[str, float]:
-    """End-point errors in px over the window, of the background and of what moves apart.
+    """End-point errors in px over the window, of the background and of what moves.
 
-    Every event stands for the point of its true layer that made it. That point's way from the
-    window's start to its end, along the layer's true motion, is compared with the motion that the
-    method gives that layer, at the place where the point ends up, times the window's duration.
-    The background gets label 0's motion. A moving layer gets that of the moving label which holds
-    most of its events, and label 0's if none holds any: what is missed altogether is said to move
-    with the background.
+    Every event stands for the point of its true layer that made it. How far that point moves from
+    the window's start to its end by the layer's true motion is compared with what the method says:
+    the motion that it gives the layer, where the point is at the end, times the window's duration.
+    To the background it gives label 0's motion. To a moving layer it gives that of the moving label
+    which most of the layer's events have, or label 0's if none has one: a layer that is missed is
+    said to move with the background.
 
     Args:
         truth: with the motions of the layers.
@@ -27,9 +27,9 @@ def over_window(truth: Truth, segmentation: Segmentation, labels: np.ndarray) ->
         labels: uint8 [N], true layer of each of the window's events.
 
     Returns:
-        flow_error_background and flow_error_object, means over the events of layer 0 and of all
-        others, and object_shift, how far those others move against the background, px over the
-        window, mean; NaN where there are none.
+        flow_error_background: mean over the events of layer 0. flow_error_object: mean over all
+        other events. object_shift: how far these move against the background, px over the window,
+        mean. NaN where there are none.
     """
     window = segmentation.window
     t, maps = paths(truth, window.start, window.end)
@@ -61,8 +61,8 @@ def paths(truth: Truth, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         start, end: of the window, ns.
 
     Returns:
-        (times, float64 [S + 1], ns; float64 [S + 1, L, 3, 3], the affine map of a layer's points
-        from their place at the start, px, to that at each time).
+        (times, float64 [S + 1], ns; affine maps, float64 [S + 1, L, 3, 3], from a layer's points
+        at the start, px, to where they are at each time).
     """
     t = np.linspace(start, end, 2 * _STEPS + 1)
     known = truth.affine_at(t)

@@ -1,4 +1,4 @@
-"""What a segmentation is scored by: overlap, detection, deblurring and flow error."""
+"""The measures of a segmentation: overlap, detection, deblurring and flow error."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def detected(predicted: np.ndarray, truth: np.ndarray) -> bool:
 
 
 def precision_and_recall(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """How much of what is claimed is right, and how much of what is there was found.
+    """The share of what is found that is right, and the share of what is there that is found.
 
     Args:
         predicted, truth: bool arrays of one shape.
 
     Returns:
-        (precision, recall); NaN where nothing is claimed, or nothing is there.
+        (precision, recall); NaN where nothing is found, or nothing is there.
     """
     right = int(np.count_nonzero(predicted & truth))
     claimed, there = int(np.count_nonzero(predicted)), int(np.count_nonzero(truth))
@@ -44,10 +44,9 @@ def precision_and_recall(predicted: np.ndarray, truth: np.ndarray) -> tuple[floa
 
 
 def object_iou(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Mean IoU over the true objects, each with the moving layer that it shares most with.
+    """Mean IoU over the true objects, each with a moving layer of its own.
 
-    A layer is given to one object only, so that the sum of IoUs is the largest; an object left
-    without a layer counts 0.
+    Layers are assigned so that the sum of IoUs is largest; an object without a layer counts 0.
 
     Args:
         predicted, truth: uint8 arrays of one shape, labels; 0 is the background.
@@ -82,8 +81,8 @@ def event_scores(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, float
 def flow_warp_loss(events: Events, x: np.ndarray, y: np.ndarray) -> float:
     """FWL (Stoffregen et al., ECCV 2020): how much sharper the events are once warped.
 
-    The variance of the image of warped events over that of the events where they happened.
-    Above 1 the motion sharpens; NaN where there is no event.
+    The variance of the image of warped events over that of the image of events as they came.
+    Above 1 the motion sharpens; NaN without events.
 
     Args:
         events: N events.
@@ -96,7 +95,7 @@ def flow_warp_loss(events: Events, x: np.ndarray, y: np.ndarray) -> float:
 
 
 def squared_timestamp_ratio(events: Events, x: np.ndarray, y: np.ndarray) -> float:
-    """RSAT (Hagenaars et al., NeurIPS 2021): average-timestamp loss after over before warping.
+    """RSAT (Hagenaars et al., NeurIPS 2021): average-timestamp loss after warping over that before.
 
     The loss is the sum over pixels and polarities of the squared mean time (0 at the first event,
     1 at the last), divided by the number of pixels hit. Below 1 the motion sharpens; NaN where
@@ -114,7 +113,7 @@ def squared_timestamp_ratio(events: Events, x: np.ndarray, y: np.ndarray) -> flo
 
 
 def flow_error(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Mean end-point error, in the flow's unit; NaN of nothing.
+    """Mean end-point error, in the flow's unit; NaN without any.
 
     Args:
         predicted, truth: float [..., 2], (u, v).

@@ -1,4 +1,4 @@
-"""The result of an evaluation as one page for people, that needs no other file."""
+"""The result of an evaluation as a page that needs no other file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evlayerseg_ros.evaluation.scores import MEANINGS, Score, SequenceScores, na
 from evlayerseg_ros.outputs import annotate, pictures
 
 _TEMPLATE = Path(__file__).with_name("page.html")
-_LARGE = 2.0  # px over a window, an error of motion worth a word
+_LARGE = 2.0  # px over a window: a larger error of motion is told
 _PANEL_WIDTH = 400
 
 
@@ -25,7 +25,7 @@ def write_page(folder: Path, scored: list[list[SequenceScores]], data: dict[str,
 
     Args:
         folder: made if need be.
-        scored: the sequences by one model, or by two in the same order.
+        scored: the sequences by one model, or by two models in the same order.
         data: of results.as_data.
 
     Raises:
@@ -61,7 +61,7 @@ def write_page(folder: Path, scored: list[list[SequenceScores]], data: dict[str,
 
 
 def why(sequence: SequenceScores) -> str:
-    """What is wrong with a sequence's labels and motion, or that not much is, and what it shows."""
+    """What is wrong with a sequence's labels and motion, if anything, and what its scene shows."""
     mean = sequence.mean()
     said = [_labels(mean)]
     if mean["flow_error_object"] > _LARGE:
@@ -108,7 +108,7 @@ def _standing(sequence: SequenceScores) -> float:
 
 
 def _bars(models: list[str], scored: list[list[SequenceScores]]) -> str:
-    """A chart of IoU, and of false alarms where nothing moves, of the sequences that have them."""
+    """A chart of the sequences' IoU, and one of false alarms for those in which nothing moves."""
     out = []
     for measure, label in (("iou", "mean IoU"), ("false_alarms", "false alarms")):
         groups = [g for g in zip(*scored, strict=True) if not math.isnan(g[0].mean()[measure])]
@@ -131,7 +131,7 @@ def _settings(data: dict[str, Any]) -> str:
 
 
 def _headline(data: dict[str, Any]) -> str:
-    """The means of all sequences, in a sentence a model."""
+    """The means over all sequences, a sentence for each model."""
     said = []
     for result in (data, *([data["compare"]] if "compare" in data else [])):
         mean, limits = result["mean"], result["ci95"]["iou"]
@@ -155,7 +155,7 @@ def _headline(data: dict[str, Any]) -> str:
 
 
 def _worst(sequence: SequenceScores) -> str:
-    """The sequence that stands worst, why, and its worst window."""
+    """The sequence of the lowest standing, what is wrong with it, and its worst window."""
     link = charts.anchor(sequence.name)
     figure = _figure(sequence, "worst", sequence.worst) if sequence.worst else ""
     return (
@@ -165,7 +165,7 @@ def _worst(sequence: SequenceScores) -> str:
 
 
 def _scores(sequence: SequenceScores) -> str:
-    """IoU and detection rate, where they are known, each after a comma."""
+    """IoU and detection rate, if they are known, each behind a comma."""
     mean = sequence.mean()
     told = (("IoU", mean["iou"]), ("detection rate", mean["dr"]))
     return "".join(f", {name} {value:.3f}" for name, value in told if not math.isnan(value))
@@ -255,7 +255,7 @@ def _panel(score: Score, mask: np.ndarray) -> np.ndarray:
 
 
 def _difference(score: Score, truth: np.ndarray) -> np.ndarray:
-    """Right and wrong pixels in colours, where an event was seen: uint8 [H, W, 3] RGB."""
+    """Right and wrong pixels in colours, where there was an event: uint8 [H, W, 3] RGB."""
     seen = score.window.events.seen()
     found, true = score.predicted > 0, truth > 0
     picture = np.full((*seen.shape, 3), 24, np.uint8)

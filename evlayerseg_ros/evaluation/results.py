@@ -36,17 +36,17 @@ def as_data(
 
     Args:
         sequences: what was scored.
-        settings: joins the result as it is.
+        settings: become part of the result.
         other: the same sequences by the model to compare with, in the same order.
 
     Returns:
-        `sequences` by name (means over windows, and in `stream` what their packets went through),
-        their `mean`, its `ci95`, their `median`, the `warnings` about sequences that could not be
-        scored in full or whose packets were faulty, the settings and the `suites` (suites.py);
-        with `other`, the same of it under `compare`, and there `difference`: the other's measures
-        minus the first's, with `difference_ci95`. A measure that the ground truth does not tell is
-        None. Intervals hold 95 % of the means of sequences drawn anew with replacement; None for
-        fewer than two.
+        The settings, and: `sequences`, by name the means over windows, and in `stream` the counts
+        of StreamStats; `mean` and `median` over sequences; `ci95` of the mean; `warnings` about
+        sequences that could not be scored in full or had faulty packets; the `suites` (suites.py).
+        With `other` the same of it under `compare`, and there `difference`: its measures minus the
+        first's, with `difference_ci95`. A measure that the ground truth does not tell is None.
+        Intervals hold 95 % of the means of sequences drawn anew with replacement; None for fewer
+        than two.
     """
     warnings = [s.warning for s in sequences if s.warning]
     warnings += [f"{s.name}: {s.stream_faults}" for s in sequences if s.stream_faults]
@@ -66,7 +66,7 @@ def as_data(
 
 
 def in_few_words(warnings: list[str]) -> list[str]:
-    """The warnings, with one for all recordings that have no masks."""
+    """The warnings, those about recordings without masks as one."""
     bare = [warning for warning in warnings if warning.endswith(NO_MASKS)]
     if len(bare) < 2:
         return warnings
@@ -104,7 +104,7 @@ def _median(values: Sequence[float]) -> float:
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
-    """Interval that holds 95 % of the means of as many values drawn anew, with replacement.
+    """The interval with 95 % of the means of as many values, drawn anew with replacement.
 
     The same values give the same interval. NaN is left out; None for fewer than two values.
     """
@@ -119,9 +119,9 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
 
 
 def rows(data: dict[str, Any]) -> list[list[str]]:
-    """The result as lines of cells, header first; only measures that some sequence has.
+    """The result as rows of cells, the header first; only measures that some sequence has.
 
-    With two models, each line of the first is followed by the other's, and the difference is last.
+    With two models each row of the first is followed by the other's; the difference comes last.
     """
     measures = known_measures(data)
     both = "compare" in data
@@ -163,17 +163,17 @@ def rows(data: dict[str, Any]) -> list[list[str]]:
 
 
 def known_measures(data: dict[str, Any]) -> list[str]:
-    """The measures that the ground truth of some sequence tells, in order, without FACTS."""
+    """The measures that some sequence has, in order, without FACTS."""
     return [m for m, value in data["mean"].items() if value is not None and m not in FACTS]
 
 
 def table(data: dict[str, Any], by_suite: bool = False, width: int | None = None) -> str:
-    """The result as lines of text, one a sequence, or one a suite where there are `suites`.
+    """The result as text, a line for each sequence or suite.
 
     Args:
         data: of as_data.
-        by_suite: a line a suite, where there are any.
-        width: columns of text; less important measures are left out to fit. None: all of them.
+        by_suite: a line for each suite, where there are any.
+        width: most characters of a line; the least important measures are left out. None: no limit.
     """
     by_suite = by_suite and "suites" in data
     lines = suites.rows(data) if by_suite else rows(data)
@@ -191,7 +191,7 @@ def table(data: dict[str, Any], by_suite: bool = False, width: int | None = None
 
 
 def _fitting(lines: list[list[str]], measures: list[str], width: int) -> list[list[str]]:
-    """The columns that fit: all but measures, then measures by importance."""
+    """The columns that fit: all that are no measures, then measures by importance."""
     header = lines[0]
     widths = [2 + max(len(row[i]) for row in lines) for i in range(len(header))]
     kept = {i for i, name in enumerate(header) if name not in measures}

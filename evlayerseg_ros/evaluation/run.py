@@ -1,4 +1,4 @@
-"""Many recordings and models, on the cores of this machine or of many."""
+"""Scores many recordings, on the cores of this machine or of several."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Job:
         paper: whether by the paper's protocol: a window of events opens at each mask's time.
         topic: of a bag's events, where there are several.
         masks_topic: of a bag's label images, where there are several.
-        streaming: whether what latency costs is scored, too.
+        streaming: whether to score what latency costs, too.
         latency: s, of every window; None: as measured.
     """
 
@@ -66,15 +66,15 @@ def run(
     cluster: str | None = None,
     progress: Callable[[int, int], object] = lambda windows, recordings: None,
 ) -> list[SequenceScores]:
-    """The scores of each job, in their order; the same however many workers there are.
+    """The scores of each job, in order; the same for any number of workers.
 
-    A recording that cannot be scored has its reason in `fault` and leaves the others alone.
+    A recording that cannot be scored has the reason in `fault`; the others are scored all the same.
 
     Args:
         jobs: what to score.
         workers: processes; 1 works in this one.
         cluster: address of a Dask scheduler whose workers do it instead.
-        progress: called with how many windows and how many recordings have just been scored.
+        progress: called with the numbers of windows and of recordings that have just been scored.
 
     Raises:
         InputError: no scheduler answers.
@@ -94,7 +94,7 @@ def run(
 
 
 def threads_each(workers: int) -> int:
-    """ONNX Runtime's threads of each of that many workers, so that the cores are shared."""
+    """ONNX Runtime's threads of each worker, so that all share the cores."""
     return max(1, len(os.sched_getaffinity(0)) // max(workers, 1))
 
 
@@ -128,11 +128,11 @@ def _score(job: Job, progress: Callable[[], object]) -> SequenceScores:
 
 
 def on_sensor_clock(truth: Truth, packets: Iterable[Packet], config: PipelineConfig) -> Truth:
-    """Ground truth in ROS time with the sensor's times instead, as the node maps them.
+    """Ground truth in ROS time brought to sensor time, by the node's mapping between the two.
 
     Args:
-        truth: with times in ROS time.
-        packets: the recording, which is read once for its clock.
+        truth: in ROS time.
+        packets: the recording, which is read once for this mapping.
         config: of the pipeline.
     """
     stream = replace(config, window=WindowConfig()).stream()
@@ -146,14 +146,14 @@ def on_sensor_clock(truth: Truth, packets: Iterable[Packet], config: PipelineCon
 
 
 def _warm_up(segmenter: Segmenter, packets: Iterable[Packet], config: PipelineConfig) -> None:
-    """Segments some windows: what is slow only once is no latency."""
+    """Segments some windows, as the first ones are slow and tell nothing of latency."""
     for _ in islice(Pipeline(config, segmenter).run(packets), WARM_UP):
         pass
 
 
 @lru_cache(maxsize=2)
 def _model(config: SegmenterConfig) -> Segmenter:
-    """A model, loaded once in each worker."""
+    """A model, loaded once in each process."""
     return Segmenter.from_config(config)
 
 

@@ -30,11 +30,11 @@ MEASURES = {
     "fwl": "image sharpness, above 1 the motion found sharpens",
     "rsat": "timestamp loss, below 1 the motion found sharpens",
 }
-"""What every sequence is scored by, and what it means; NaN where the ground truth does not tell."""
+"""The measures of every sequence, and what each means; NaN where the ground truth does not tell."""
 
 FACTS = ("object_share", "object_shift")
-"""Not about the method but about what it was given: share of the pixels that saw an event that
-move, and how far what moves goes against the background, px over the window."""
+"""About the scene, not the method: which share of the pixels that saw an event moves, and how far
+what moves goes against the background, px over the window."""
 
 MEANINGS = MEASURES | {
     "id_switches": "how often an object gets another label",
@@ -48,27 +48,27 @@ MEANINGS = MEASURES | {
     "paper_iou": "by the metric of EV-LayerSegNet's authors",
     "paper_dr": "the same for the detection rate",
 }
-"""MEASURES, the measures of a whole sequence, and those that some protocols add."""
+"""MEASURES, those of a whole sequence, and those that some protocols add."""
 
 NO_MASKS = " has no masks (--masks): only its sharpness is measured."
-"""The warning of a recording without ground truth, after its name."""
+"""The warning about a recording without ground truth, behind its name."""
 
 _NAN = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """What one window is worth, and how to draw it again.
+    """The score of one window, and what it takes to draw it.
 
     Attributes:
-        t: ns, sensor time of its last mask; of its end where it has none.
+        t: ns, sensor time of its last mask, or of its end if it has none.
         measures: by name, FACTS among them; means over the masks that fall into it.
         window: what was segmented.
         predicted: uint8 [H, W], labels found, warped to t.
         truth: uint8 [H, W], the mask's labels; None where there is no mask.
         seconds: from events to segmentation.
-        standing: how good it is, to find the best and the worst; NaN where that is not known. Its
-            IoU; where nothing moves the share without false alarms; without truth its sharpness.
+        standing: how good it is, to find the best and the worst: its IoU; the share without false
+            alarms where nothing moves; its sharpness without truth; else NaN.
         objects: the true objects judged in it, with the labels found for them.
     """
 
@@ -92,14 +92,15 @@ class SequenceScores:
         provider: what ran it.
         skipped: masks without a window.
         fault: why it could not be read or segmented, "" if it could.
-        stream: what its packets have been through, by the names of StreamStats.
-        stream_faults: the same in words, "" if nothing was wrong.
+        stream: counts of its packets and their faults, by the names of StreamStats.
+        stream_faults: the faults in words, "" if there were none.
         warning: a sentence on what could not be scored, "" if all could.
         times: of the masks, ns.
         seconds: that each window took from events to segmentation.
         measures: by name, NaN where unknown.
-        standings: how good each window is (Score.standing).
-        objects: of each window (Score.objects).
+        standings: Score.standing of each window.
+        objects: Score.objects of each window.
+        best, worst: the windows of the highest and the lowest standing; None if none is known.
     """
 
     name: str
@@ -121,8 +122,8 @@ class SequenceScores:
     def add(self, score: Score) -> None:
         """Counts a window."""
         for name in dict.fromkeys((*MEASURES, *FACTS, *self.measures, *score.measures)):
-            values = self.measures.setdefault(name, [float("nan")] * len(self.times))
-            values.append(score.measures.get(name, float("nan")))
+            values = self.measures.setdefault(name, [_NAN] * len(self.times))
+            values.append(score.measures.get(name, _NAN))
         self.times.append(score.t)
         self.seconds.append(score.seconds)
         self.standings.append(score.standing)
@@ -135,13 +136,13 @@ class SequenceScores:
             self.worst = score
 
     def mean(self) -> dict[str, float]:
-        """The mean of each measure over the windows where it is known, else NaN; and of_ids."""
+        """Each measure's mean over the windows where it is known, else NaN; and those of of_ids."""
         names = dict.fromkeys((*MEASURES, *FACTS, *self.measures))
         means = {name: nan_mean(self.measures.get(name, ())) for name in names}
         return means | of_ids(self.objects)
 
 
 def nan_mean(values: Iterable[float]) -> float:
-    """Mean of what is not NaN; NaN of nothing."""
+    """The mean of what is not NaN; NaN if nothing is."""
     known = [v for v in values if not np.isnan(v)]
     return float(np.mean(known)) if known else _NAN

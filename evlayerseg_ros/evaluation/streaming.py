@@ -1,7 +1,7 @@
-"""What latency costs: each instant of the truth against the newest mask that was out by then.
+"""What latency costs: the truth at an instant against the newest mask that was out by then.
 
-While a window is segmented the scene goes on, so a robot acts on a mask of the past. The usual
-figures do not show that: they compare each mask with its own window's instant.
+While a window is segmented the scene moves on, so a robot acts on a mask of the past. The usual
+figures do not show that: they compare each mask with the truth of its own window.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class _Out(NamedTuple):
 
 
 class Streaming:
-    """Remembers which mask was out when, and judges it by the truth.
+    """Remembers when each mask was out, and judges by the truth those that were.
 
-    A window's mask is out `latency` after its last event. Without a latency that is given, each
-    takes the time that it was measured to take, and begins when the one before is done; one that
-    would wait for longer than the node lets it wait does not come out.
+    A window's mask is out `latency` after the window's end. With no latency given, it takes as long
+    as was measured, from when the one before is done; a window that would wait longer than the node
+    lets it wait gives no mask.
 
     Args:
         latency: s, of every window; None: as measured.
@@ -41,14 +41,14 @@ class Streaming:
         self._outs: deque[_Out] = deque()
 
     def watch(self, answers: Iterable[Segmented]) -> Iterator[Segmented]:
-        """The same answers; each is known from here on."""
+        """Passes the answers on, and remembers them."""
         for answer in answers:
             if (ready := self._ready(answer)) is not None:
                 self._outs.append(_Out(ready, answer.segmentation))
             yield answer
 
     def _ready(self, answer: Segmented) -> int | None:
-        """When its mask is out, ns; None if the node would have dropped the window."""
+        """When its mask is out, ns; None if the node would drop the window."""
         end = answer.segmentation.window.end
         if self._latency is not None:
             return end + round(self._latency * 1e9)
@@ -59,25 +59,25 @@ class Streaming:
         return self._free
 
     def newest(self, t: int) -> Segmentation | None:
-        """The newest that is out at t (ns), which only rises from call to call; None before any."""
+        """The newest answer out at t (ns), None before the first; t must rise from call to call."""
         while len(self._outs) > 1 and self._outs[1].ready <= t:
             self._outs.popleft()
         out = self._outs[0] if self._outs else None
         return out.segmentation if out is not None and out.ready <= t else None
 
     def measures(self, truth: Truth, masks: range, own: Segmentation) -> dict[str, float]:
-        """What the masks that were out are worth at the instants of the truth in one window.
+        """How good the masks that were out are at the true masks' times in one window.
 
         Args:
-            truth: times in sensor time.
-            masks: which of its masks.
-            own: of the window that they fall into: its pixels that saw an event count, as usual.
+            truth: in sensor time.
+            masks: indices of the true masks.
+            own: of the window that they fall into; its pixels that saw an event count, as usual.
 
         Returns:
             stream_iou, stream_dr: of the newest mask that was out, as it was. carried_iou,
-            carried_dr: of the same carried along its motions to the instant. same_iou, same_dr: of
-            the window's own mask, at the same instants. Means over masks that show something, NaN
-            where none was out yet.
+            carried_dr: of that mask carried along its motions to the true mask's time. same_iou,
+            same_dr: of the window's own mask, for the same true masks. Means over true masks that
+            show something; nothing if none was out yet.
         """
         seen = own.window.events.seen()
         each = []
@@ -96,7 +96,7 @@ class Streaming:
 
 
 def _judged(found: dict[str, np.ndarray], wanted: np.ndarray) -> dict[str, float]:
-    """IoU and detection of each of the masks, bool [n] at the pixels that saw an event."""
+    """IoU and detection of each mask, bool [n] at the pixels that saw an event."""
     judged = {}
     for name, mask in found.items():
         judged[f"{name}_iou"] = metrics.iou(mask, wanted)

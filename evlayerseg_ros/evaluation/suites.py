@@ -16,7 +16,7 @@ COLUMNS = {
     "id_switches": "id_switches",
     "id_kept": "id_kept",
 }
-"""The columns of the table, and the measures of a sequence that they are means of."""
+"""The columns of the table, and the measure that each is the mean of."""
 
 _NAME = 22  # characters
 Row = dict[str, float | None]
@@ -38,9 +38,9 @@ def as_data(sequences: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         sequences: the measures of each by its name, None where unknown.
 
     Returns:
-        `suites`, by name the number of `sequences` and the mean of each of COLUMNS over those where
-        it is known, else None; `suites_mean`, the mean over suites. Nothing where the truth of some
-        sequence does not know its events, or no suite has two sequences.
+        `suites`, by name: the number of `sequences`, and each of COLUMNS, its mean over those where
+        it is known, else None; `suites_mean`, the mean over suites. Nothing if some sequence has no
+        true labels of its events, or no suite has two sequences.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for name, scores in sequences.items():
@@ -61,9 +61,9 @@ def as_data(sequences: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def rows(data: Mapping[str, Any]) -> list[list[str]]:
-    """The suites as lines of cells, header first and their mean last.
+    """The suites as rows of cells, the header first and their mean last.
 
-    With two models, the other's lines follow under its name, and the difference is last.
+    With two models the other's rows follow under its name; the difference comes last.
 
     Args:
         data: of results.as_data, with `suites`.

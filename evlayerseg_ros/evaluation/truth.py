@@ -1,4 +1,4 @@
-"""Ground truth: masks at their times; of simulated sequences also events' labels and motion."""
+"""Ground truth: masks at their times; in simulated sequences also labels of events, and motion."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _BAGS = (".mcap", ".db3", ".bag")
 
 
 def load_truth(masks: Path | None, recording: Path, topic: str | None = None) -> Truth | None:
-    """The ground truth of a recording; None where none is named and it carries none of its own.
+    """The ground truth of a recording; None if none is named and the recording carries none.
 
     Args:
         masks: an npz, a folder of PNGs named ..._SECONDS.png, a folder of PNGs with DSEC's
             timestamps (see datasets), a bag with label images, or a folder that holds one of these
-            under the recording's name; None takes the masks inside the recording's own npz,
-            EVIMO file or EVIMO2 folder.
+            under the recording's name; None: those in the recording's own npz, EVIMO file or
+            EVIMO2 folder.
         recording: path of the recording.
         topic: of a bag's label images, where there are several.
 
@@ -50,7 +50,7 @@ def load_truth(masks: Path | None, recording: Path, topic: str | None = None) ->
 
 
 def _has_own(recording: Path) -> bool:
-    """Whether a recording carries masks, in a file of its own kind."""
+    """Whether a recording carries masks itself."""
     if is_evimo2(recording) or is_evimo(recording):
         return True
     return bool({"masks.npy", "mask_t.npy"} & names_in(recording))
@@ -74,7 +74,7 @@ def _read(path: Path, recording: Path, topic: str | None) -> Truth:
 def _from_npz(path: Path) -> Truth:
     """Keys: mask_t int64 [M] ns, masks uint8 [M, H, W]; optional label, affine_t and affine.
 
-    Times of another unit are recognised, which is noted.
+    Times in another unit are recognised, which is noted.
     """
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
@@ -107,7 +107,7 @@ def _from_npz(path: Path) -> Truth:
 
 
 def _fits(label: np.ndarray | None, affine_t: np.ndarray | None, affine: np.ndarray) -> bool:
-    """Whether the motions have a time each and one for every label."""
+    """Whether each set of motions has a time, and every label a motion."""
     return (
         affine_t is not None
         and affine.ndim == 4
@@ -118,7 +118,7 @@ def _fits(label: np.ndarray | None, affine_t: np.ndarray | None, affine: np.ndar
 
 
 def _from_folder(folder: Path) -> Truth:
-    """The authors' layout: one PNG a mask, its time in seconds at the end of its name."""
+    """The authors' layout: a PNG for each mask, its time in seconds at the end of its name."""
     times = {path: _seconds(path) for path in folder.iterdir()}
     files = sorted((t, path) for path, t in times.items() if t is not None)
     if not files:
@@ -128,7 +128,7 @@ def _from_folder(folder: Path) -> Truth:
 
 
 def _seconds(path: Path) -> int | None:
-    """Time in ns from a mask's name, None for another file. Exact: no way through a float."""
+    """Time in ns from a mask's name, None for another file; exact, as it is never a float."""
     match = _SECONDS.search(path.name)
     if match is None:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from evlayerseg_ros.events.types import MAX_TIME, Events, check_size
 
-# Events this much (ns) before those that came earlier are put in order; a little is common.
+# Events up to this much (ns) out of order are sorted; a little is common.
 OVERLAP = 65_000_000
 # A step back of more than this (ns) may be a stray event.
 _STEP = 10_000_000
@@ -102,8 +102,7 @@ def _in_order(part: list[np.ndarray], floor: int | None) -> list[np.ndarray]:
 def is_stray(t: np.ndarray, floor: int | None = None) -> np.ndarray:
     """bool [N]: events whose time lies far from those that came before and after them.
 
-    Only next to a step back is it asked: where time just goes on, nothing is wrong. A clock that
-    was set back has no strays, since what comes next agrees with it.
+    Only events near a step back are tested. A clock set back gives no strays: what follows agrees.
 
     Args:
         t: int64 [N] ns, in the order of arrival.

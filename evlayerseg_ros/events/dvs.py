@@ -6,6 +6,7 @@ one layout.
 
 from __future__ import annotations
 
+import re
 import struct
 
 import numpy as np
@@ -19,6 +20,7 @@ MANY = 16
 # An event is uint16 x, uint16 y, time ts (two 32-bit numbers), bool polarity. ROS 1 packs that into
 # 13 bytes. CDR aligns each number by itself: times fall on every 16 bytes, and every event but the
 # first begins 2 bytes before its row, in the gap that the last event left.
+_FIELD = re.compile(r"^[ \t]*([\w/]+\S*)[ \t]+(\w+)(?![ \t]*=)\b", re.M)
 _PACKED = np.dtype([("x", "<u2"), ("y", "<u2"), ("sec", "<i4"), ("nsec", "<u4"), ("p", "u1")])
 _ALIGNED = np.dtype(
     {
@@ -56,6 +58,28 @@ def parse_event_array(
             f"A message of {len(raw)} bytes is no EventArray: "
             "expected header, height, width and events."
         ) from None
+
+
+def check_layout(definition: str) -> None:
+    """Checks that a definition of an EventArray has the layout that is read.
+
+    Args:
+        definition: the .msg file, and those of the types in it, as bags hold them.
+
+    Raises:
+        InputError: its events have other fields. A definition without their type passes.
+    """
+    head, *others = re.split(r"^={3,}\s*^MSG:\s*(\S+)\s*$", definition, flags=re.M)
+    of_event = re.search(r"(\w+)\[\][ \t]+\w+", head)
+    parts = {n.rsplit("/", 1)[-1]: text for n, text in zip(others[::2], others[1::2], strict=True)}
+    fields = _FIELD.findall(parts.get(of_event[1], "") if of_event else "")
+    kinds = [kind.rsplit("/", 1)[-1].lower() for kind, _ in fields]
+    of_layout = kinds[:3] == ["uint16", "uint16", "time"] and kinds[3:] in (["bool"], ["uint8"])
+    if fields and not (of_layout and [name for _, name in fields[:2]] == ["x", "y"]):
+        raise InputError(
+            f"Its events have `{', '.join(map(' '.join, fields))}`: expected `uint16 x, uint16 y, "
+            "time ts, bool polarity`."
+        )
 
 
 def _parse(raw: memoryview, ros1: bool, size: tuple[int, int], topic: str) -> Packet:

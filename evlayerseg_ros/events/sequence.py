@@ -9,6 +9,8 @@ from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.types import Packet
 
 _WRAP = 1 << 32
+# So long (ns) without a packet the sensor may have paused; less than what Decoder.pause() mends.
+PAUSE = 50_000_000
 # Bytes of packets that are decoded in one call: more would win nothing, and their windows wait.
 MOST_BYTES = 1 << 16
 
@@ -20,48 +22,53 @@ class Last:
     Attributes:
         seq: its number; None before the first packet, or where it says nothing.
         stamp: of its header, ns.
+        filled: the stamp of the last packet that was not empty.
         base: its time base, ns.
         exact: whether its stamp is the ROS time of its time base.
-        print: of its bytes and time base.
+        fingerprint: of its bytes and time base.
         counted: the decoder's counters after it.
     """
 
     seq: int | None = None
     stamp: int | None = None
+    filled: int | None = None
     base: int | None = None
     exact: bool = False
-    print: int = 0
+    fingerprint: int = 0
     counted: tuple[int, ...] = (0, 0, 0, 0, 0)
 
 
 def step(seq: int, last: int) -> int:
-    """How many numbers a packet comes after the last one; those of 32 bits go on after a wrap."""
+    """Difference of two packet numbers; 32-bit ones may wrap."""
     if max(seq, last) >= _WRAP:
         return seq - last
     return ((seq - last + _WRAP // 2) & (_WRAP - 1)) - _WRAP // 2
 
 
-def at_once(
-    packets: Sequence[Packet], decoder: Decoder | None, seq: int | None, size: tuple[int, int]
+def batch_size(
+    packets: Sequence[Packet], decoder: Decoder | None, last: Last, size: tuple[int, int]
 ) -> int:
     """How many of these packets, from the first on, only need decoding: nothing is wrong with them.
 
     Args:
         packets: in the order in which they came.
         decoder: of the packet before; None if there was none.
-        seq: the number of the packet before.
+        last: the packet before.
         size: (width, height) of the sensor in px, 0 for what a packet says.
     """
     if decoder is None or decoder.encoding != "evt3":
         return 0
     n = total = 0
+    seq, filled = last.seq, last.filled
     for packet in packets:
         whole = packet.encoding == "evt3" and not (packet.fault or packet.big_endian)
         width, height = size[0] or packet.width, size[1] or packet.height
         fits = (width, height) == (decoder.width, decoder.height) and len(packet.data) % 2 == 0
         follows = seq is None or packet.seq is None or packet.seq == seq + 1
+        paused = filled is not None and packet.stamp - filled > PAUSE
         total += len(packet.data)
-        if not (whole and fits and follows and total <= MOST_BYTES):
+        if paused or not (whole and fits and follows and total <= MOST_BYTES):
             break
         seq, n = packet.seq, n + 1
+        filled = packet.stamp if len(packet.data) else filled
     return n

@@ -53,8 +53,9 @@ class StreamStats:
     last_fault: str = ""
     last_error: str = ""
 
-    def decoded(self, new: Counted) -> None:
-        """Count a packet that was decoded, and what the decoder counted in it."""
+    def decoded(self, after: Counted, before: tuple[int, ...]) -> None:
+        """Count a packet that was decoded, and what the decoder had counted after and before it."""
+        new = Counted(*(a - b for a, b in zip(after, before, strict=True)))
         self.packets += 1
         self.out_of_range += new.out_of_range
         self.unsynced += new.unsynced
@@ -84,15 +85,17 @@ class StreamStats:
         return f"{told} {large}".strip() if large else told
 
 
-# Above this share of what came in, what is left out is no small matter any more.
+# Above this share of what came in, what is left out or mended is no small matter any more.
 LARGE_SHARE = 0.1
+# So few times that had to be mended may be those of a scene in which little happens.
+_FEW = 100
 _OUTSIDE = (
     " They lie outside the sensor: sensor.width and .height, or --size WxH, say another size."
 )
 
 
 def left_out(counts: Mapping[str, Any]) -> str:
-    """A sentence if a large share of a stream was not used, "" else.
+    """A sentence if a large share of a stream was not used, or had wrong times, "" else.
 
     Args:
         counts: what grew in some time, by the names of StreamStats.
@@ -109,4 +112,8 @@ def left_out(counts: Mapping[str, Any]) -> str:
             outside = what == "events" and counts["out_of_range"] > lost // 2
             told = f"{100 * lost / (lost + used):.0f} % of the {what} were left out."
             return f"{told}{_OUTSIDE if outside else ''}"
+    mended, events = counts["time_errors"], counts["events"]
+    if mended > max(_FEW, LARGE_SHARE * events):
+        share = min(100 * mended / max(events, 1), 100)
+        return f"{share:.0f} % of the events had times that went back, or did not fit."
     return ""

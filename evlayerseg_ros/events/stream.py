@@ -9,9 +9,9 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import Decoder
-from evlayerseg_ros.events.codecs.decoder import Counted, Decoded
-from evlayerseg_ros.events.decoded import AGAIN, LATE_TIME, DecodedEvents, on_sensor
-from evlayerseg_ros.events.sequence import Last, at_once, step
+from evlayerseg_ros.events.codecs.decoder import Decoded
+from evlayerseg_ros.events.event_array_filter import AGAIN, LATE_TIME, EventArrayFilter, on_sensor
+from evlayerseg_ros.events.sequence import PAUSE, Last, batch_size, step
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.timeline import Timeline
 from evlayerseg_ros.events.types import Events, Packet, Window
@@ -38,8 +38,8 @@ class PacketStream:
     - Decoded events far before those that came earlier: a few of a message are strays and dropped;
       a whole message waits likewise, and AGAIN of them are a clock that was set back.
     - Sensor time that goes back or disagrees with the header stamps by more than 1 s: the open
-      window closes, and windows and clock begin anew. A pause of the sensor's clock by more than
-      2 s (a camera that sends nothing while nothing moves): only the windows begin anew.
+      window closes, and windows and clock begin anew. No fault is a pause, which the header
+      stamps tell (nothing moves): after more than 2 s only the windows begin anew.
     - A packet that cannot be decoded: InputError; the decoder goes on as after a loss.
 
     Args:
@@ -66,10 +66,9 @@ class PacketStream:
         self._width, self._height = width, height
         self._decoder: Decoder | None = None
         self._last = Last()
-        # Numbers and fingerprints of the last packets.
-        self._used: deque[tuple[int | None, int]] = deque(maxlen=LATE_PACKETS)
-        self._behind: list[tuple[int, Packet]] = []  # came again or late, and wait
-        self._decoded = DecodedEvents(self._timeline, self.stats)
+        self._used: deque[tuple[int | None, int]] = deque(maxlen=LATE_PACKETS)  # seq, fingerprint
+        self._behind: list[tuple[int, Packet]] = []  # encoded; came again or late, and wait
+        self._decoded = EventArrayFilter(self._timeline, self.stats)
         self._size: tuple[int, int] | None = None
 
     @property
@@ -115,7 +114,7 @@ class PacketStream:
             try:
                 if not ready:
                     size = self._width, self._height
-                    n = at_once(packets[k:], self._decoder, self._last.seq, size)
+                    n = batch_size(packets[k:], self._decoder, self._last, size)
                     if n > 1 and self._decoder is not None:
                         some = [one.data for one in packets[k : k + n]]
                         ready.extend(self._decoder.decode_each(some))
@@ -216,11 +215,11 @@ class PacketStream:
             return False
         late = last.stamp - packet.stamp
         if seq == last.seq:  # a relay may have set another stamp
-            return abs(late) < LATE_TIME and packet.fingerprint() == last.print
+            return abs(late) < LATE_TIME and packet.fingerprint() == last.fingerprint
         return step(last.seq, seq) < LATE_PACKETS and 0 < late < LATE_TIME
 
     def _hold(self, seq: int, packet: Packet) -> list[Window]:
-        """Keep a packet that comes behind until it is known whether a publisher begins again."""
+        """Keep an encoded packet that comes behind until it is known if a publisher restarts."""
         held = self._behind
         if held and not (step(seq, held[-1][0]) > 0 and held[-1][1].stamp <= packet.stamp):
             self._leave_out()
@@ -276,14 +275,16 @@ class PacketStream:
         if self._last.exact and not exact:
             self._timeline.forget_clock()
         self._last.exact = exact
-        self._last.seq, self._last.stamp, self._last.print = packet.seq, stamp, packet.fingerprint()
-        self._last.base = time_base
-        self._used.append((packet.seq, self._last.print))
+        self._last.seq, self._last.stamp, self._last.base = packet.seq, stamp, time_base
+        self._last.fingerprint = packet.fingerprint()
+        self._used.append((packet.seq, self._last.fingerprint))
         if decoded is None:
+            if (pause := stamp - (self._last.filled or stamp)) > PAUSE:
+                decoder.pause(packet.data, pause)
             events = decoder.decode(packet.data, time_base)
             decoded = Decoded(events, decoder.now, decoder.counted)
-        counted = zip(decoded.counted, self._last.counted, strict=True)
-        self.stats.decoded(Counted(*(after - before for after, before in counted)))
+        self._last.filled = stamp if len(packet.data) else self._last.filled
+        self.stats.decoded(decoded.counted, self._last.counted)
         self._last.counted = decoded.counted
         self.stats.unstamped += not packet.stamped
         offset = stamp - time_base if exact else None

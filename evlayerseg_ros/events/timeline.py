@@ -42,14 +42,15 @@ class Timeline:
         """Windows that events close.
 
         A packet far before the last one waits: if the next one goes on where the last one ended, it
-        is a stray, and counted; else the clock was set back.
+        is a stray, and counted; else the clock was set back. Only encoded packets wait here:
+        decoded events are `sure`, from the EventArrayFilter.
 
         Args:
             events: of one packet, in order; maybe none.
             now: the sensor's clock in ns, if it is known to be ahead of the last event.
             stamp: the packet's header stamp, ns.
             exact: ROS time minus sensor time in ns where it is known exactly, else None.
-            sure: the clock went back if these events do.
+            sure: events that go back mean a clock set back; hold none.
         """
         if not len(events):
             return self._push(events, now, stamp, exact)
@@ -79,14 +80,14 @@ class Timeline:
         windows: list[Window] = []
         self._stats.events += len(events)
         self.span = 0
-        # A stamp that stands still is that of a publisher whose clock is coarse, or that has none.
+        # An unchanged stamp: the publisher's clock is coarse or missing.
         stands = stamp == self._stamp
         if len(events):  # an empty packet teaches the clock nothing
             self._stamp = stamp
         for part in cut_at_gaps(events, PAUSE + 1):
             first, last = int(part.t[0]), int(part.t[-1])
             self.began = first if self.began is None else self.began
-            windows += self._mind_the_clock(first, None if stands or exact is not None else stamp)
+            windows += self._check_clock(first, None if stands or exact is not None else stamp)
             if not (stands and self._clock.known):
                 if exact is not None:
                     self._clock.fix(first, exact)
@@ -96,7 +97,7 @@ class Timeline:
             self.now = last
             windows += self._stamped(self._windower.push(part))
         if now is not None and (self.now is None or now > self.now):
-            windows += self._mind_the_clock(now, None)
+            windows += self._check_clock(now, None)
             self.now = now
             windows += self._stamped(self._windower.push(events[:0], now))
         return windows
@@ -117,7 +118,7 @@ class Timeline:
         """The next packet says how sensor time and ROS time belong together."""
         self._clock.reset()
 
-    def _mind_the_clock(self, time: int, stamp: int | None) -> list[Window]:
+    def _check_clock(self, time: int, stamp: int | None) -> list[Window]:
         """Begin anew if the clock did not just go on to `time`, the first of a packet."""
         if self.now is None:
             return []

@@ -203,15 +203,15 @@ class Packet:
         """What stands for a message that could not be read; `fault` says why."""
         return cls("", 0, 0, 0, _NO_DATA, 0, topic=topic, fault=fault)
 
-    def came(self, time: Callable[[], int]) -> Packet:
+    def with_stamp(self, time: Callable[[], int]) -> Packet:
         """The same with the time at which it came (ns, 0 if unknown) where its header has no stamp.
 
         Events in ROS time need none.
         """
         in_ros_time = self.events is not None and len(self.events) and self.events.t[0] > EPOCH
-        if self.stamp or in_ros_time or self.fault or not (stamp := time()):
+        if self.stamp or in_ros_time or self.fault:
             return self
-        return replace(self, stamp=stamp, stamped=False)
+        return replace(self, stamp=time(), stamped=False)
 
     def fingerprint(self) -> int:
         """Of the bytes and the time base: another packet has another one."""

@@ -229,9 +229,9 @@ def _stay(x, y, cell, across, where):  # type: ignore[no-untyped-def]
 def _warp(x, y, t, end, speed, size, cell, across, where):  # type: ignore[no-untyped-def]
     """where[i]: index of the cell that each event is carried to, or -1; a loop without branches.
 
-    Instead of solving for the end point as `warp_point` does, which takes a division, it follows
-    the series x + tau u(x) + tau^2 A u(x) + .. to its third term: of 30 px under 5 % of deformation
-    the next is 0.004 px.
+    Instead of solving for the end point as motion/warp.py's `warp_point` does, which takes a
+    division, it follows the series x + tau u(x) + tau^2 A u(x) + .. to its third term: of 30 px
+    under 5 % of deformation the next is 0.004 px.
     """
     (a0, a1, a2), (b0, b1, b2) = speed[0], speed[1]
     width, height = np.float32(size[0]), np.float32(size[1])

@@ -36,10 +36,9 @@ class WindowConfig:
     it closes with what it has; with a stride one that is not full is left out while the stream is
     younger than that.
 
-    In both modes: a window without events, or with none that the window before did not have, is
-    left out. After max_age without an event the scene is quiet. What is open closes with what
-    it has, an empty window answers, and another one every max_age until the next event, which opens
-    the windows anew.
+    In both modes: a window without new events is skipped. After max_age without events the open
+    window closes; then an empty window comes every max_age until the next event, which restarts the
+    windows.
 
     Attributes:
         mode: "time" or "count".

@@ -14,11 +14,12 @@ import numpy as np
 
 from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.motion.evidence import subsample
-from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of, room
+from evlayerseg_ros.motion.iwe_counts import ACROSS, log_counts, log_table, warp_to_cells, workspace
 
-PLACE = 16  # cells of a place that has one vote
-MOST = 40_000  # events that are looked at first
-CAP, CAP_FAR = 150, 60  # and of these the most in one place; fewer where many shifts are tried
+PLACE_CELLS = 16  # cells of a place that has one vote
+BACKGROUND_EVENTS = 40_000  # that are looked at first
+# And of these the most in one place; fewer where many shifts are tried.
+PLACE_EVENTS, PLACE_EVENTS_FAR = 150, 60
 FEWEST = 25  # events with which a place can say something
 FAR, MIDDLE, CLOSE = (20, 2.0), (4, 1.0), (2, 0.5)  # cells, step: grids of shifts that are tried
 LOST = 1.2  # cells: a known motion that was off by more is looked for farther away
@@ -40,19 +41,19 @@ def background_motion(events: Events, end: int, motion: np.ndarray, known: bool)
     Returns:
         float64 [2, 3], px/s at `end`.
     """
-    some = spread_evenly(events, CAP)
+    some = spread_evenly(events, PLACE_EVENTS)
     if known:
         motion, moved = _most_votes(some, end, motion, *CLOSE)
         if moved < LOST:
             return motion
     else:
-        motion, _ = _most_votes(spread_evenly(some, CAP_FAR), end, motion, *FAR)
+        motion, _ = _most_votes(spread_evenly(some, PLACE_EVENTS_FAR), end, motion, *FAR)
     for grid in (MIDDLE, CLOSE):
         motion, _ = _most_votes(some, end, motion, *grid)
     return motion
 
 
-def agreement(events: Events, end: int, motion: np.ndarray) -> float:
+def vote_share(events: Events, end: int, motion: np.ndarray) -> float:
     """The share of votes that a background's motion gathers, 0 to 1.
 
     All votes are those of each place with enough events for its best motion nearby.
@@ -62,7 +63,7 @@ def agreement(events: Events, end: int, motion: np.ndarray) -> float:
         end: ns.
         motion: float64 [2, 3], px/s.
     """
-    some = spread_evenly(events, CAP)
+    some = spread_evenly(events, PLACE_EVENTS)
     if not len(some) or end <= some.t[0]:
         return 0.0
     _, surfaces, _ = landing_surfaces(some, end, motion, *CLOSE)
@@ -73,8 +74,8 @@ def agreement(events: Events, end: int, motion: np.ndarray) -> float:
 
 def spread_evenly(events: Events, cap: int) -> Events:
     """Every n-th event of each place, so that none has many more than `cap`."""
-    some = subsample(events, MOST)
-    side = events.width / ACROSS * PLACE
+    some = subsample(events, BACKGROUND_EVENTS)
+    side = events.width / ACROSS * PLACE_CELLS
     rows, columns = int(events.height / side) + 1, int(events.width / side) + 1
     return some[_thin(some.x, some.y, side, rows, columns, cap)]
 
@@ -102,7 +103,7 @@ def landing_surfaces(
     gains, count = _gains(events.x, events.y, events.t, end, motion, cell, rows, span, tried)
     places = np.ascontiguousarray(np.argwhere(count >= FEWEST))  # one layout: compiled once
     surfaces = _standardised(gains.reshape(len(side), len(side), *count.shape), count, places)
-    return np.ascontiguousarray(places[:, ::-1] + 0.5) * PLACE * cell, surfaces, side
+    return np.ascontiguousarray(places[:, ::-1] + 0.5) * PLACE_CELLS * cell, surfaces, side
 
 
 def local_shifts(
@@ -275,20 +276,20 @@ def _thin(x, y, side, rows, columns, cap):  # type: ignore[no-untyped-def]
 def _gains(x, y, t, end, motion, cell, rows, span, tried):  # type: ignore[no-untyped-def]
     """Per shift and place the sum of landing logarithms, and the events of each place."""
     n = len(t)
-    u, v, age = places_of(x, y, t, end, motion, cell, span)
-    table = logarithms(n)
-    high, wide = (rows + PLACE - 1) // PLACE, (ACROSS + PLACE - 1) // PLACE
+    u, v, age = warp_to_cells(x, y, t, end, motion, cell, span)
+    table = log_table(n)
+    high, wide = (rows + PLACE_CELLS - 1) // PLACE_CELLS, (ACROSS + PLACE_CELLS - 1) // PLACE_CELLS
     nowhere = high * wide
     gains = np.zeros((len(tried), nowhere + 1), np.float32)
     count, gain = np.zeros(nowhere + 1, np.float32), np.empty(n, np.float32)
     place = np.full(n, nowhere, np.int32)
     for i in range(n):
         if 0 <= u[i] < ACROSS and 0 <= v[i] < rows:
-            place[i] = int(v[i]) // PLACE * wide + int(u[i]) // PLACE
+            place[i] = int(v[i]) // PLACE_CELLS * wide + int(u[i]) // PLACE_CELLS
             count[place[i]] += 1
-    cells, where = room(n, rows)
+    cells, where = workspace(n, rows)
     for d in range(len(tried)):
-        land(u, v, age, tried[d, 0], tried[d, 1], rows, table, cells, where, gain)
+        log_counts(u, v, age, tried[d, 0], tried[d, 1], rows, table, cells, where, gain)
         here = gains[d]
         for i in range(n):
             here[np.uintp(place[i])] += gain[i]

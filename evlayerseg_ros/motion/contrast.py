@@ -14,7 +14,7 @@ import numpy as np
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.motion.warp import warp_point, within_pixel
 
-FEWEST = 100  # events from which a motion can be read
+FEWEST_FOR_MOTION = 100  # events from which on one can be read
 STEPS = 8  # at each scale
 # px per pixel of the images of warped events, one after the other
 SCALES = (8.0, 4.0, 2.0)
@@ -153,7 +153,7 @@ def contrast(at, moved, scale, width, height, image):  # type: ignore[no-untyped
         moved: float64 [6], what to add to their displacement over the window; see _uphill.
         scale: px per pixel of the image.
         width, height: of the sensor, px.
-        image: room for it; see frame_of.
+        image: room for it; see room_for.
     """
     columns, rows, (ux, uy, u0), (vx, vy, v0) = _grid(moved, scale, width, height)
     used = image[: columns * rows]

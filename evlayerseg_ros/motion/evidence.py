@@ -15,14 +15,14 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Events
-from evlayerseg_ros.motion.landing import logarithms
+from evlayerseg_ros.motion.iwe_counts import log_table
 from evlayerseg_ros.motion.warp import cell_at, warp_point, within_pixel
 
 SPAN = 133_000_000  # ns of events that are looked at
-EVENTS = 16_000  # of these, at most
+EVIDENCE_EVENTS = 16_000  # of these, at most
 PLANE = 2  # cells per step of the planes
 BLOCK = 8  # and per step of the choice
-PLACE = 16.0  # px of 640: side of the places that events are thinned in
+PLACE_PX = 16.0  # px of 640: side of the places that events are thinned in
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def gather_evidence(events: Events, end: int, motions: np.ndarray, cell: float) 
     choice = np.zeros((-(-rows // BLOCK), -(-columns // BLOCK)), np.uint8)
     if len(motions) == 1 or not len(events):
         return Evidence(motions, choice, planes, np.zeros(len(motions)), cell)
-    some = thin_where_dense(events, EVENTS)
+    some = thin_where_dense(events, EVIDENCE_EVENTS)
     at, logs = _land(some.x, some.y, some.t, end, motions, cell, rows, columns)
     fields = _gather(at, logs, choice.shape)
     order = np.array([0, *(1 + np.argsort(-np.maximum(fields[1:], 0).sum((1, 2)), kind="stable"))])
@@ -107,7 +107,7 @@ def thin_where_dense(events: Events, most: int) -> Events:
     """
     if len(events) <= most:
         return events
-    side = PLACE * events.width / 640
+    side = PLACE_PX * events.width / 640
     columns, rows = (int(length / side) + 1 for length in (events.width, events.height))
     place, count = _count(events.x, events.y, side, rows, columns)
     root = np.sqrt(count)
@@ -155,7 +155,7 @@ def _land(x, y, t, end, motions, cell, rows, columns):  # type: ignore[no-untype
     many, n, nowhere = len(motions), len(t), rows * columns
     at, logs = np.empty((many, n, 2), np.float32), np.zeros((many, n), np.float32)
     where, count = np.empty(n, np.int32), np.empty(nowhere + 1, np.uint16)
-    table, per_px = logarithms(n), 1 / cell
+    table, per_px = log_table(n), 1 / cell
     for k in range(many):
         (a0, a1, a2), (b0, b1, b2) = motions[k, 0], motions[k, 1]
         for i in range(n):
@@ -205,8 +205,9 @@ def _gather(at, logs, shape):  # type: ignore[no-untyped-def]
 def _splat(at, logs, order, choice, planes):  # type: ignore[no-untyped-def]
     """Fills `planes` with the gains for the chosen motions (of `order`) and the background's.
 
-    An event is compared with the motion that is chosen where that takes it, and with no other.
-    Where none is, it speaks for the background in as far as it lands better than along the worst.
+    An event is compared only with motions chosen where they take it: it counts for the best of
+    these, or for the background if it lands better along that. Without any it counts for the
+    background, by its gain over the worst motion.
     """
     many, n = logs.shape
     rows, columns = choice.shape
@@ -230,7 +231,7 @@ def _splat(at, logs, order, choice, planes):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
 def _own(x, y, t, end, motions, choice, side, out):  # type: ignore[no-untyped-def]
-    """To first order in the deformation: a block is many pixels wide."""
+    """See Evidence.owners. `warp_point` to first order in the deformation: blocks are wide."""
     rows, columns = choice.shape
     speeds, blocks = (motions * 1e-9).astype(np.float32), choice.ravel()
     per_px, half, where = np.float32(1 / side), np.float32(0.5), np.empty(len(t), np.int32)

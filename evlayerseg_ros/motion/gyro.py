@@ -18,7 +18,7 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.motion.evidence import SPAN, subsample
-from evlayerseg_ros.motion.landing import places_of
+from evlayerseg_ros.motion.iwe_counts import warp_to_cells
 
 MOST = 5_000  # samples that are kept: 5 s of a fast gyro
 GAP = 40_000_000  # ns without a sample after which the rate is not known
@@ -163,13 +163,12 @@ class Gyro:
         return self.lens.motion(rate, window.events.width, window.events.height)
 
 
-class Agreement:
+class GyroCheck:
     """Whether the events bear out what the gyro says: warped by its turn they are sharper.
 
     A wrong frame, unit or calibration, or the gyro of something else, makes them less sharp than
-    they are unwarped. A turn leads the search for the background's motion, so it is believed only
-    once it was borne out. That a camera which turns does not rest is believed until the gyro is
-    contradicted.
+    they are unwarped. A turn steers the search for the background's motion, so it is used only once
+    events confirm it. That a turning camera does not rest is believed until they contradict it.
 
     Attributes:
         believed: whether the events bore it out.
@@ -217,7 +216,7 @@ def _sharpness(events: Events, end: int, motion: np.ndarray) -> float:
     some = subsample(events, LOOKED_AT)
     cell = some.width / CELLS
     rows = int(some.height / cell) + 1
-    u, v, _ = places_of(some.x, some.y, some.t, end, motion, cell, 1.0)
+    u, v, _ = warp_to_cells(some.x, some.y, some.t, end, motion, cell, 1.0)
     inside = (u >= 0) & (v >= 0) & (u < CELLS) & (v < rows)
     where = v[inside].astype(int) * CELLS + u[inside].astype(int)
     return float(np.log(np.bincount(where)[where]).sum() / max(len(some), 1))

@@ -17,9 +17,9 @@ import numba
 import numpy as np
 
 from evlayerseg_ros.events.types import Events
-from evlayerseg_ros.motion.background import PLACE, local_shifts, spread_evenly
+from evlayerseg_ros.motion.background import PLACE_CELLS, local_shifts, spread_evenly
 from evlayerseg_ros.motion.evidence import subsample
-from evlayerseg_ros.motion.landing import ACROSS, land, logarithms, places_of, room
+from evlayerseg_ros.motion.iwe_counts import ACROSS, log_counts, log_table, warp_to_cells, workspace
 
 EVENTS = 8_000  # looked at
 BLOCK = 8  # cells of the map in which votes gather; a block's are those of 2 x 2
@@ -27,9 +27,7 @@ REACH = 20  # cells over the span that is looked at: the farthest shift tried
 STEP = 2  # cells between shifts
 FINE = 4  # cells up to which the shifts are one cell apart
 APART = 1.5  # cells between two shifts that are both proposed
-CHANCE = (
-    2.0  # a block's votes for a shift count above their mean over all shifts + CHANCE deviations
-)
+CHANCE = 2.0  # deviations above a block's mean over all shifts: votes up to there are chance
 SUPPORT = 0.3  # of the best block's votes: blocks in which the shift is made exact
 REFINED = np.array([1.0, 0.5, 0.25])  # cells, steps of that
 FLUKE = 120  # events added to those of a block: gains of a few events mean little
@@ -43,9 +41,8 @@ class Proposal(NamedTuple):
 
     Attributes:
         motion: float64 [2, 3], px/s.
-        votes: how much speaks for it beside what was found before it, in the block where most does,
-            by the events there (`propose`); or in all places that agree (`propose_locally`). The
-            two do not compare.
+        votes: how much speaks for it beyond earlier proposals: in the block where most does, by its
+            events (`propose`); or in all places that agree (`propose_locally`). Not comparable.
     """
 
     motion: np.ndarray
@@ -83,8 +80,8 @@ def propose(events: Events, end: int, background: np.ndarray, most: int = 4) -> 
         return []
     cell, tried = events.width / ACROSS, shifts()
     rows = int(np.ceil(events.height / cell))
-    places = places_of(some.x, some.y, some.t, end, background, cell, span)
-    votes, count, rest = _vote(*places, rows, tried)
+    places = warp_to_cells(some.x, some.y, some.t, end, background, cell, span)
+    votes, count, ground = _vote(*places, rows, tried)
     known = votes.mean(0) + CHANCE * votes.std(0)  # of each block: by chance, or found already
     found: list[Proposal] = []
     allowed = np.ones(len(tried), bool)
@@ -95,7 +92,7 @@ def propose(events: Events, end: int, background: np.ndarray, most: int = 4) -> 
         if not most_votes > 0:
             break
         here = (more[best] >= SUPPORT * most_votes) * more[best] / most_votes
-        exact = _refine(*places, rest, rows, tried[best].astype(np.float64), here, REFINED)
+        exact = _refine(*places, ground, rows, tried[best].astype(np.float64), here, REFINED)
         motion = background.copy()
         motion[:, 2] += exact * cell / span
         share = most_votes / float(count.flat[more[best].argmax()] + FLUKE)
@@ -130,7 +127,7 @@ def propose_locally(
     at, moved, clear = local_shifts(some, end, background, NEAR, 1.0)
     way = np.abs(moved).max(1)
     some_way = (way < NEAR - 0.5) & (np.linalg.norm(moved, axis=1) > FAR)
-    at, moved, votes = at[some_way] / (cell * PLACE), moved[some_way], clear[some_way].prod(1)
+    at, moved, votes = at[some_way] / (cell * PLACE_CELLS), moved[some_way], clear[some_way].prod(1)
     alike = np.linalg.norm(moved[:, None] - moved, axis=2) < SPREAD
     alike &= np.linalg.norm(at[:, None] - at, axis=2) < BESIDE
     score = alike @ votes
@@ -159,18 +156,18 @@ def _vote(u, v, age, rows, tried):  # type: ignore[no-untyped-def]
     for i in range(n):
         if 0 <= u[i] < ACROSS and 0 <= v[i] < rows:
             block[i] = int(v[i]) // BLOCK * wide + int(u[i]) // BLOCK
-    table, (cells, where) = logarithms(n), room(n, rows)
-    rest, gain = np.empty(n, np.float32), np.ones(n, np.float32)
+    table, (cells, where) = log_table(n), workspace(n, rows)
+    ground, gain = np.empty(n, np.float32), np.ones(n, np.float32)
     votes = np.empty((len(tried), high - 1, wide - 1), np.float32)
     count = np.empty(votes.shape[1:], np.float32)
     _sum_in_blocks(block, gain, count)
-    land(u, v, age, none, none, rows, table, cells, where, rest)
+    log_counts(u, v, age, none, none, rows, table, cells, where, ground)
     for d in range(len(tried)):
-        land(u, v, age, tried[d, 0], tried[d, 1], rows, table, cells, where, gain)
+        log_counts(u, v, age, tried[d, 0], tried[d, 1], rows, table, cells, where, gain)
         for i in range(n):
-            gain[i] = max(gain[i] - rest[i], none)
+            gain[i] = max(gain[i] - ground[i], none)
         _sum_in_blocks(block, gain, votes[d])
-    return votes, count, rest
+    return votes, count, ground
 
 
 @numba.njit(nogil=True, cache=True)
@@ -187,7 +184,7 @@ def _sum_in_blocks(block, worth, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _refine(u, v, age, rest, rows, shift, here, steps):  # type: ignore[no-untyped-def]
+def _refine(u, v, age, ground, rows, shift, here, steps):  # type: ignore[no-untyped-def]
     """float64 [2]: the shift near a given one with most votes in the blocks `here`, weighted."""
     high, wide = here.shape
     share = np.zeros((high + 1, wide + 1), np.float32)  # of each single block
@@ -201,18 +198,18 @@ def _refine(u, v, age, rest, rows, shift, here, steps):  # type: ignore[no-untyp
         if 0 <= u[i] < ACROSS and 0 <= v[i] < rows:
             weights[i] = share[int(v[i]) // BLOCK, int(u[i]) // BLOCK]
     keep = weights > 0
-    u, v, age, rest, weight = u[keep], v[keep], age[keep], rest[keep], weights[keep]
+    u, v, age, ground, weight = u[keep], v[keep], age[keep], ground[keep], weights[keep]
     n, best, most = len(u), shift.copy(), -1.0
-    gain, table, (cells, where) = np.empty(n, np.float32), logarithms(n), room(n, rows)
+    gain, table, (cells, where) = np.empty(n, np.float32), log_table(n), workspace(n, rows)
     for step in steps:
         middle = best.copy()
         for a in range(-1, 2):
             for b in range(-1, 2):
                 dx, dy = np.float32(middle[0] + a * step), np.float32(middle[1] + b * step)
-                land(u, v, age, dx, dy, rows, table, cells, where, gain)
+                log_counts(u, v, age, dx, dy, rows, table, cells, where, gain)
                 total = 0.0
                 for i in range(n):
-                    total += max(gain[i] - rest[i], np.float32(0)) * weight[i]
+                    total += max(gain[i] - ground[i], np.float32(0)) * weight[i]
                 if total > most:
                     most, best[0], best[1] = total, dx, dy
     return best

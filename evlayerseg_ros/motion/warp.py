@@ -11,7 +11,8 @@ def warp_point(a0, a1, a2, b0, b1, b2, x, y, tau):  # type: ignore[no-untyped-de
     """Where a layer's point at (x, y) is tau seconds later, when the window ends.
 
     The velocity u = a0 X + a1 Y + a2, v = b0 X + b1 Y + b2 (px/s) holds at the window's end, so
-    this solves X - tau u(X) = (x, y) (see Segmentation).
+    this solves X - tau u(X) = (x, y) (see Segmentation). Approximate copies, which must follow:
+    events/voxel.py (`_warp`, `_warp_each`) and motion/evidence.py (`_own`).
     """
     m00, m01 = 1 - tau * a0, -tau * a1
     m10, m11 = -tau * b0, 1 - tau * b1

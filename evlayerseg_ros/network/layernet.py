@@ -26,8 +26,8 @@ from evlayerseg_ros.segmentation.network_input import (
     EXTRAS,
     GAIN,
     LEARNT,
+    OLD_EXTRAS,
     SLOPE,
-    WITHOUT_WAYS,
 )
 
 MASK_STRIDE = 2  # cells of the voxel grid per step of the mask
@@ -121,10 +121,8 @@ class Context(nn.Module):
 
 def evidence_of(voxel: torch.Tensor) -> torch.Tensor:
     """`evidence_score` (segmentation/network_input.py) of a voxel grid, float [B, 1, H/2, W/2]."""
-    gains = (
-        functional.avg_pool2d(voxel[:, -WITHOUT_WAYS : 2 - WITHOUT_WAYS].float(), MASK_STRIDE)
-        / GAIN
-    )
+    gains = voxel[:, -OLD_EXTRAS : 2 - OLD_EXTRAS].float()
+    gains = functional.avg_pool2d(gains, MASK_STRIDE) / GAIN
     for _ in range(2):
         gains = functional.avg_pool2d(gains, AROUND, 1, AROUND // 2)
     both = gains.sum(1, keepdim=True).clamp(min=LEARNT / SLOPE)

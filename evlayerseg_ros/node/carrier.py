@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
-# s after it came out that a window is carried on at most: what moves then moves otherwise.
+# Carry a window on for at most this long (s): later its motions no longer hold.
 STALE = 0.2
-# A ROS clock (ns) that far from the stamps is another clock: of a recording played without its own.
+# A ROS clock further (ns) from the stamps is another clock: a bag played without /clock.
 OTHER_CLOCK = 1_000_000_000
 
 
@@ -25,10 +25,9 @@ class _Newest(NamedTuple):
 class Carrier:
     """Gives the newest segmentation out at a rate, each time with the instant that is now.
 
-    It has a thread of its own, and no lock is held while that publishes: no window waits for it. It
-    rests while no newer window came for STALE s, and instants rise as long as stamps of windows do.
-    An instant is now by the ROS clock; where that is not the clock of the stamps, the window's
-    stamp and the time since its packet arrived.
+    It has its own thread and never blocks segmentation. It pauses after STALE s without a new
+    window. Stamps only rise, unless those of the windows go back. A stamp is ROS time; with another
+    clock, the window's stamp plus the time since its packet came.
 
     Args:
         publish: takes the segmentation, the instant on the clock of its stamp (ns), the frame_id.

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from evlayerseg_ros.events.stats import left_out
+from evlayerseg_ros.events.stats import StreamStats, left_out
 from evlayerseg_ros.node.messages import to_time
 from evlayerseg_ros.node.worker import Worker
 
 # Rates, latencies and faults are those of the last HORIZON s.
 HORIZON = 5.0
-# What is wrong if a counter grew: by one, by more.
+# What is wrong if a counter grew: by one, by more. Causes stand before what follows from them.
 _GROWN = (
     ("lost_packets", "1 packet was lost on the way.", "{} packets were lost on the way."),
     (
@@ -23,22 +23,22 @@ _GROWN = (
         "1 packet was dropped: decoding does not keep up.",
         "{} packets were dropped: decoding does not keep up.",
     ),
-    (
-        "windows_dropped",
-        "1 window was dropped: the network does not keep up.",
-        "{} windows were dropped: the network does not keep up.",
-    ),
+    ("restarts", "The camera began anew.", "The camera began anew {} times."),
     (
         "time_jumps",
         "The sensor's clock and the host's disagreed once.",
         "The sensor's clock and the host's disagreed {} times.",
     ),
     (
+        "windows_dropped",
+        "1 window was dropped: the network does not keep up.",
+        "{} windows were dropped: the network does not keep up.",
+    ),
+    (
         "unstamped",
         "1 packet had no header stamp: the time at which it came is used.",
         "{} packets had no header stamp: the times at which they came are used.",
     ),
-    ("restarts", "The camera began anew.", "The camera began anew {} times."),
 )
 
 
@@ -69,6 +69,7 @@ class Monitor:
         self._latencies: deque[tuple[float, float]] = deque(maxlen=1000)
         self._faults: deque[tuple[float, str]] = deque(maxlen=100)
         self._past: deque[tuple[float, dict[str, int]]] = deque()
+        self._stats: StreamStats | None = None  # whose past it is
 
     def latency(self, seconds: float) -> None:
         """Notes how long a window took from its last packet's arrival until it was published."""
@@ -116,6 +117,9 @@ class Monitor:
         now = time.monotonic()
         stats = worker.stream.stats
         counts = stats.counts() | asdict(worker.counters)
+        if stats is not self._stats:  # another stream, which counts from 0
+            self._past.clear()
+            self._stats = stats
         self._past.append((now, counts))
         while len(self._past) > 2 and now - self._past[0][0] > HORIZON:
             self._past.popleft()
@@ -145,17 +149,25 @@ class Monitor:
             return DiagnosticStatus.ERROR, facts.setup_fault
         if self._faults:
             return DiagnosticStatus.ERROR, self._faults[-1][1]
-        if facts.input_fault:
-            return DiagnosticStatus.WARN, facts.input_fault
-        if grown and (large := left_out(grown)):
-            return DiagnosticStatus.WARN, large
-        for name, one, more in _GROWN:
-            if count := grown.get(name):
-                return DiagnosticStatus.WARN, one if count == 1 else more.format(count)
+        if told := f"{facts.input_fault} {_what_grew(grown)}".strip():
+            return DiagnosticStatus.WARN, told
         if facts.caution:
             return DiagnosticStatus.WARN, facts.caution
         if facts.state != "active":
             return DiagnosticStatus.OK, f"The node is {facts.state}."
         if grown.get("windows_idle") and not grown.get("windows_done"):
-            return DiagnosticStatus.OK, "Nobody subscribes, so that nothing is segmented."
+            return (
+                DiagnosticStatus.OK,
+                "Nobody subscribes to an output that is on: nothing is segmented.",
+            )
         return DiagnosticStatus.OK, "Segmenting."
+
+
+def _what_grew(grown: dict[str, int]) -> str:
+    """The worst of what the counters say, by how much each grew; "" if nothing is wrong."""
+    if grown and (large := left_out(grown)):
+        return large
+    for name, one, more in _GROWN:
+        if count := grown.get(name):
+            return one if count == 1 else more.format(count)
+    return ""

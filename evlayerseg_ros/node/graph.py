@@ -14,7 +14,7 @@ EVENT_PACKET = TYPES[Packet]
 
 
 def why_silent(node: Node, subscription: Any, silent: bool) -> str:
-    """A sentence on what keeps messages away, "" if all is well.
+    """A sentence on what keeps messages, or the time, away; "" if all is well.
 
     Args:
         node: that asks.
@@ -39,11 +39,11 @@ def why_silent(node: Node, subscription: Any, silent: bool) -> str:
             )
     if len(publishers) > 1:
         return (
-            f"{len(publishers)} publishers send to {topic}, whose packets are mixed up: "
-            "expected one camera."
+            f"{topic} has {len(publishers)} publishers: expected one camera, since packets of two "
+            "would be mixed up."
         )
     if not silent:
-        return ""
+        return _why_timeless(node)
     if publishers:
         return f"Nothing comes from the {len(publishers)} publisher(s) of {topic}."
     elsewhere = [
@@ -57,6 +57,13 @@ def why_silent(node: Node, subscription: Any, silent: bool) -> str:
     if elsewhere:
         return f"Nobody publishes {topic}: remap ~/events to {' or '.join(elsewhere)}."
     return f"Nobody publishes {topic}."
+
+
+def _why_timeless(node: Node) -> str:
+    """A sentence if simulated time never began, since nobody tells it; "" else."""
+    if node.get_clock().now().nanoseconds or node.count_publishers("/clock"):
+        return ""
+    return "use_sim_time is true, but nobody publishes /clock: the time is not known."
 
 
 def subscribed_topics(node: Node) -> list[str]:

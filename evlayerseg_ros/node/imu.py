@@ -47,7 +47,7 @@ class ImuInput:
         self._sample_lags: deque[int] = deque(maxlen=500)
         self._window_lags: deque[int] = deque(maxlen=100)
         self._missed: deque[bool] = deque(maxlen=100)  # whether windows had no samples
-        self._no_lens = ""
+        self._no_lens = self._useless = ""  # what is wrong with the lens, and with the last sample
         self._lock = threading.Lock()  # of the lags
         self._subscription = node.create_subscription(Imu, "~/imu", self._hear, _LOOSE)
 
@@ -58,7 +58,12 @@ class ImuInput:
     def _hear(self, message: Imu) -> None:
         rate, stamp = message.angular_velocity, from_time(message.header.stamp)
         values = (rate.x, rate.y, rate.z)
-        if np.isfinite(values).all():
+        if message.angular_velocity_covariance[0] == -1:
+            self._useless = "say that they hold no rates (angular_velocity_covariance[0] is -1)"
+        elif not np.isfinite(values).all():
+            self._useless = "are no numbers"
+        else:
+            self._useless = ""
             self._heard = time.monotonic()
             self._frame = message.header.frame_id
             self._gyro.add(stamp, values)
@@ -107,6 +112,8 @@ class ImuInput:
         silent = time.monotonic() - self._heard
         if silent > QUIET:
             self._missed.clear()
+            if self._useless:
+                return "useless", f"The samples on {topic} {self._useless}."
             since = f"for {silent:.0f} s" if self._gyro.span else "yet"
             return "silent", f"No sample came on {topic} {since}."
         if self._no_lens:
@@ -145,9 +152,9 @@ class ImuInput:
         return lens_of(info, width, height, topic)
 
     def _off(self) -> int:
-        """How far (ns) the gyro's stamps are behind those of the events; 0 if hardly.
+        """Offset (ns) of the gyro's clock to the events'; 0 if small.
 
-        Whatever is late is so by its delay: of many, the least says what the clocks do.
+        A lag is offset plus delay; the smallest has least delay.
         """
         with self._lock:
             if min(len(self._sample_lags), len(self._window_lags)) < SOME:

@@ -94,6 +94,13 @@ class GuardedLifecycle(LifecycleNode):
         if self._state != "finalized":
             self.trigger_shutdown()
 
+    def _LifecycleNodeMixin__change_state(self, transition: int) -> TransitionCallbackReturn:
+        """Refuses what the state does not allow: rclpy would raise, which ends the process."""
+        if transition not in {allowed[0] for allowed in self._state_machine.available_transitions}:
+            return FAILURE
+        change = super()._LifecycleNodeMixin__change_state  # type: ignore[misc]
+        return change(transition)  # type: ignore[no-any-return]
+
     def _autostart(self) -> None:
         if self._starter is None:  # the timer may have been due more than once
             return

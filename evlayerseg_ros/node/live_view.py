@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from evlayerseg_ros.node.messages import TOPIC_TYPES, from_time
-from evlayerseg_ros.node.own import OwnNode
+from evlayerseg_ros.node.standalone_node import StandaloneNode
 from evlayerseg_ros.outputs.messages import TOPIC_TYPES as NAMES
 from evlayerseg_ros.outputs.messages import output_of
 from evlayerseg_ros.outputs.outputs import Output
@@ -28,7 +28,7 @@ _WAITING = 8  # windows of which a topic is still missing
 _PATIENCE = 3.0  # s for the node to be found
 
 
-class LiveView(OwnNode):
+class LiveView(StandaloneNode):
     """Hears a node and shows it; a context manager.
 
     A window is shown when all its topics have come, or when later ones have, at the time of its
@@ -50,7 +50,7 @@ class LiveView(OwnNode):
         for name in SHOWN:
             hear = partial(self._hear, name)
             self.node.create_subscription(TOPIC_TYPES[name], f"{self._home}/{name}", hear, _LOOSE)
-        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnose, 10)
+        self.hear_diagnostics(self._home, self._diagnose)
 
     def run(self, seconds: float | None, tell: Callable[[str], object] = print) -> None:
         """Shows what comes, for so long; None: until interrupted. Tells if nobody is there."""
@@ -90,16 +90,13 @@ class LiveView(OwnNode):
             self._last = first
             complete = complete and first != stamp
 
-    def _diagnose(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name.startswith(f"{self._home}:"):
-                now = time.time_ns()
-                said = {entry.key: entry.value for entry in status.values}
-                self._scene.say(now, status.message, _LEVELS.get(status.level, "WARN"))
-                figures = {name: float(said[name]) for name in _PLOTTED if name in said}
-                if "windows dropped" in said:  # the node tells once a second
-                    dropped = float(said["windows dropped"])
-                    before = dropped if self._dropped is None else min(self._dropped, dropped)
-                    figures["windows dropped/s"] = dropped - before
-                    self._dropped = dropped
-                self._scene.log(now, {}, figures)
+    def _diagnose(self, status: DiagnosticStatus, said: dict[str, str]) -> None:
+        now = time.time_ns()
+        self._scene.say(now, status.message, _LEVELS.get(status.level, "WARN"))
+        figures = {name: float(said[name]) for name in _PLOTTED if name in said}
+        if "windows dropped" in said:  # the node tells once a second
+            dropped = float(said["windows dropped"])
+            before = dropped if self._dropped is None else min(self._dropped, dropped)
+            figures["windows dropped/s"] = dropped - before
+            self._dropped = dropped
+        self._scene.log(now, {}, figures)

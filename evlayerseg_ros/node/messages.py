@@ -39,10 +39,6 @@ class RclpyMaker:
         """A field uint8[]."""
         return to_bytes(data)
 
-    def floats(self, data: np.ndarray) -> np.ndarray:
-        """A field float64[N]."""
-        return data
-
 
 MAKE = RclpyMaker()
 

@@ -14,7 +14,7 @@ _OF_ROS = ("qos_overrides.", "use_sim_time", "start_type_description_service")
 
 
 def given(node: Node) -> dict[str, Parameter]:
-    """What files and the command line say, by name, the node's to change before it declares."""
+    """Parameter overrides by name; may be edited before declaring."""
     overrides: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})
     return overrides
 

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from evlayerseg_ros.events.window import BOUNDS, MODES, WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.pipeline import MAX_WAIT_MS
-from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, SegmenterConfig
+from evlayerseg_ros.segmentation.config import (
+    CAMERA_MOTIONS,
+    PROVIDER_CHOICES,
+    TEXTS,
+    SegmenterConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -51,20 +56,8 @@ RELIABILITY = ("best_effort", "reliable")
 
 PARAMETERS: tuple[Spec, ...] = (
     Spec("autostart", True, "Go to active without being asked.", fixed=True),
-    Spec(
-        "model",
-        _SEGMENTER.model,
-        "A model that comes with the package, by name, or the path of an ONNX file; default is "
-        "layernet on a GPU, layernet-int8 on a CPU.",
-        fixed=True,
-    ),
-    Spec(
-        "provider",
-        _SEGMENTER.provider,
-        "What runs the network; auto takes the fastest that is there.",
-        choices=("auto", "cpu", "openvino", "cuda", "tensorrt"),
-        fixed=True,
-    ),
+    Spec("model", _SEGMENTER.model, TEXTS["model"], fixed=True),
+    Spec("provider", _SEGMENTER.provider, TEXTS["provider"], choices=PROVIDER_CHOICES, fixed=True),
     Spec(
         "precision",
         _SEGMENTER.precision,
@@ -72,24 +65,9 @@ PARAMETERS: tuple[Spec, ...] = (
         choices=("fp32", "fp16"),
         fixed=True,
     ),
-    Spec(
-        "threads",
-        _SEGMENTER.threads,
-        "CPU threads of the network; 0: one for OpenVINO, up to four for ONNX Runtime.",
-        between=(0, 256),
-        fixed=True,
-    ),
-    Spec(
-        "refine",
-        _SEGMENTER.refine,
-        "Run the network again on events deblurred by its first answer: better masks and motions, "
-        "about twice the time.",
-    ),
-    Spec(
-        "track",
-        _SEGMENTER.track,
-        "Begin with the motions found in the window before: about as good as refine, at no cost.",
-    ),
+    Spec("threads", _SEGMENTER.threads, TEXTS["threads"], between=(0, 256), fixed=True),
+    Spec("refine", _SEGMENTER.refine, TEXTS["refine"]),
+    Spec("track", _SEGMENTER.track, TEXTS["track"]),
     Spec(
         "camera.motion",
         _SEGMENTER.camera_motion,

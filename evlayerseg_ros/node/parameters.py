@@ -77,7 +77,7 @@ def value(node: Node, name: str) -> Any:
 
 
 def window_config(node: Node, changed: dict[str, Any] | None = None) -> WindowConfig:
-    """The window rule that the parameters say, with `changed` before they are set."""
+    """WindowConfig of the parameters; `changed`: values about to be set."""
     names = ("mode", "duration_ms", "events", "stride_ms", "max_age_ms")
     values = {name: value(node, f"window.{name}") for name in names}
     values |= {name.removeprefix("window."): v for name, v in (changed or {}).items()}

@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
 from event_camera_msgs.msg import EventPacket
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from evlayerseg_ros.node.messages import TOPIC_TYPES, from_time, to_message
-from evlayerseg_ros.node.own import OwnNode
+from evlayerseg_ros.node.standalone_node import StandaloneNode
 from evlayerseg_ros.outputs.outputs import Output
 
 
-class PacketProbe(OwnNode):
+class PacketProbe(StandaloneNode):
     """Subscribes to EventPackets as the node does; a context manager.
 
     Attributes:
@@ -33,7 +33,7 @@ class PacketProbe(OwnNode):
         self.seconds.append((time.monotonic_ns() - from_time(message.header.stamp)) * 1e-9)
 
 
-class Probe(OwnNode):
+class Probe(StandaloneNode):
     """Subscribes to an image topic and the diagnostics of a node; a context manager.
 
     Attributes:
@@ -52,10 +52,9 @@ class Probe(OwnNode):
         self.images: dict[int, int] = {}
         self.diagnostics: dict[str, str] = {}
         self.most_backlog = 0
-        self._name = name
         super().__init__("probe" + name.replace("/", "_"))  # several must not share a name
         self.node.create_subscription(Image, f"{name}/{topic}", self._hear_image, 100)
-        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_state, 100)
+        self.hear_diagnostics(name, self._hear_state)
 
     def subscribed(self, topic: str) -> bool:
         """Whether anybody subscribes to a topic."""
@@ -64,18 +63,15 @@ class Probe(OwnNode):
     def _hear_image(self, message: Image) -> None:
         self.images[from_time(message.header.stamp)] = time.monotonic_ns()
 
-    def _hear_state(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name.startswith(f"{self._name}:"):
-                self.diagnostics = {entry.key: entry.value for entry in status.values}
-                waiting = int(self.diagnostics.get("backlog windows", 0))
-                self.most_backlog = max(self.most_backlog, waiting)
+    def _hear_state(self, status: DiagnosticStatus, values: dict[str, str]) -> None:
+        self.diagnostics = values
+        self.most_backlog = max(self.most_backlog, int(values.get("backlog windows", 0)))
 
 
 @contextmanager
 def publishers() -> Iterator[dict[str, Callable[[Output], None]]]:
     """For each topic of the node, what makes a message of an output and publishes it to nobody."""
-    with OwnNode("publishers") as own:
+    with StandaloneNode("publishers") as own:
 
         def publisher(name: str) -> Callable[[Output], None]:
             topic = own.node.create_publisher(TOPIC_TYPES[name], f"~/{name}", 5)

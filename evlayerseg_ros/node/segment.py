@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from evlayerseg_ros.node.start import check_ros, why_no_start
+from evlayerseg_ros.node.start import check_arguments, check_ros, why_no_start
 from evlayerseg_ros.surroundings import (
     keep_freed_memory,
     quiet_if_it_fails,
@@ -40,7 +40,8 @@ def main(args: list[str] | None = None) -> None:
     Args:
         args: ROS arguments after the program's name; None takes this process's.
     """
-    if {"-h", "--help"} & set(sys.argv[1:] if args is None else args):
+    said = sys.argv[1:] if args is None else args
+    if {"-h", "--help"} & set(said):
         print(HELP)
         return
     keep_freed_memory()
@@ -64,17 +65,16 @@ def main(args: list[str] | None = None) -> None:
         import rclpy
         from rclpy.signals import SignalHandlerOptions
 
-        from evlayerseg_ros.node.own import prepare_dds
         from evlayerseg_ros.node.segment_node import SegmentNode
+        from evlayerseg_ros.node.standalone_node import prepare_dds
 
         prepare_dds()
         with quiet_if_it_fails():
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+            check_arguments(said)
             node = SegmentNode()
     except Exception as error:  # rclpy raises many kinds
-        print(f"segment: {why_no_start(error, args or sys.argv)}", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(2)  # a half-made node may not go down in peace
+        refuse(why_no_start(error, ["segment", *said]))  # a half-made node may not go down in peace
     refuse_wrong_names(node)
     spin(node, lambda: stopping)
     node.finish()
@@ -96,8 +96,14 @@ def refuse_wrong_names(node: SegmentNode) -> None:
     for caution in cautions:
         node.get_logger().warning(caution)
     if errors:
-        print(f"segment: {' '.join(errors)}", file=sys.stderr, flush=True)
-        os._exit(2)
+        refuse(" ".join(errors))
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Says why the node does not start, and ends this process with status 2."""
+    with contextlib.suppress(OSError):  # a disk is full
+        print(f"segment: {sentence}", file=sys.stderr, flush=True)
+    os._exit(2)
 
 
 def leave() -> NoReturn:

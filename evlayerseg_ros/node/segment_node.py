@@ -99,7 +99,7 @@ class SegmentNode(GuardedLifecycle):
         self._pipeline.begin()
         self._worker = Worker(
             self._pipeline.stream,
-            read=lambda message, arrived: read(message).came(partial(self._at, arrived)),
+            read=lambda message, arrived: read(message).with_stamp(partial(self._at, arrived)),
             segment=self._segment,
             forget=self._forget,
             wanted=self._wanted,
@@ -276,7 +276,7 @@ class SegmentNode(GuardedLifecycle):
         return int(self.get_clock().now().nanoseconds)
 
     def _at(self, arrived: float) -> int:
-        """ROS time, ns, of an instant of the monotonic clock, s; of now if simulated; 0: none."""
+        """ROS time (ns) at a monotonic time (s); under simulated time, now; 0: unknown."""
         clock: Any = self.get_clock()
         waited = 0.0 if clock.ros_time_is_active else time.monotonic() - arrived
         return max(self._now() - round(waited * 1e9), 0)

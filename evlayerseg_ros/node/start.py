@@ -16,8 +16,8 @@ def check_ros() -> None:
     Raises:
         InputError: the domain is no number that DDS has, or the middleware is not installed.
     """
-    domain = os.environ.get("ROS_DOMAIN_ID", "").strip()
-    if domain and not (domain.isdecimal() and int(domain) <= 232):
+    domain = os.environ.get("ROS_DOMAIN_ID", "")
+    if domain and not (re.fullmatch("[0-9]+", domain) and int(domain) <= 232):
         raise InputError(f"ROS_DOMAIN_ID is {domain!r}: expected a whole number from 0 to 232.")
     try:
         from ament_index_python import get_resources
@@ -30,6 +30,20 @@ def check_ros() -> None:
         raise InputError(
             f"RMW_IMPLEMENTATION is {asked!r}, which is not installed: there is "
             f"{', '.join(sorted(there))}."
+        )
+
+
+def check_arguments(args: list[str]) -> None:
+    """Refuses arguments before --ros-args, which ROS leaves to the program; ours takes none.
+
+    Raises:
+        InputError: there are some.
+    """
+    from rclpy.utilities import remove_ros_args
+
+    if left := " ".join(remove_ros_args(args)):
+        raise InputError(
+            f"{left!r} is not understood: expected arguments of ROS, after --ros-args."
         )
 
 
@@ -60,7 +74,9 @@ def why_no_start(error: BaseException, args: list[str]) -> str:
             "ROS_SECURITY_ENABLE to false."
         )
     if "Reason: " in text:  # a parameter that the node refuses, in its own words
-        return f"{text.split('Reason: ')[1].split('.: ')[0].rstrip('.')}."
+        reason = text.split("Reason: ")[1]
+        told, _, name = reason.rpartition(": ")  # rclpy ends it in the parameter's name
+        return f"{(told if name in told.split() else reason).rstrip('.')}."
     if text.startswith("Trying to set parameter"):  # to a value of another type
         return f"{text.rsplit(': ', 1)[0]}."
     if "logging" in low:
@@ -70,13 +86,14 @@ def why_no_start(error: BaseException, args: list[str]) -> str:
             f"The parameters in {after['--params-file']} cannot be read: expected a YAML file as "
             "config/segment.yaml."
         )
-    if "//" in rules:
-        return f"ROS takes no name such as one in {rules!r}: expected words between single /."
+    no_name = f"ROS takes no name such as one in {rules!r}: expected words between single /."
+    if "//" in rules or any(re.match(r"__\w+:=.*[^\w/]", arg) for arg in args):
+        return no_name
+    if empty := next((arg for arg in args if arg.endswith(":=")), ""):
+        return f"{empty} gives no value: expected NAME:=VALUE."
     if any(word in low for word in (":=", "pars", "override", "remap", "unknown", "argument", "[")):
         return (
             f"The ROS arguments {rules!r} are not understood: expected --ros-args with "
             "-p NAME:=VALUE and -r FROM:=TO."
         )
-    if "name" in low or "topic" in low:
-        return f"ROS takes no name such as one in {rules!r}: expected words between single /."
-    return f"ROS cannot start: {first_line(error)}."
+    return no_name if "name" in low or "topic" in low else f"ROS cannot start: {first_line(error)}."

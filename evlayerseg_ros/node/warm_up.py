@@ -10,6 +10,7 @@ import numpy as np
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.outputs.outputs import OUTPUTS, carried
+from evlayerseg_ros.segmentation.network_input import Prior
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.segmentation.turn import Turn
 from evlayerseg_ros.surroundings import give_back_memory
@@ -47,11 +48,12 @@ def warm_up(segmenter: Segmenter, width: int, height: int) -> None:
 
 
 def finding_the_box(segmenter: Segmenter) -> Segmenter:
-    """The same, but its network surely finds the box: the loops for what moves have to run."""
-    sure, run = copy(segmenter), segmenter._run
+    """A copy whose network always finds the box, so that loops for moving objects compile."""
+    sure = copy(segmenter)
+    run = sure._run
 
-    def answer() -> tuple[np.ndarray, np.ndarray]:
-        masks, affine = (array.copy() for array in run())
+    def answer(window: Window, prior: Prior | None) -> tuple[np.ndarray, np.ndarray]:
+        masks, affine = (array.copy() for array in run(window, prior))
         rows, columns = masks.shape[2:]
         masks[0, 0], masks[0, 1:] = 1, 0
         box = np.s_[rows // 3 : 2 * rows // 3, columns // 3 : 2 * columns // 3]

@@ -41,11 +41,11 @@ class Counters:
     """What became of everything since the worker was made; counters only grow.
 
     Attributes:
-        packets_dropped: packets that waited too long to be decoded; the oldest go.
-        windows_dropped: windows that waited too long for the network; the oldest go.
+        packets_dropped: packets that waited too long, or beyond MAX_QUEUED_BYTES; the oldest go.
+        windows_dropped: windows that waited too long, or beyond `max_windows`; the oldest go.
         windows_idle: windows that nobody wanted, so that they were not segmented.
-        windows_cut: windows closed early since no packet came for long; if the rest of one comes
-            after all (a camera or network that stuttered), it is a window more.
+        windows_cut: windows closed early because packets stopped; events that still come form an
+            extra window.
         windows_done: windows segmented and published.
         failures: windows or packets that raised what they should not.
     """
@@ -68,8 +68,8 @@ class Worker:
     Args:
         stream: decodes packets and cuts windows.
         read: makes a Packet of one message, which arrived at that time, by `clock`.
-        segment: the Segmenter, on a thread of its own.
-        forget: makes the Segmenter forget the windows before, on that same thread.
+        segment: segments a window, on a thread of its own.
+        forget: makes `segment` forget the windows before, on that same thread.
         wanted: whether anybody listens at all.
         publish: takes each window, its segmentation, frame_id, and when the packet that closed it
             arrived, by `clock`.
@@ -119,7 +119,7 @@ class Worker:
         self._frame_id = ""
         self._threads = [
             threading.Thread(target=self._repeat, args=(step,), name=name, daemon=True)
-            for step, name in ((self._decode, "decode"), (self._finish, "segment"))
+            for step, name in ((self._decode, "decode"), (self._segment_next, "segment"))
         ]
 
     def start(self) -> None:
@@ -206,12 +206,12 @@ class Worker:
         if items:
             if skipped:
                 self.stream.skip()
-            self._take(items)
+            self._decode_messages(items)
         elif self._open and self._clock() >= self._deadline():
             self._open = False
             windows = self.stream.flush()
             self.counters.windows_cut += len(windows)
-            self._add(windows, self._clock())
+            self._add(windows, self._frame_id, self._clock())
 
     def _pop(self) -> list[_Incoming]:
         """The next message, with those behind it that are decoded with it if all are small."""
@@ -228,7 +228,7 @@ class Worker:
         self.stream = self._next_stream or self.stream
         self._open = self._resetting = False
 
-    def _take(self, items: list[_Incoming]) -> None:
+    def _decode_messages(self, items: list[_Incoming]) -> None:
         """Decodes messages; a bad one is reported and the next is welcome."""
         self._last, self._open = self._clock(), True
         read: list[tuple[Packet, float]] = []
@@ -238,12 +238,16 @@ class Worker:
             except Exception as error:
                 self._refuse(error)
         results = self.stream.push_each([packet for packet, _ in read])
+        before = self.stream.stats.events
         for (packet, arrived), windows in zip(read, results, strict=True):
             if isinstance(windows, Exception):
                 self._refuse(windows)
-            else:
+            else:  # a window that opened before this packet is of the camera before
+                old = sum(window.first < before for window in windows)
+                self._add(windows[:old], self._frame_id, arrived)
                 self._frame_id = packet.frame_id
-                self._add(windows, arrived)
+                self._add(windows[old:], self._frame_id, arrived)
+            before = self.stream.stats.events
 
     def _refuse(self, error: Exception) -> None:
         """Tells of a packet that cannot be used; a fault of ours counts as a failure."""
@@ -252,11 +256,11 @@ class Worker:
         else:
             self._fail(error)
 
-    def _add(self, windows: list[Window], arrived: float) -> None:
+    def _add(self, windows: list[Window], frame_id: str, arrived: float) -> None:
         with self._lock:
             if self._resetting:
                 return
-            self._windows.extend(_Waiting(window, self._frame_id, arrived) for window in windows)
+            self._windows.extend(_Waiting(window, frame_id, arrived) for window in windows)
             while len(self._windows) > self.max_windows:
                 self._drop_window()
             self._window_came.notify()
@@ -266,7 +270,7 @@ class Worker:
         self._dropped_at = self._clock()
         self.counters.windows_dropped += 1
 
-    def _finish(self) -> None:
+    def _segment_next(self) -> None:
         """Segments and publishes the oldest window that has not waited too long, or the last."""
         with self._lock:
             if not (self._windows or self._forgetting or self._stopping):

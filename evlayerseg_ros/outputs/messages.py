@@ -1,6 +1,6 @@
 """How outputs become ROS messages: one layout, for the node's messages and for a bag's.
 
-Nothing here knows rclpy or rosbags: a `Maker` of theirs makes the objects.
+Nothing here imports rclpy or rosbags: a `Maker` for each makes the objects.
 """
 
 from __future__ import annotations
@@ -11,14 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from evlayerseg_ros.events.types import Packet
-from evlayerseg_ros.outputs.outputs import (
-    LAYER_DTYPE,
-    OUTPUTS,
-    Detections,
-    Image,
-    Output,
-    Points,
-)
+from evlayerseg_ros.outputs.outputs import LAYER_DTYPE, OUTPUTS, Detections, Image, Output, Points
 
 TYPES: Mapping[type, str] = {
     Image: "sensor_msgs/msg/Image",
@@ -35,7 +28,7 @@ TOPIC_TYPES = {name: TYPES[_NOT_IMAGES.get(name, Image)] for name in OUTPUTS}
 """The message type of each topic."""
 
 MOVING = "moving"
-"""Class of every detection: what moves by itself, whatever it is."""
+"""The class of every detection."""
 
 DEFINITIONS = {
     "event_camera_msgs/msg/EventPacket": """
@@ -70,7 +63,7 @@ vision_msgs/VisionClass[] class_map
 float32 threshold
 """,
 }
-"""Messages that are no part of ROS itself, in ROS' own language; interfaces/ says the same."""
+"""Definitions of messages that are no part of ROS itself; interfaces/ has the same."""
 
 _CHANNEL_BYTES = {"mono8": 1, "rgb8": 3, "32FC2": 8}
 _POINT_FIELD_TYPES = {"f4": 7, "u4": 6}  # FLOAT32, UINT32 of sensor_msgs/PointField
@@ -86,13 +79,15 @@ class Maker(Protocol):
     def octets(self, data: np.ndarray | bytes) -> Any:
         """What a field uint8[] takes; `data` is a contiguous array of any type, or bytes."""
 
-    def floats(self, data: np.ndarray) -> Any:
-        """What a field float64[N] takes; `data` is float64 [N]."""
-
 
 def seconds_and_nanoseconds(stamp: int) -> tuple[int, int]:
     """ROS time in ns as a message holds it; beyond 32 bits of seconds, the nearest that fits."""
     return divmod(min(max(stamp, -_LIMIT), _LIMIT - 1), 1_000_000_000)
+
+
+def nanoseconds(time: Any) -> int:
+    """ROS time in ns of a builtin_interfaces/Time."""
+    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
 
 
 def header(make: Maker, stamp: int, frame_id: str) -> Any:
@@ -106,11 +101,11 @@ def fill(make: Maker, output: Output, stamp: int, frame_id: str, seq: int = 0) -
     """The message that carries an output, of the type that TYPES says.
 
     Args:
-        make: of the library whose message it shall be.
+        make: of the library whose message is wanted.
         output: Image, Points, Packet or Detections.
         stamp: ROS time in ns.
         frame_id: of the camera.
-        seq: number of the packet; the others have none.
+        seq: number of a Packet; the others have none.
     """
     top = header(make, stamp, frame_id)
     if isinstance(output, Image):
@@ -134,7 +129,7 @@ def fill(make: Maker, output: Output, stamp: int, frame_id: str, seq: int = 0) -
 
 
 def label_info(make: Maker, names: Mapping[int, str], stamp: int, frame_id: str = "") -> Any:
-    """A vision_msgs/LabelInfo: what the mask's numbers are, by number."""
+    """A vision_msgs/LabelInfo: the names of the mask's numbers."""
     classes = [
         make.new("vision_msgs/msg/VisionClass", class_id=number, class_name=name)
         for number, name in names.items()
@@ -206,18 +201,17 @@ def _detection(make: Maker, row: np.void, top: Any) -> Any:
 
 
 def _no_pose(make: Maker) -> Any:
-    """A geometry_msgs/PoseWithCovariance that says nothing: one camera does not know the place."""
+    """A geometry_msgs/PoseWithCovariance that says nothing: one camera does not tell the pose."""
     pose = make.new(
         "geometry_msgs/msg/Pose",
         position=make.new("geometry_msgs/msg/Point", x=0.0, y=0.0, z=0.0),
         orientation=make.new("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
     )
-    covariance = make.floats(np.zeros(36))
-    return make.new("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=covariance)
+    return make.new("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36))
 
 
 def output_of(message: Any, kind: str) -> Image | Points | None:
-    """What a message carries: the way back of `fill`, for images and layers.
+    """The output that a message carries: `fill` reversed, for images and layers.
 
     Args:
         message: of rclpy or rosbags.

@@ -124,6 +124,7 @@ def sharpened_events(window: Window, segmentation: Segmentation) -> Image:
 def moving_events(window: Window, segmentation: Segmentation) -> Packet:
     """Only the events of moving layers; their times stay sensor time.
 
+    The stamp is the window's, as of all outputs, and not that of the time base, as a camera's is.
     Of windows longer than the packet's 32 bits of ns, the last 4.29 s.
     """
     recent = window.events.t > window.end - (1 << 32)

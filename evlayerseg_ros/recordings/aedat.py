@@ -1,4 +1,4 @@
-"""AEDAT 2.0 (jAER) and 3.1 (cAER): what most older public recordings of DVS and DAVIS are."""
+"""AEDAT 2.0 (jAER) and 3.1 (cAER), as most older public recordings of DVS and DAVIS are."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import sensors
-from evlayerseg_ros.recordings.raw import blocks
+from evlayerseg_ros.recordings.raw import blocks, read_header
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.ticks import Ticks
 
-# The header of a packet of 3.1: type, source, size, time offset, overflow, capacity, number, valid.
+# A packet's header in 3.1: type, source, size, time offset, overflow, capacity, number, valid.
 _PACKET = struct.Struct("<hhiiiiii")
 _POLARITY_EVENT = 1
+_HEADER_ENDS = ("!end-header", "end of ascii header")
 _LARGEST_PACKET = 1 << 28  # bytes
-# Chips by the names of jAER and AedatTools: whether their addresses are a DAVIS's, and their size.
+# jAER's and AedatTools' names of chips: whether addresses are a DAVIS's, and the size.
 _CHIPS: tuple[tuple[str, bool, tuple[int, int] | None], ...] = (
     (r"(dvs128|dvs128_paer|tmpdiff128)$", False, (128, 128)),
     (r"(davis?240|dvs240|sbret\d\d|seebetter20)", True, (240, 180)),
@@ -37,7 +38,7 @@ class AedatRecording(Table):
 
     Args:
         path: the file.
-        topic: of 3.1, the number of the source, where there are several.
+        topic: the source's number in 3.1, where there are several.
         size: (width, height) in px, None for what the chip implies.
     """
 
@@ -45,7 +46,7 @@ class AedatRecording(Table):
         self, path: Path, topic: str | None = None, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(path, size)
-        self._header, self._start = _read_header(path)
+        self._header, self._start = read_header(path, "#", _HEADER_ENDS)
         found = re.match(r"!AER-DAT(\d)\.(\d)", self._header)
         self._version = f"{found[1]}.{found[2]}" if found else ""
         self.kind = f"an AEDAT {self._version} file"
@@ -69,7 +70,7 @@ class AedatRecording(Table):
             self._find_size()
 
     def _find_chip(self) -> tuple[bool, tuple[int, int] | None]:
-        """Of 2.0, whether addresses are a DAVIS's, and its size if it is known."""
+        """Whether addresses of 2.0 are a DAVIS's, and the chip's size if it is known."""
         chip = re.search(r"aechip:.*?(\w+)\s*$", self._header, re.IGNORECASE | re.MULTILINE)
         if chip is None:
             # A DVS128 uses 16 bits; a DAVIS has its rows above them.
@@ -89,7 +90,7 @@ class AedatRecording(Table):
 
     def _choose(self, topic: str | None) -> None:
         sources: set[int] = set()
-        with contextlib.suppress(InputError):  # told when it is read
+        with contextlib.suppress(InputError):  # reading tells it
             sources.update(source for source, _, _ in self._packets_of_3())
         there = sorted(sources)
         if topic is not None and topic not in map(str, there):
@@ -110,7 +111,7 @@ class AedatRecording(Table):
             if size is not None:
                 self.width, self.height = size
                 return
-        self.width, self.height = 1, 1  # where addresses are mirrored, it does not matter yet
+        self.width, self.height = 1, 1  # mirrored about it, addresses only change their sign
         first = next(self._columns(), None)
         if first is None:
             raise InputError(f"{self.path} holds no events: expected {self.kind}.")
@@ -125,7 +126,7 @@ class AedatRecording(Table):
             yield from self._of_2()
 
     def _of_2(self) -> Iterator[Columns]:
-        """jAER counts rows from below and columns from the right; both chips here."""
+        """The events of 2.0. jAER counts rows from below and columns from the right."""
         ticks = Ticks()
         for block in blocks(self.path, self._start, 8, 8 * CHUNK):
             words = np.frombuffer(block, ">u4").reshape(-1, 2).astype(np.int64)
@@ -140,7 +141,7 @@ class AedatRecording(Table):
             yield x[events], y[events], ticks.to_ns(words[events, 1]), p[events]
 
     def _packets_of_3(self) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Source, overflow of the time and the events of each packet of polarity events."""
+        """Of each packet of polarity events its source, its time's overflows and its events."""
         with self.path.open("rb") as file:
             file.seek(self._start)
             while len(head := file.read(_PACKET.size)) == _PACKET.size:
@@ -162,17 +163,3 @@ def _of_3(words: np.ndarray, overflow: int) -> Columns:
     valid = data & 1 == 1
     data, t = data[valid], (ticks[valid] + (overflow << 31)) * 1000
     return data >> 17 & 0x7FFF, data >> 2 & 0x7FFF, t, data >> 1 & 1
-
-
-def _read_header(path: Path) -> tuple[str, int]:
-    """The lines that begin with #, without it, and the byte where the data begin."""
-    lines: list[str] = []
-    with path.open("rb") as file:
-        while file.peek(1)[:1] == b"#":
-            begun, line = file.tell(), file.readline(1 << 16)
-            if not line.isascii():
-                return "\n".join(lines), begun  # data that happen to begin with #
-            lines.append(line.decode().strip("# \r\n"))
-            if lines[-1].lower() in ("!end-header", "end of ascii header"):
-                break
-        return "\n".join(lines), file.tell()

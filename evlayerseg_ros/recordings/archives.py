@@ -1,4 +1,4 @@
-"""npz files: zip archives of arrays. Whatever is wrong with a damaged one is a BadZipFile."""
+"""npz files: zip archives of arrays. Whatever zipfile raises for damage becomes a BadZipFile."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Versions, ways to compress and encryption that only damage makes, and broken tables.
+# What zipfile also raises for damage: it takes it for other versions, compressions or encryption.
 _DAMAGE = (NotImplementedError, RuntimeError, UnicodeDecodeError, struct.error)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An archive that is closed afterwards.
+    """An archive, closed afterwards.
 
     Raises:
-        zipfile.BadZipFile: it is damaged, or one of its files that is opened inside.
+        zipfile.BadZipFile: it is damaged, or a file in it that is read meanwhile.
         OSError: it cannot be opened.
     """
     try:
@@ -28,8 +28,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def names_in(path: Path) -> set[str]:
-    """The files of an archive; none of what is no archive, or damaged: that is told where it is
-    read."""
+    """The files in an npz; none if it is no sound one, which reading tells."""
     if path.suffix.lower() != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
         return set()
     try:

@@ -1,4 +1,4 @@
-"""npy, and npz with one table: an array with a row an event, with names or without."""
+"""npy, and npz with one table: an array with an event a row, its columns named or not."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
+from evlayerseg_ros.recordings.npz import npy_header
 from evlayerseg_ros.recordings.plain import objects_in
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
-from evlayerseg_ros.recordings.tables import npy_header
-from evlayerseg_ros.recordings.units import is_part, to_ns, unit_of
+from evlayerseg_ros.recordings.rows import told_of
+from evlayerseg_ros.recordings.units import is_part, to_ns
 
-_Columns = tuple[dict[str, np.ndarray], str]  # by name, and the unit of the times
-# A table so much shorter than another one is something else, as a matrix.
+# Columns by x, y, t, p, the unit of t, and what was assumed, a clause.
+_Columns = tuple[dict[str, np.ndarray], str, str]
+# A table below this share of the longest one's length is something else, as a matrix.
 _SMALL = 0.01
-# Rows that tell the order of the columns, and events that tell the size.
+# So many rows tell the order of the columns, and so many events the size.
 _ROWS, _SEEN = 1 << 13, 1 << 22
 
 
 class ArrayRecording(Table):
-    """One array [N, 4] or [4, N], or a compound one (N-ImageNet, Tonic); or columns with seconds in
-    one and what is added to them in another.
+    """One array [N, 4] or [4, N], or a compound one (N-ImageNet, Tonic); or columns of which one
+    holds seconds and another what is added to them.
 
-    An npy is mapped into memory, the table of an npz is loaded as a whole. The unit of its times is
-    recognised, the size is that of an array beside it with a name of sensors.NAMES, or assumed.
+    An npy is mapped into memory, the table of an npz is loaded whole. The unit of the times is
+    recognised. An array beside it with a name of sensors.NAMES states the size, else it is assumed.
 
     Args:
         path: the file.
@@ -50,7 +52,7 @@ class ArrayRecording(Table):
         try:
             self._open(topic)
         except Exception as error:  # numpy raises many kinds
-            raise self._told(error) from error
+            raise self._as_input_error(error) from error
 
     def _open(self, topic: str | None) -> None:
         said: dict[str, Any] = {}
@@ -65,7 +67,7 @@ class ArrayRecording(Table):
             try:
                 if found := _table_in(array):
                     tables[name] = found
-            except (InputError, ValueError) as error:  # of what is beside the events, or of these
+            except (InputError, ValueError) as error:  # about it, or about what lies beside it
                 faults.append(error)
         if faults and not tables:
             raise faults[0]
@@ -74,24 +76,22 @@ class ArrayRecording(Table):
                 f"{self.path} lacks {columns.lacking(names)}: expected x, y, t, p and size, "
                 "or one table whose rows are `t x y p`."
             )
-        table, unit = tables[self._chosen(tables, topic)]
+        table, unit, told = tables[self._chosen(tables, topic)]
         self._table = table
         x, y, t = (table[name] for name in "xyt")
         self._set_length(len(t))
+        self.notice(told or told_of(table["p"][:CHUNK]) if "p" in table else told)
         self.find_size(x[:_SEEN], y[:_SEEN], partial(sensors.stated, said))
         usual = "us" if np.all(t[:CHUNK] == np.rint(t[:CHUNK])) else "s"
-        size = (self.width, self.height)
-        found_unit = unit_of([t[:CHUNK]], size, usual, self.path, len(t), said=unit)
-        self.notice(found_unit.told(""))
-        self._unit = found_unit.name
+        self.find_unit([t[:CHUNK]], usual, len(t), 0.5, unit, documented="")
 
     def _chosen(self, tables: dict[str, _Columns], topic: str | None) -> str:
-        """The name of the table that is asked for, or of the only one of some length."""
+        """The name of the table that is asked for, or of the only one that is long."""
         if topic is not None:
             self.only_camera(topic, tuple(tables))
             self.topic = topic
             return topic
-        lengths = {name: len(table["t"]) for name, (table, _) in tables.items()}
+        lengths = {name: len(table["t"]) for name, (table, *_) in tables.items()}
         most = max(lengths.values())
         long = [name for name, n in lengths.items() if n > _SMALL * most] or list(lengths)[:1]
         if len(long) > 1:
@@ -101,7 +101,7 @@ class ArrayRecording(Table):
         return long[0]
 
     def _arrays(self) -> Iterator[tuple[str, Any]]:
-        """What the file holds, by name: arrays, or columns by their names."""
+        """What the file holds: names, and arrays or mappings of them."""
         if self.path.suffix.lower() == ".npy":
             try:
                 yield "", self._mapped()
@@ -119,7 +119,7 @@ class ArrayRecording(Table):
                         yield from inside(name, objects_in(file))
 
     def _mapped(self) -> np.ndarray:
-        """The array of an npy; where it was cut off, the rows that are left."""
+        """The array of an npy; of one that was cut off, the rows that are left."""
         with self.path.open("rb") as file:
             shape, by_columns, dtype = npy_header(file)
             begin = file.tell()
@@ -143,7 +143,7 @@ class ArrayRecording(Table):
 
 
 def may_hold_events(path: Path) -> bool:
-    """Whether names, shapes and types in a file of numpy allow for events; these are not read."""
+    """Whether a file of numpy may hold events, by names, shapes and types; it is not read whole."""
     if path.suffix.lower() == ".npy":
         with path.open("rb") as file:
             return _may_be_table(file)
@@ -160,13 +160,13 @@ def _may_be_table(file: IO[bytes]) -> bool:
         with contextlib.suppress(pickle.UnpicklingError):
             return any(_is_table(part) for _, part in inside("", objects_in(file)))
         return False
-    few = [n if n in (1, 4) else 0 for n in shape]  # of a longer one no row is read
+    few = [n if n in (1, 4) else 0 for n in shape]  # nothing is read of a longer array
     rows = file.read(math.prod(few) * dtype.itemsize)
     return _is_table(np.ndarray(few, dtype, rows, order="F" if by_columns else "C"))
 
 
 def _is_table(found: Any) -> bool:
-    """Whether it may be events: a matrix, as of a pose, has no times that rise."""
+    """Whether it may be events. Of a short one times have to rise, which a pose's do not."""
     with contextlib.suppress(InputError, ValueError):
         if table := _table_in(found):
             t = table[0]["t"]
@@ -175,7 +175,7 @@ def _is_table(found: Any) -> bool:
 
 
 def inside(name: str, found: Any) -> Iterator[tuple[str, Any]]:
-    """A structure or an array, and all that is in it, with their names."""
+    """The names of a mapping or array, and of all within it, each with what it holds."""
     yield name, found
     for key, value in found.items() if isinstance(found, Mapping) else ():
         if not str(key).startswith("__"):
@@ -183,16 +183,16 @@ def inside(name: str, found: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _table_in(array: Any) -> _Columns | None:
-    """The columns of an array by their names, and the unit of its times; None if it is no table."""
+    """The columns of an array or a mapping, and the unit of its times; None if it is no table."""
     if isinstance(array, Mapping):
         named = columns.by_names((key for key in array if isinstance(key, str)), split=True)
         if named is None:
             return None
-        table = {k: np.ravel(array[name]) for k, name in named.items()}
-        numbers = all(column.dtype.kind in "biuf" for column in table.values())
-        if not numbers or len({len(column) for column in table.values()}) > 1:
-            raise InputError(f"Expected {', '.join(named.values())} of one length, with numbers.")
-        return _joined(table, named)
+        found = {}
+        for name in (*named.values(), *(name for name in array if isinstance(name, str))):
+            with contextlib.suppress(*() if name in named.values() else (ValueError,)):
+                found[name] = np.ravel(array[name])  # Python's objects raise
+        return _settled(found, named)
     array = np.asarray(array)
     array = np.squeeze(array) if array.ndim > 2 else array
     if array.dtype.names:
@@ -201,16 +201,31 @@ def _table_in(array: Any) -> _Columns | None:
             raise InputError("It holds boxes of objects (w and h): expected events.")
         if names is None:
             return None
-        return _joined({k: array[name].ravel() for k, name in names.items()}, names)
+        return _settled({k: array[k].reshape(-1) for k in array.dtype.names}, names)
     if array.ndim != 2 or 4 not in array.shape or array.dtype.kind not in "iuf":
         return None
     rows = array if array.shape[1] == 4 else array.T
     order = columns.by_values(rows[:_ROWS]) if len(rows) else "txyp"
-    return ({k: rows[:, order.index(k)] for k in "xytp"}, "") if order else None
+    return ({k: rows[:, order.index(k)] for k in "xytp"}, "", "") if order else None
 
 
-def _joined(table: dict[str, np.ndarray], names: dict[str, str]) -> _Columns:
-    """The columns and the unit of their times; where these are in two columns, they are one."""
+def _settled(found: dict[str, np.ndarray], names: dict[str, str]) -> _Columns:
+    """The columns x, y, t, p of all that are there, by their names and values."""
+    n = len(found[names["x"]])
+    same = {name: values for name, values in found.items() if len(values) == n}
+    for name, values in found.items():
+        columns.check_camera(name, values, n)
+    rows = {k: values[:CHUNK] for k, values in same.items() if values.dtype.kind in "biuf"}
+    names, told = columns.settled(names, rows)
+    if not set(names.values()) <= set(rows):
+        raise InputError(f"Expected {', '.join(names.values())} of one length, with numbers.")
+    return *_joined({k: found[name] for k, name in names.items()}, names), told
+
+
+def _joined(
+    table: dict[str, np.ndarray], names: dict[str, str]
+) -> tuple[dict[str, np.ndarray], str]:
+    """The columns and the unit of their times; those in two columns are joined."""
     unit, rest = columns.unit_in(names["t"]), columns.unit_in(names.get("n", ""))
     if not rest:
         return table, unit

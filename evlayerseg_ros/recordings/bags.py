@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,30 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from ruamel.yaml import YAML
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.dvs import parse_event_array
+from evlayerseg_ros.events.dvs import check_layout, parse_event_array
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import MAX_SIDE, Events, Packet
 from evlayerseg_ros.events.window import WindowConfig
-from evlayerseg_ros.outputs.messages import DEFINITIONS
+from evlayerseg_ros.outputs.messages import DEFINITIONS, nanoseconds
 from evlayerseg_ros.recordings.beginnings import bag_kind
 from evlayerseg_ros.recordings.readers import Recording
 from evlayerseg_ros.recordings.salvage import Raw
 from evlayerseg_ros.recordings.storage import StorageFile, files_of, nothing_left
 
-# EventPacket was called EventArray before.
+# The second is the old name of the first.
 _PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
-# So many events tell whether messages exchange width and height, on whatever sensor.
+# So many events tell whether messages exchange width and height; they lie on any sensor up to this.
 _LOOKED_AT, _LARGEST = 2000, (2048, 2048)
+# So many messages tell whether a topic has one camera.
+_FIRST = 16
 
 
 class BagRecording(Recording):
-    """The events of one topic of a bag. Types are our own: a bag may lack them or spell them oddly.
+    """The events of one topic of a bag.
 
-    The files tell what is in it, never metadata.yaml, which only gives their order. Messages that
-    cannot be read, and breaks of a file, come as unreadable packets between the others.
+    Message definitions are our own, as those in a bag may be missing or odd. metadata.yaml only
+    tells the order of the files, which themselves tell what they hold. Messages that cannot be
+    read, and breaks of a file, become unreadable packets among the others.
 
     Args:
         path: rosbag2 folder, or one .mcap, .db3 (also .zstd) or .bag file.
@@ -41,7 +45,7 @@ class BagRecording(Recording):
         size: (width, height) in px, None for what each message says.
 
     Raises:
-        InputError: nothing can be read of it, or no such topic.
+        InputError: nothing in it can be read, or it has no such topic.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class BagRecording(Recording):
         except BaseException as error:
             self.close()
             if isinstance(error, Exception):
-                told = self._told(error)
+                told = self._as_input_error(error)
                 told.topics = self.topics
                 raise told from error
             raise
@@ -88,6 +92,10 @@ class BagRecording(Recording):
             raise InputError(f"{self.path} has several event topics, choose: {', '.join(full)}.")
         self.topic = topic or full[0]
         self.total = found[self.topic]
+        for storage in self._storages:
+            for (name, kind), definition in storage.definitions.items():
+                if name == self.topic and _holds_events(kind) and kind not in _PACKET_TYPES:
+                    check_layout(definition)
         first = None
         for packet in self:
             first = first if packet.fault else packet
@@ -95,6 +103,9 @@ class BagRecording(Recording):
                 break  # some say no size at first
         if first is None:
             raise InputError(self._why_none())
+        frames = dict.fromkeys(p.frame_id for p in islice(self, _FIRST) if p.frame_id)
+        if len(frames) > 1:
+            self.notice(f"{self.topic} has events of {', '.join(frames)}, which are read as one")
         self.width, self.height = first.width, first.height
         if self.size is None and 0 < self.width < self.height <= MAX_SIDE:
             events = self._first_events()
@@ -102,12 +113,12 @@ class BagRecording(Recording):
             self.size = (self.width, self.height) if self.width > self.height else None
 
     def _has_events(self, topic: str) -> bool:
-        """Whether any message of a topic holds some, as those of a covered camera do not."""
+        """Whether any message of a topic holds events; a covered camera's hold none."""
         self.topic = topic
         return any(packet.events or len(packet.data) for packet in self._packets())
 
     def _first_events(self) -> Events:
-        """Some events, wherever they lie."""
+        """The first events, whatever size their messages say."""
         found, size = Events.empty(*_LARGEST), self.size
         self.size, stream = _LARGEST, PacketStream(WindowConfig())
         for packet in self:
@@ -136,7 +147,7 @@ class BagRecording(Recording):
         )
 
     def _why_none(self) -> str:
-        """Why no message could be read, though a topic is there."""
+        """Why no message of the topic could be read."""
         faults = [packet.fault for packet in self._packets()][:1]
         n = max(self.total or 0, self._counted())
         if not n:
@@ -153,7 +164,7 @@ class BagRecording(Recording):
                 for entry in said["rosbag2_bagfile_information"]["topics_with_message_count"]
                 if entry["topic_metadata"]["name"] == self.topic
             )
-        except Exception:  # there is none, or it is unsound in any of many ways
+        except Exception:  # there is none, or it is unsound in one of many ways
             return 0
 
     def _packets(self) -> Iterator[Packet]:
@@ -162,7 +173,7 @@ class BagRecording(Recording):
         for storage in self._storages:
             wanted = [k for k in storage.counts if k[0] == self.topic and _holds_events(k[1])]
             for raw in storage.messages(wanted):
-                yield self._packet(raw).came(partial(int, raw.time))
+                yield self._packet(raw).with_stamp(partial(int, raw.time))
 
     def _packet(self, raw: Raw) -> Packet:
         if raw.fault:
@@ -183,7 +194,6 @@ class BagRecording(Recording):
     def _event_packet(self, raw: bytes, msgtype: str) -> Packet:
         read = self._types.deserialize_ros1 if self._ros1 else self._types.deserialize_cdr
         message: Any = read(raw, msgtype)
-        stamp = message.header.stamp
         width, height = self.size or (int(message.width), int(message.height))
         return Packet(
             message.encoding,
@@ -191,7 +201,7 @@ class BagRecording(Recording):
             height,
             int(message.time_base),
             np.asarray(message.events, np.uint8),
-            int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec),
+            nanoseconds(message.header.stamp),
             int(message.seq),
             bool(message.is_bigendian),
             message.header.frame_id,

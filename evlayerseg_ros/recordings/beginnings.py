@@ -1,4 +1,4 @@
-"""What a file is: by its name, and by its first bytes."""
+"""What kind of file it is, by its first bytes and by its name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 from evlayerseg_ros.errors import InputError
 
 ZSTD = b"\x28\xb5\x2f\xfd"
-# .active is what ROS 1 calls a bag that it still writes.
+# ROS 1 adds .active to the name of a bag that it still writes.
 _BAG = re.compile(r"(\.mcap|\.db3)(\.zstd?)?$|(\.bag)(\.active)?$", re.IGNORECASE)
 
 
 class Kind(NamedTuple):
-    """A kind of file: its first bytes, what it is, and its endings, or what to do with it."""
+    """A kind of file: its first bytes, what it is, its endings; a remedy if it cannot be read."""
 
     first: bytes
     what: str
@@ -55,7 +55,7 @@ _KINDS = (
 
 
 def bag_kind(path: Path) -> str:
-    """.mcap, .db3 or .bag (of ROS 1) by a file's name, compressed or not; "" if it is no bag's."""
+    """.mcap, .db3 or .bag (ROS 1) by a file's name, compressed or not; "" if it is no bag's."""
     found = _BAG.search(path.name)
     return (found[1] or found[3]).lower() if found else ""
 
@@ -68,10 +68,10 @@ def kind_of(path: Path) -> Kind:
 
 
 def ending_of(path: Path) -> str:
-    """The first ending of the kind that a file is by its first bytes, else that of its name.
+    """The usual ending of a file's kind by its first bytes; its name's where these tell nothing.
 
     Raises:
-        InputError: it is of another kind than its name; says what it is, and what to do.
+        InputError: it is of another kind than its name, or has to be unpacked first.
     """
     kind, ending = kind_of(path), path.suffix.lower()
     if kind.remedy:

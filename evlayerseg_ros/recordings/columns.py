@@ -1,49 +1,60 @@
-"""Which column of a table is which: by their names, or by what they hold."""
+"""Which column of a table holds what, by its name or by its values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.recordings.rows import PAIRS
+from evlayerseg_ros.recordings.rows import PAIRS, usual
 
-# What the columns are called, in lower case.
+# Names of columns, in lower case.
 NAMES = {
-    "x": ("x", "xs", "col", "cols", "column", "columns", "u"),
-    "y": ("y", "ys", "row", "rows", "v"),
+    "x": ("x", "xs", "col", "cols", "column", "columns", "u", "horizontal"),
+    "y": ("y", "ys", "row", "rows", "v", "vertical"),
     "t": ("t", "ts", "time", "times", "timestamp", "timestamps", "time_stamp", "time_stamps"),
     "p": ("p", "ps", "pol", "pols", "polarity", "polarities", "on", "sign"),
 }
-# What follows a column's name as its unit: `timestamp (us)`, `t_ns`, `time in microseconds`.
+# The unit behind a column's name: `timestamp (us)`, `t_ns`, `time in microseconds`.
 _PREFIXES = {"s": "", "ms": "m|milli", "us": "u|micro", "ns": "n|nano"}
 _ANY_UNIT = "|".join(
     f"(?P<{unit}>{unit}|(?:{words})sec(?:ond)?s?{'|µs' * (unit == 'us')})"
     for unit, words in _PREFIXES.items()
 )
 _UNIT = re.compile(rf"(?:^|\s*[(\[]\s*|[_.]|\s(?:in\s)?)(?:{_ANY_UNIT})\s*[)\]]?$")
-# What stands around a column's name: `event_x`, `events/x`, `pixel_x`, `x_coordinate`, `x [px]`.
+# Words around a column's name: `event_x`, `events/x`, `pixel_x`, `x_coordinate`, `x [px]`.
 _AROUND = re.compile(
     r"^(?:events?|ev|addr|pixel|field)[_/.]|[_\s](?:coord\w*|pos\w*|addr\w*|pixels?)$|\s*[(\[].*"
 )
-# Orders that tables without names come in.
+# More of them: `xpos`, `p_y`, `location.y`. Beside z, or without polarities, these are no pixels.
+_WORDS = (
+    r"pixel|px|p|pos|loc|location|coord|coordinate|addr|address|image|img|raw|idx|index|e(?=[_.])"
+)
+_PLACE = re.compile(rf"^(?:(?:{_WORDS})[_./\s-]?)?([xyz])(?:[_./\s-]?(?:{_WORDS}))?$")
+_SIDE = re.compile(r"^(?:left|right)(?:_|$)|(?:^|_)(?:left|right)$|(?<=[a-z])_?[0-3]$")
+# A column that tells several cameras, and one that tells events apart otherwise.
+_CAMERA = re.compile(r"(?:camera|cam|sensor)(?:[_\s]?id)?|side|source|view")
+_OTHER = re.compile(r"label|mask|class|id$|object|valid|layer|track|corner|noise|frame")
+# So many rows tell whether times that are not quite in order rise.
+_MANY = 640
+# Orders of columns in tables without names.
 _ORDERS = ("txyp", "xytp", "xypt", "tpxy", "ptxy", "pxyt")
 
 
 def by_names(names: Iterable[str], split: bool = False) -> dict[str, str] | None:
-    """The name of each of x, y, t, p in a table; None if x, y or t is missing.
+    """The names of the columns x, y, t and p of a table; None if x, y or t is missing.
 
     A unit behind a name, as in `timestamp (us)` or `t_us`, and `event_` before it do not matter.
 
     Args:
         names: of all columns.
-        split: whether times may be in two columns, as messages of ROS have them: then `t` is that
-            of seconds, `n` that of what is added to them.
+        split: whether times may be in two columns, as in messages of ROS: then `t` holds seconds,
+            and `n` what is added to them.
 
     Raises:
-        InputError: times are in two columns, which they may not be.
+        InputError: times are in two columns, but may not be.
     """
     names = list(names)
     times = times_in(names)
@@ -56,7 +67,7 @@ def by_names(names: Iterable[str], split: bool = False) -> dict[str, str] | None
 
 
 def times_in(names: Iterable[str]) -> list[str]:
-    """The column of times; or that of seconds and that of what may be added to them; or none."""
+    """The column of times; or a column of seconds and one that may be added to it; or none."""
     names = list(names)
     halves: dict[str, dict[str | None, str]] = {}
     for name in names:
@@ -71,40 +82,159 @@ def times_in(names: Iterable[str]) -> list[str]:
 
 
 def lacking(names: Iterable[str]) -> str:
-    """Which of x, y, t no name in a table stands for, between commas."""
+    """Which of x, y and t a table lacks by the names of its columns, between commas."""
     return ", ".join(sorted({"x", "y", "t"} - set(_found(names))))
 
 
 def _found(names: Iterable[str]) -> dict[str, str]:
-    lower: dict[str, str] = {}
-    for name in names:
-        plain = _AROUND.sub("", _UNIT.sub("", name.strip().lower()))
-        lower.setdefault(plain, name)
-    found: dict[str, str] = {}
+    return {column: aliases[0] for column, aliases in _aliases(names).items()}
+
+
+def _aliases(names: Iterable[str]) -> dict[str, list[str]]:
+    """All names of a column x, y, t or p, the likeliest first."""
+    exact = {name: _UNIT.sub("", name.strip().lower()) for name in names}
+    plain = {name: _AROUND.sub("", words) for name, words in exact.items()}
+    places = {name: place[1] for name in plain if (place := _PLACE.search(plain[name]))}
+    pixels = "z" not in places.values() and set(NAMES["p"]) & set(plain.values())
+    found: dict[str, list[str]] = {}
     for column, aliases in NAMES.items():
         for alias in aliases:
-            if alias in lower:
-                found.setdefault(column, lower[alias])
+            there = sorted((n for n in plain if plain[n] == alias), key=lambda n: exact[n] != alias)
+            if there:
+                found.setdefault(column, []).extend(there)
+        if column not in found and column in places.values() and pixels:
+            found[column] = [name for name, place in places.items() if place == column]
     return found
 
 
+def settled(found: dict[str, str], rows: Mapping[str, np.ndarray]) -> tuple[dict[str, str], str]:
+    """Columns by their values, where their names leave a doubt: of several times those that rise.
+
+    Args:
+        found: the columns by their names.
+        rows: of all columns that are as long as x, by name: the first values, [N].
+
+    Returns:
+        The columns, and what is assumed of polarities, a clause; "" if nothing is.
+
+    Raises:
+        InputError: times fall, while what is named x, y or p rises as times do.
+    """
+    aliases, found, told = _aliases(rows), dict(found), ""
+    if "n" not in found and (times := aliases.get("t")):
+        found["t"] = _times_among(times, rows) or (found["t"] if found["t"] in rows else times[0])
+    if (signs := aliases.get("p", [])) and (len(signs) > 1 or found["p"] not in rows):
+        found["p"] = next((name for name in signs if _is_pair(rows[name])), found["p"])
+    t = rows.get(found["t"], np.empty(0))
+    there = [name for name in (found.get(column, "") for column in "xyp") if name in rows]
+    for name in there if len(t) >= _MANY and falls(t) > 0.25 else ():
+        if rises(rows[name]) and moves(rows[name]):
+            raise InputError(
+                f"Its column {found['t']} falls, and {name} rises as times do: expected the names "
+                "in the order of the columns."
+            )
+    if "p" not in found:
+        left = [n for n in rows if n not in found.values() and not _OTHER.search(n.lower())]
+        signs = [name for name in left if _is_pair(rows[name]) and not is_camera(name)]
+        found |= {"p": signs[0]} if len(signs) == 1 else {}
+        told = "it names no polarities: all events are taken as ON"
+        told = f"its {signs[0]} is taken as polarities" if len(signs) == 1 else told
+    return found, told
+
+
+def check_camera(name: str, values: np.ndarray, n: int) -> None:
+    """Refuses a column [N] that tells from which of several cameras each of n events came."""
+    known = is_camera(name) and values.dtype.kind in "biufSU" and values.size == n
+    if known and len(np.unique(values)) > 1:
+        raise InputError(
+            f"It holds events of several cameras, told by {name}: expected those of one."
+        )
+
+
+def of_another(names: Iterable[str]) -> list[str]:
+    """The names that a second camera's events may have: `right`, `x_right`, `events_left`, `x1`."""
+    usual = {"", "events", "event", *(alias for aliases in NAMES.values() for alias in aliases)}
+    parts = {name: _SIDE.sub("", name.lower()) for name in names}
+    return [name for name, part in parts.items() if part != name.lower() and part in usual]
+
+
+def is_camera(name: str) -> bool:
+    """Whether a column by its name tells from which camera an event came."""
+    return _CAMERA.fullmatch(name.strip().lower()) is not None
+
+
+def _is_pair(p: np.ndarray) -> bool:
+    """Whether a column holds two values, which polarities may have."""
+    if p.dtype.kind not in "biuf":
+        return False
+    values = usual(p)
+    return len(values) == 2 and any(set(values) <= set(pair) for pair in PAIRS)
+
+
+def _times_among(names: list[str], rows: Mapping[str, np.ndarray]) -> str | None:
+    """The first column that rises as times do, unless another tells far more times apart."""
+    sound = [
+        name for name in names
+        if rows[name].dtype.kind in "iuf"
+        and (rises(rows[name]) or _rises_by_blocks(rows[name]))
+        and not (len(rows[name]) > 1 and np.all(np.diff(rows[name]) == 1))  # it counts events
+    ]  # fmt: skip
+    distinct = {name: len(np.unique(rows[name])) for name in sound}
+    return next((name for name in sound if 2 * distinct[name] >= max(distinct.values())), None)
+
+
 def unit_in(name: str) -> str:
-    """The unit that a column's name says, of units.UNITS; "" if none."""
+    """The unit in a column's name, of units.UNITS; "" if there is none."""
     found = _UNIT.search(name.strip().lower())
     return (found.lastgroup or "") if found else ""
 
 
 def by_values(rows: np.ndarray) -> str | None:
-    """The order of the columns of a table [N, 4], as in "txyp"; None if it has none of those.
+    """The order of a table's columns, as in "txyp"; None if they fit none of the known orders.
 
     Args:
-        rows: some rows of the table that follow each other; `t x y p` is what few rows are.
+        rows: [N, 4], some rows of the table that follow each other. A few rows may fit several
+            orders: then the first, `t x y p`, is taken.
     """
-    for order in _ORDERS if len(rows) else ():
-        x, y, t, p = (rows[:, order.index(name)] for name in "xytp")
-        rises = np.count_nonzero(t[1:] < t[:-1]) <= 0.05 * len(t) and (len(t) < 50 or t[-1] > t[0])
-        # One that is wrong does not matter.
-        signs = any(np.mean(np.isin(p[:1000], pair)) > 0.99 for pair in PAIRS)
-        if rises and signs and np.all(np.median((x, y), 1) >= 0):
-            return order
+    rows = rows[np.isfinite(rows).all(1)]
+    for rule in (rises, _rises_by_blocks):
+        fits = []
+        for order in _ORDERS if len(rows) else ():
+            x, y, t, p = (rows[:, order.index(name)] for name in "xytp")
+            # A few wrong ones do not matter.
+            signs = any(np.mean(np.isin(p[:1000], pair)) > 0.99 for pair in PAIRS)
+            if rule(t) and signs and np.all(np.median((x, y), 1) >= 0):
+                fits.append((order, len(np.unique(t))))
+        if fits:
+            return fits[0][0] if rule is rises else max(fits, key=lambda fit: fit[1])[0]
     return None
+
+
+def falls(t: np.ndarray) -> float:
+    """The share of steps back in a column [N]; of a long one by the medians of 64 rows each."""
+    n = len(t) // 64
+    blocks = np.median(t[: n * 64].reshape(n, 64), 1) if n > 2 else t
+    return float(np.mean(blocks[1:] < blocks[:-1])) if len(blocks) > 1 else 0.0
+
+
+def rises(t: np.ndarray) -> bool:
+    """Whether a column [N] rises as times do: from row to row, but for a few."""
+    few = np.count_nonzero(t[1:] < t[:-1]) <= 0.05 * len(t)
+    return bool(few and (len(t) < 50 or _ends_above(t)))
+
+
+def _rises_by_blocks(t: np.ndarray) -> bool:
+    """Whether a column [N] rises though its times are not quite in order."""
+    return len(t) >= _MANY and falls(t) <= 0.05 and _ends_above(t)
+
+
+def _ends_above(t: np.ndarray) -> bool:
+    """Whether the last 5 % of a column [N] lie above the first."""
+    t = t[np.isfinite(t)]
+    n = max(len(t) // 20, 1)
+    return len(t) > 0 and bool(np.median(t[-n:]) > np.median(t[:n]))
+
+
+def moves(t: np.ndarray) -> bool:
+    """Whether a column [N] has as many values as times have."""
+    return len(np.unique(t)) > 0.2 * len(t)

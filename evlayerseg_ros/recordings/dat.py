@@ -1,4 +1,4 @@
-"""Prophesee DAT files: a time and an address of 32 bits each an event."""
+"""Prophesee DAT files: of each event a time and an address, 32 bits each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from evlayerseg_ros.recordings.raw import blocks, read_header
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.ticks import Ticks
 
-# Types of event with an address as below: 0 is that of older files, as of N-CARS.
+# Types of event that are read; older files, as N-CARS', have type 0.
 _TYPES = (0, 12)
-# Blocks of events by which a size is checked.
+# A size is checked by so many blocks of events.
 _SEEN = 16
-# Events that may all have one time.
+# So few events may all have one time.
 _FEW = 50
-# The row of what is no event of 40 bits, but tells that their time overflowed.
+# What is in this row is no event: it says that the time of 40-bit events overflowed.
 _OVERFLOW = 240
 
 
@@ -28,7 +28,7 @@ class DatRecording(Table):
     """DAT of event type 0 or 12. Times count us and wrap after 71 minutes.
 
     Raises:
-        InputError: no such file.
+        InputError: it is no such file.
     """
 
     kind = "a Prophesee DAT file"
@@ -52,7 +52,7 @@ class DatRecording(Table):
         known = sensors.in_words(header) or sensors.implied_by(header).size
         seen: list[tuple[np.ndarray, np.ndarray]] = []
         try:
-            # A size that nobody says takes events from all of the file.
+            # A size that nobody states is found by events from all of the file.
             most, step = (_SEEN, 1) if known or size else (None, -(-n // (_SEEN * CHUNK)))
             for x, y, _, _ in islice(self._columns(), most):
                 seen.append((x[::step].copy(), y[::step].copy()))
@@ -66,8 +66,11 @@ class DatRecording(Table):
         ticks = Ticks()
         for block in blocks(self.path, self._start, 8, 8 * CHUNK):
             words = np.frombuffer(block, "<u4").reshape(-1, 2)
-            p = words[:, 1] >> (17 if self._old else 28) & 1
-            yield *_address(words[:, 1], self._old), ticks.to_ns(words[:, 0]), p
+            t, a = ticks.to_ns(words[:, 0]), words[:, 1]
+            if self._old:
+                yield a & 0x1FF, a >> 9 & 0xFF, t, a >> 17 & 1
+            else:
+                yield a & 0x3FFF, a >> 14 & 0x3FFF, t, a >> 28 & 1
 
 
 class BinRecording(Table):
@@ -101,10 +104,3 @@ class BinRecording(Table):
             t += late + np.cumsum(over) * 8192
             late += int(np.count_nonzero(over)) * 8192
             yield x[~over], y[~over], t[~over] * 1000, bytes_[2, ~over] >> 7
-
-
-def _address(words: np.ndarray, old: bool) -> tuple[np.ndarray, np.ndarray]:
-    """x and y: 14 bits each, of which version 1 has 9 and 8."""
-    if old:
-        return words & 0x1FF, words >> 9 & 0xFF
-    return words & 0x3FFF, words >> 14 & 0x3FFF

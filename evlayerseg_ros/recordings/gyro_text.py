@@ -18,9 +18,9 @@ from evlayerseg_ros.recordings.units import is_part, to_ns, unit_by_steps
 LINES = "lines `t x y z`, t in s as the events have it, turn rates in rad/s"
 _STEP = 0.005  # seconds from one sample to the next, on the average
 _GRAVITY = 9.81  # m/s^2
-_FASTEST = 40.0  # rad/s, 2300 deg/s: what no gyro of a camera tells
-# Names of columns: `gyroX`, `w_RS_S_x`, `wx`, `angular_velocity.x`, `gyro[0]`, `rx`, `roll_rate`;
-# what is derived from rates is none.
+_FASTEST = 40.0  # rad/s, 2300 deg/s: no camera's gyro measures more
+# Columns of rates: `gyroX`, `w_RS_S_x`, `wx`, `angular_velocity.x`, `gyro[0]`, `rx`, `roll_rate`;
+# not what is derived from rates.
 _RATE = re.compile(
     r"^(?!.*(?:acc|bias|cov|dot|std)).*(?:(?:gyr\w*|\bw(?:_\w+)?|omega\w*|(?<![a-z])angular|"
     r"(?:(?<![a-z])ang(?:ular)?|rot(?:ation)?(?:al)?)[_\s]?(?:vel|rate|speed)\w*)"
@@ -28,17 +28,26 @@ _RATE = re.compile(
     r"(?P<angle>roll|pitch|yaw)_?rate)$",
     re.I,
 )
-# What three rates are about, in the order of x, y, z.
+# The axes of three rates, in the order x, y, z.
 _AXES = (["x", "y", "z"], ["roll", "pitch", "yaw"], ["0", "1", "2"], ["1", "2", "3"])
 _AXIS = re.compile(r"[xyz]$|roll|pitch|yaw", re.I)
 _TIME = re.compile(r"^(t|ts|secs?)\b|time|stamp|elapsed", re.I)
-_BEHIND = re.compile(r"\s*[(\[](?![xyz0-3]\]).*|_(?:rad|deg|dps).*", re.I)  # a name's unit
+_BEHIND = re.compile(  # a name's unit
+    r"\s*[(\[](?![xyz0-3]\]).*|_(?:m?rad|m?deg|m?dps|rpm).*", re.I
+)
 _PER_S = r"(?:\s*/|[_\s]*per|[_\s])[_\s]*s(?:ec(?:onds?)?)?\b"
 _UNITS = (
-    rf"(?P<degrees>deg(?:rees?)?{_PER_S}|°\s*/\s*s|dps(?![a-z]))|(?P<radians>rad(?:ians?)?{_PER_S})"
+    rf"(?P<degrees>deg(?:rees?)?{_PER_S}|°\s*/\s*s|dps(?![a-z]))|(?P<radians>rad(?:ians?)?{_PER_S})|"
+    rf"(?P<millidegrees>m(?:illi)?deg(?:rees?)?{_PER_S}|mdps(?![a-z]))|"
+    rf"(?P<milliradians>m(?:illi)?rad(?:ians?)?{_PER_S})|(?P<turns>rpm(?![a-z]))"
 )
-# What stands before a unit: it is that of something else, as a range or a noise; what the rates
-# were brought to; what they are in. With a `/` behind it, as of `rad/s/sqrt(Hz)`, it is none.
+# Their names, and what one is in rad/s.
+_RADIANS = {
+    "degrees": ("deg/s", np.pi / 180), "radians": ("rad/s", 1.0), "turns": ("rpm", np.pi / 30),
+    "millidegrees": ("mdps", np.pi / 180_000), "milliradians": ("mrad/s", 1e-3),
+}  # fmt: skip
+# Before a unit stand words that make it another one's, as a range's or a noise's (`other`), or that
+# say what the rates were converted to (`to`) or are in (`in`). `rad/s/sqrt(Hz)` is none.
 _UNIT = re.compile(
     r"(?:(?P<other>\b(?:not|from)\s(?:in\s)?|(?<![\w.])[\d.]+\s?|"
     r"\b(?:range|noise|bias)(?:[^\w\n,;:.]+\w+){0,2}?[^\w\n,;:.]+)|"
@@ -51,33 +60,36 @@ _FIELDS = re.compile(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?")  # between spaces, u
 
 
 class _Named(NamedTuple):
-    """What a line of names says.
+    """What a line of names says of a table.
 
     Attributes:
-        width: how many columns there are.
-        times: the column of times and its unit, "" if it is not said; beside one of seconds maybe
-            that of what is added to them.
-        rates: those of turn rates about x, y, z; none if there are no three.
-        heads: what is written above these.
+        width: number of columns.
+        times: the column of times and its unit, "" if it says none; where that holds seconds, maybe
+            also the column that is added to them.
+        rates: the columns of turn rates about x, y, z; none unless there are three.
+        heads: their names.
+        accelerations: the columns of accelerations; none unless there are three.
     """
 
     width: int
     times: dict[int, str]
     rates: list[int]
     heads: str = ""
+    accelerations: tuple[int, ...] = ()
 
 
 def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Samples of a text file: times int64 [N], ns, and turn rates float64 [N, 3], rad/s.
 
-    Lines are `t x y z`, t in s, rates in rad/s, or in deg/s where a comment (`#`) says `deg/s`; or
-    `t ax ay az x y z` with accelerations, which are not used; or in the order that a line of names
-    says. Commas, semicolons and tabs between them are as good as spaces. What is recognised by the
-    numbers is told: times in ms, us or ns, rates in deg/s or before accelerations. So are lines
-    that are no samples, which are left out.
+    Lines are `t x y z` or, with accelerations, which are not used, `t ax ay az x y z`; a line of
+    names may say another order. Spaces, commas, semicolons or tabs lie between. t is in s; rates
+    are in rad/s, or in deg/s, mdps, mrad/s or rpm where their names, a line of units below these or
+    a comment (`#`) say so. By their size, times are recognised to be in ms, us or ns, rates
+    to be in deg/s or to stand before accelerations; this is told. Lines that are no samples are
+    left out, which is told, too.
 
     Raises:
-        InputError: no such file, or it holds something else.
+        InputError: there is no such file, or it holds something else.
     """
     try:
         lines = path.read_text("utf-8-sig", errors="replace").splitlines()
@@ -85,6 +97,7 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"Cannot read a gyro's samples from {path}: {error.strerror}.") from error
     comments = [line for line in lines if is_comment(line.encode())]
     table = [line for line in lines if line.strip() and not is_comment(line.encode())]
+    table[:2] = _with_units(table[:2])
     heads = [*comments, *table[:1]]
     found = [named for head in heads if (named := _names_in(head)) is not None]
     found.sort(key=lambda named: not named.rates)
@@ -99,6 +112,7 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     rows = rows[finite(rows[:, [*named.times, *named.rates]], path)]
     if not len(rows):
         raise InputError(f"{path} holds values that are not finite: expected {LINES}.")
+    _check_times(rows, next(iter(named.times)), path)
     (t, unit), *rest = named.times.items()
     if rest and not is_part(rows[:, rest[0][0]], rest[0][1]):
         (t, unit), *rest = rest
@@ -107,32 +121,51 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     times += sum(to_ns(rows[:, k], its_unit) for k, its_unit in rest)
     if unit != "s":
         tell(path, f"its times are taken as {unit}")
-    said = _units_in(named.heads) or _units_in("\n".join(heads)) or ["rad/s"]
-    degrees = said[0] == "deg/s"
-    if not degrees and np.quantile(np.abs(rates), 0.99) > _FASTEST:
-        degrees = True
+    said = _units_in(named.heads) or _units_in("\n".join(heads))
+    said = said or ["rad/s", *["deg/s"] * _in_g(rows[:, list(named.accelerations)])]
+    factor = dict(_RADIANS.values())[said[0]]
+    if said[0] == "rad/s" and np.quantile(np.abs(rates), 0.99) > _FASTEST:
+        factor = np.pi / 180
         tell(path, "its turn rates are taken as deg/s")
     elif other := next((unit for unit in said if unit != said[0]), ""):
         names = ", ".join(f"w{k}_{other.replace('/', '_')}" for k in "xyz")
         taken = f"its turn rates are taken as {said[0]} and may be {other}"
         tell(path, f"{taken} (columns named {names} say so)")
-    return by_time(times, np.deg2rad(rates) if degrees else rates)
+    return by_time(times, rates * factor)
+
+
+def _check_times(rows: np.ndarray, k: int, path: Path) -> None:
+    """Refuses samples [N, values] whose column k of times falls while another rises."""
+    if len(rows) < 50 or columns.falls(rows[:, k]) <= 0.25:
+        return
+    for other in range(rows.shape[1]):
+        if columns.rises(rows[:, other]) and columns.moves(rows[:, other]):
+            raise InputError(
+                f"{path}: column {k + 1}, taken for times, falls, and column {other + 1} rises as "
+                f"times do: expected {LINES}, or a first line that names them (t, gx, gy, gz, ..)."
+            )
+
+
+def _in_g(accelerations: np.ndarray) -> bool:
+    """Whether accelerations [N, 3] are in g: then rates often are in deg/s. Of none: no."""
+    norms = np.linalg.norm(accelerations, axis=1)
+    return bool(abs(np.median(norms) - 1) < 0.1)
 
 
 def _units_in(words: str) -> list[str]:
-    """The units that words give turn rates, the surest first; several leave it open."""
+    """The units of turn rates in some words, the surest first."""
     units = [unit for unit in _UNIT.finditer(words) if not unit["other"]]
     stated = [unit for unit in units if unit["to"]] + [unit for unit in units if unit["in"]]
-    return ["deg/s" if unit["degrees"] else "rad/s" for unit in stated or units]
+    return [name for unit in stated or units for k, (name, _) in _RADIANS.items() if unit[k]]
 
 
 def _numbers(line: str) -> list[float] | None:
-    """See text.numbers_in; a lone sign is no number here."""
+    """See text.numbers_in; but words for polarities, as a lone sign, are no numbers."""
     return text.numbers_in(line.encode(), signs=False)
 
 
 def _names_in(head: str) -> _Named | None:
-    """What a line says that names columns; None if it does not."""
+    """What a line of names says; None if it is no such line."""
     fields = _FIELDS.findall(head.lstrip("#% "))
     if _SPLIT.search(head):
         fields = [field.strip() for field in _SPLIT.split(head.strip("#% "))]
@@ -153,11 +186,25 @@ def _names_in(head: str) -> _Named | None:
         return None
     times = times or [field for k, field in enumerate(fields) if k not in rates][:1]
     units = {fields.index(t): columns.unit_in(t) for t in times}
-    return _Named(len(fields), units, rates, " ".join(fields[k] for k in rates))
+    accelerations = [k for k, field in enumerate(plain) if re.search("acc", field, re.I)]
+    return _Named(
+        len(fields), units, rates, " ".join(fields[k] for k in rates),
+        tuple(accelerations) if len(accelerations) == 3 else (),
+    )  # fmt: skip
+
+
+def _with_units(lines: list[str]) -> list[str]:
+    """The first two lines of a table; a line of units below one of names goes into that."""
+    names, *below = (_SPLIT.split(line) for line in lines) if lines else [[]]
+    units = below[0] if below else []
+    words = len(names) == len(units) > 3 and _numbers(lines[0]) is None
+    if not words or any(_numbers(unit) for unit in units) or not _units_in(lines[1]):
+        return lines
+    return [",".join(f"{name} [{unit.strip(' ()[]')}]" for name, unit in zip(names, units))]
 
 
 def _rows(table: list[str], width: int) -> np.ndarray:
-    """The lines with so many numbers, [N, width]; a word among them is no number."""
+    """The lines with so many numbers, [N, width]; NaN for a word among them."""
     rows = []
     for line in table:
         numbers = _numbers(line)
@@ -170,10 +217,12 @@ def _rows(table: list[str], width: int) -> np.ndarray:
 
 
 def _unnamed(table: list[str], path: Path) -> tuple[_Named, np.ndarray]:
-    """The rows without names, and which columns are turn rates: the last ones, unless these weigh.
+    """The rows of a table without names, and its columns.
+
+    The last three are turn rates, unless these hold gravity.
 
     Raises:
-        InputError: there are none, or of another number of columns.
+        InputError: there are no rows, or they have another number of columns.
     """
     read = [numbers for line in table if (numbers := _numbers(line))]
     if not read:
@@ -191,11 +240,12 @@ def _unnamed(table: list[str], path: Path) -> tuple[_Named, np.ndarray]:
         if abs(last - _GRAVITY) < 1 < abs(first - _GRAVITY):
             tell(path, "its last columns are taken as accelerations, since they hold gravity")
             rates = [1, 2, 3]
-    return _Named(width, {0: ""}, rates), rows
+    others = [k for k in range(1, width) if k - width not in rates and k not in rates]
+    return _Named(width, {0: ""}, rates, "", tuple(others)), rows
 
 
 def finite(samples: np.ndarray, source: object) -> np.ndarray:
-    """Which samples [N, values] hold numbers only, bool [N]; how many do not is told."""
+    """Which samples [N, values] hold finite numbers only, bool [N]; how many do not is told."""
     sound: np.ndarray = np.isfinite(samples).all(1)
     if bad := np.count_nonzero(~sound):
         tell(source, f"{bad} of {len(sound)} samples are not finite and are left out")
@@ -203,11 +253,11 @@ def finite(samples: np.ndarray, source: object) -> np.ndarray:
 
 
 def by_time(t: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same by rising times, none twice."""
+    """Times [N] and rates sorted by time; of equal times the first stays."""
     times, first = np.unique(t, return_index=True)
     return times, rates[first]
 
 
 def tell(source: object, what: str) -> None:
-    """Prints what was wrong or assumed, one clause."""
+    """Prints what is wrong with a source, or was assumed: one clause."""
     print(f"evlayerseg: {source}: {what}.", file=sys.stderr)

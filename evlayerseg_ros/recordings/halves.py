@@ -1,4 +1,4 @@
-"""Tables that hold all events of one polarity before all of the other, as some scripts write."""
+"""Tables with all events of one polarity before all of the other, as some scripts write them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 from evlayerseg_ros.events.clean import OVERLAP
 from evlayerseg_ros.recordings.rows import Columns
 
-# So few events are no half, and in such a share a half is of one polarity.
+# A half has at least so many events, such a share of them of one polarity.
 _FEW, _SHARE = 50, 0.99
-# So many steps back in a chunk are looked at.
+# So many steps back in time are looked at in a chunk.
 _STEPS = 16
 
 
 def in_order(read: Callable[[], Iterator[Columns]]) -> Iterator[Columns]:
-    """The chunks of a table; where it has two such halves, each in order, merged by their times.
+    """The chunks of a table; of one with two such halves, these merged by time.
 
     Args:
-        read: gives the chunks from the first on, each time it is called.
+        read: gives the chunks from the first on, each time that it is called.
     """
     chunks = read()
     first = next(chunks, None)
@@ -31,13 +31,13 @@ def in_order(read: Callable[[], Iterator[Columns]]) -> Iterator[Columns]:
         yield first
         yield from chunks
         return
-    with contextlib.suppress(Exception):  # told when it is read
+    with contextlib.suppress(Exception):  # reading tells it
         seam = _seam(read()) if seam is None else seam
     yield from read() if seam is None else _merged(_part(read(), 0, seam), _part(read(), seam))
 
 
 def _seam(chunks: Iterable[Columns]) -> int | None:
-    """The number of the first event of the second half; None if there are no halves."""
+    """The index of the second half's first event; None if there are no halves."""
     one, odd, begin, last = None, 0, 0, None
     for _, _, t, p in chunks:
         steps = np.diff(t, prepend=t[:1] if last is None else last)
@@ -64,7 +64,7 @@ def _usual(p: np.ndarray) -> tuple[float, float]:
 
 
 def _part(chunks: Iterator[Columns], begin: int, end: int | None = None) -> Iterator[Columns]:
-    """The events from number `begin` to `end`, those of each chunk by their times."""
+    """The events from index `begin` to `end`, those of each chunk sorted by time."""
     at = 0
     for x, y, t, p in chunks:
         part = slice(max(begin - at, 0), None if end is None else max(end - at, 0))
@@ -75,8 +75,8 @@ def _part(chunks: Iterator[Columns], begin: int, end: int | None = None) -> Iter
 
 
 def _merged(a: Iterator[Columns], b: Iterator[Columns]) -> Iterator[Columns]:
-    """Two tables whose chunks are in order as one."""
-    held: list[Columns] = []  # of b, later than what was given
+    """Two tables as one; the chunks of each are in order."""
+    held: list[Columns] = []  # of b, not given yet
     for part in a:
         while not held or held[-1][2][-1] <= part[2][-1]:
             if (more := next(b, None)) is None:
@@ -86,12 +86,8 @@ def _merged(a: Iterator[Columns], b: Iterator[Columns]) -> Iterator[Columns]:
         n = len(part[2]) + int(np.count_nonzero(columns[2][len(part[2]) :] <= part[2][-1]))
         order = np.argsort(columns[2][:n], kind="stable")
         x, y, t, p = (column[:n][order] for column in columns)
-        held = [_rest(columns, n)] if n < len(columns[2]) else []
+        rest = [column[n:] for column in columns]
+        held = [(rest[0], rest[1], rest[2], rest[3])] if len(rest[2]) else []
         yield x, y, t, p
     yield from held
     yield from b
-
-
-def _rest(columns: list[np.ndarray], n: int) -> Columns:
-    x, y, t, p = (column[n:] for column in columns)
-    return x, y, t, p

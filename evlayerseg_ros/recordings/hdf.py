@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -14,15 +15,19 @@ import numpy as np
 from evlayerseg_ros.errors import InputError, MissingPackage, needs
 from evlayerseg_ros.events.types import MAX_TIME
 from evlayerseg_ros.recordings import columns, sensors
-from evlayerseg_ros.recordings.datasets import length_of, said_by, sources_in
+from evlayerseg_ros.recordings.hdf_sources import Source, said_by, settled, sources_in
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
-from evlayerseg_ros.recordings.units import to_ns, unit_of
+from evlayerseg_ros.recordings.rows import told_of
+from evlayerseg_ros.recordings.ticks import Wraps
+from evlayerseg_ros.recordings.units import to_ns
 
-# Stretches of events that are looked at for size and unit, and how long each is.
+# Size and unit are told by so many stretches of so many events.
 _STRETCHES, _LENGTH = 16, 8192
-# Beside a table so much longer, another one is something else; or, where it alone has polarities,
-# it is in doubt which one holds the events.
+# A table below the first share of the longest one's length is something else. If those with
+# polarities are below the second, it is open which table holds the events.
 _SMALL, _FEW = 0.01, 0.1
+# In what the paths of two cameras differ.
+_SIDE = re.compile(r"left|right|\d+", re.IGNORECASE)
 # Events read at a time where a part is damaged.
 _PIECE = 4096
 # What HDF5 says where a filter is missing.
@@ -41,15 +46,15 @@ _FAULTS = {
 
 
 class HdfRecording(Table):
-    """HDF5 in the EV-LayerSegNet authors' layout (events/xs, ys, ts, ps), DSEC's (events/x, y, t,
-    p), v2e's (events [N, 4]) or one with a compound table.
+    """HDF5 as EV-LayerSegNet's authors lay it out (events/xs, ys, ts, ps), as DSEC does (events/x,
+    y, t, p), as v2e does (events [N, 4]), or with a compound table.
 
-    The unit of the times is recognised, s, ms, us or ns. The sensor's size is that of attributes or
-    data sets with a name of sensors.NAMES, or of image_raw, else it is assumed and noted.
+    The unit of the times is recognised: s, ms, us or ns. Attributes or data sets with a name of
+    sensors.NAMES state the sensor's size, or image_raw has it; else it is assumed and noted.
 
     Args:
         path: the file.
-        topic: the path in it of the events, where there are several.
+        topic: the events' path in it, where there are several.
         size: (width, height) in px, None for what the file says.
     """
 
@@ -59,7 +64,7 @@ class HdfRecording(Table):
         self, path: Path, topic: str | None = None, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(path, size)
-        # Many are compressed with filters that h5py does not have by itself.
+        # Many are compressed with filters that h5py itself lacks.
         with contextlib.suppress(ImportError):
             import hdf5plugin  # noqa: F401
         h5py = needs("h5py")
@@ -69,11 +74,11 @@ class HdfRecording(Table):
             self._file = h5py.File(path, "r")
             self._open(topic)
         except Exception as error:
-            told = self._told(error)
+            told = self._as_input_error(error)
             self.close()
             raise told from error
 
-    def _told(self, error: BaseException) -> InputError:
+    def _as_input_error(self, error: BaseException) -> InputError:
         text = str(error).lower()
         if isinstance(error, OSError) and any(words in text for words in _NO_FILTER):
             remedy = "pip install hdf5plugin"
@@ -88,49 +93,61 @@ class HdfRecording(Table):
             if isinstance(error, OSError) and words in text:
                 return InputError(f"{self.path} {told}")
         if isinstance(error, OSError):
-            error = ValueError()  # h5py's words
-        return super()._told(error)
+            error = ValueError()  # instead of h5py's words
+        return super()._as_input_error(error)
 
     def _open(self, topic: str | None) -> None:
-        found = sources_in(self._file)
-        if topic is not None:
-            found = {k: v for k, v in found.items() if k.strip("/") == topic.strip("/")} or found
-            if topic.strip("/") not in found:
-                there = ", ".join(found) or "none"
-                raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
-        if not found:
-            raise InputError(
-                f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
-            )
-        lengths = {k: min(length_of(c) for c in v.data if c is not None) for k, v in found.items()}
-        longest = max(lengths.values())
-        long = {k: v for k, v in found.items() if lengths[k] > _SMALL * longest}
-        # Corners, boxes or flow beside events have places and times, too, but no polarities.
-        signed = {k: v for k, v in long.items() if v.signed}
-        sure = any(lengths[k] > _FEW * longest for k in signed)
-        found = (signed if sure else long) or dict(list(found.items())[:1])
-        if len(found) > 1:
-            raise InputError(f"{self.path} has several cameras, choose: {', '.join(found)}.")
-        ((where, self._source),) = found.items()
+        where, self._source = self._chosen(topic)
+        with contextlib.suppress(OSError):  # reading tells it
+            self._source, told = settled(self._file[where], self._source)
+            self.notice(told)
         self.topic = where if topic is not None else ""
-        self._set_length(self._n())
+        self._count = min(self._source.lengths)
+        self._set_length(self._count)
+        if self._count < max(self._source.lengths):
+            self.notice(f"its columns differ in length, the first {self._count} events are used")
         starts = np.unique(np.linspace(0, max(self._count - _LENGTH, 0), _STRETCHES).astype(int))
         stretches = self._stretches(starts.tolist())
         x, y = (np.concatenate([part[k] for part in stretches]) for k in (0, 1))
         self.find_size(x, y, partial(self._stated, where))
         times = [t for _, _, t, _ in stretches]
+        self.notice(told_of(np.concatenate([p for *_, p in stretches])))
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
-        size = (self.width, self.height)
-        said = self._said_unit()
-        dsec = usual == "us" and {"t_offset", "ms_to_idx"} & set(self._file)
+        offset = next((said["t_offset"] for said in self._said(where) if "t_offset" in said), None)
+        dsec = usual == "us" and (offset is not None or "ms_to_idx" in self._file)
         trust = 5.0 if dsec else 0.5
-        unit = unit_of(times, size, usual, self.path, self._count, trust, said)
-        self.notice(unit.told(usual))
-        self._unit = unit.name
-        if "t_offset" in self._file:  # DSEC counts from it
-            begin = np.ravel(said_by(self._file).get("t_offset", 0))[:1]
-            offset = int(to_ns(begin, self._unit)[0]) if begin.dtype.kind in "iuf" else 0
-            self._zero = self._offset = offset if offset < MAX_TIME else 0
+        self.find_unit(times, usual, self._count, trust, self._said_unit(), documented=usual)
+        begin = np.ravel(np.asarray(offset))[:1]
+        if begin.dtype.kind in "iuf":  # DSEC counts from it
+            begins = int(to_ns(begin, self._unit)[0])
+            self._zero = self._offset = begins if begins < MAX_TIME else 0
+
+    def _chosen(self, topic: str | None) -> tuple[str, Source]:
+        """The events that are asked for, or the only ones of some length, and their path."""
+        found = sources_in(self._file)
+        if topic is not None:
+            there = ", ".join(found) or "none"
+            found = {k: v for k, v in found.items() if k.strip("/") == topic.strip("/")}
+            if not found:
+                raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
+        if not found:
+            raise InputError(
+                f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
+            )
+        lengths = {k: min(v.lengths) for k, v in found.items()}
+        longest = max(lengths.values())
+        long = {k: v for k, v in found.items() if lengths[k] > _SMALL * longest}
+        # Corners, boxes or flow beside events have places and times, too, but no polarities.
+        signed = {k: v for k, v in long.items() if v.signed}
+        sure = any(lengths[k] > _FEW * longest for k in signed)
+        left = (signed if sure else long) or dict(list(found.items())[:1])
+        if len(left) > 1:
+            raise InputError(f"{self.path} has several cameras, choose: {', '.join(left)}.")
+        where, source = next(iter(left.items()))
+        alike = [k for k in found if k != where and _SIDE.sub("", k) == _SIDE.sub("", where)]
+        if alike:
+            self.notice(f"of {where} and {', '.join(alike)} the first is read (--topic chooses)")
+        return where, source
 
     def _said_unit(self) -> str:
         """The unit that the name of the column of times says, or its attribute."""
@@ -140,15 +157,12 @@ class HdfRecording(Table):
         text = attribute.decode("latin-1") if isinstance(attribute, bytes) else str(attribute)
         return columns.unit_in(name) or columns.unit_in(f"t {text}")
 
-    def _n(self) -> int:
-        lengths = {length_of(column) for column in self._source.data if column is not None}
-        self._count = min(lengths)
-        if len(lengths) != 1 and self._count:
-            self.notice(f"its columns differ in length, the first {self._count} events are used")
-        return self._count
-
     def _stretches(self, starts: list[int]) -> list[list[np.ndarray]]:
-        """x, y, t, p of the stretches that can be read, at least one."""
+        """x, y, t, p of the stretches that can be read, at least one.
+
+        Raises:
+            OSError: none can be read.
+        """
         found = []
         for k in starts:
             try:
@@ -160,9 +174,7 @@ class HdfRecording(Table):
 
     def _stated(self, where: str, x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
         """The size that the file states for the events at that path."""
-        steps = where.strip("/").split("/")
-        for k in range(len(steps), -1, -1):  # the nearest first
-            said = said_by(self._file["/".join(steps[:k]) or "/"])
+        for said in self._said(where):
             frame = said.get("image_raw")  # of the same sensor, as in MVSEC
             size = sensors.stated(said, x, y) or (
                 frame if sensors.holds(frame or (0, 0), x, y) else None
@@ -171,8 +183,15 @@ class HdfRecording(Table):
                 return size
         return None
 
+    def _said(self, where: str) -> Iterator[dict[str, Any]]:
+        """What is said at that path, and at each above it."""
+        steps = where.strip("/").split("/")
+        for k in range(len(steps), -1, -1):
+            yield said_by(self._file["/".join(steps[:k]) or "/"])
+
     def _columns(self) -> Iterator[Columns]:
         lost = 0
+        unwrapped = Wraps() if self._unit == "ns" else None
         for start in range(0, self._count, CHUNK):
             end = min(start + CHUNK, self._count)
             try:
@@ -181,6 +200,8 @@ class HdfRecording(Table):
                 parts = list(self._pieces(start, end))
                 lost += end - start - sum(len(part[0]) for part in parts)
             for x, y, t, p in parts:
+                if unwrapped and t.dtype.itemsize == 4:
+                    t = unwrapped(t.astype(np.int64))
                 yield x, y, to_ns(t, self._unit, self._offset), p
         if lost:
             raise InputError(f"{self.path} is damaged: {lost} of its events cannot be read.")

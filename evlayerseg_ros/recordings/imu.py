@@ -1,4 +1,4 @@
-"""A gyro's samples and the camera's matrix of a recording: of the bag, or said beside it."""
+"""The gyro's samples and the camera matrix of a recording: from the bag, or given beside it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.motion.gyro import Gyro, Lens
+from evlayerseg_ros.outputs.messages import nanoseconds
 from evlayerseg_ros.pipeline import PipelineConfig, TurnOf
 from evlayerseg_ros.recordings.beginnings import bag_kind
 from evlayerseg_ros.recordings.gyro_text import LINES, by_time, finite, read_samples
@@ -25,14 +26,14 @@ _REMEDIES = {
 
 
 def turn_of(recording: Recording, config: PipelineConfig) -> TurnOf | None:
-    """What the gyro of a recording says of its windows; None where it is not asked for.
+    """What a recording's gyro says of the camera's turn in a window; None if it is not asked for.
 
     Args:
-        recording: a bag may hold Imu and CameraInfo itself, beside the events' topic.
-        config: says where else samples and matrix are.
+        recording: a bag may hold Imu and CameraInfo, beside the events' topic.
+        config: may name other sources of samples and matrix.
 
     Raises:
-        InputError: there are no samples or no matrix, several, or what is there cannot be read.
+        InputError: there are no samples or no matrix, several, or they cannot be read.
     """
     if config.segmenter.camera_motion != "imu":
         return None
@@ -74,7 +75,7 @@ def _lens(recording: Recording) -> Lens:
 
 
 def _topic(recording: Recording, kind: str, name: str) -> str:
-    """The topic of that type beside the events, or the only one."""
+    """The topic of that type and name beside the events', or the only one of that type."""
     path, found = recording.path, dict[str, None]()
     for file in files_of(path)[0] if _is_bag(path) else []:
         with contextlib.closing(StorageFile(file)) as storage:
@@ -91,7 +92,7 @@ def _topic(recording: Recording, kind: str, name: str) -> str:
 
 
 def _messages(path: Path, topic: str, kind: str, make: Callable[[Any], Any]) -> Iterator[Any]:
-    """What is made of each message of a type on a topic."""
+    """What `make` makes of each message of a type on a topic."""
 
     def wanted(name: str, its_kind: str) -> bool:
         return name in (topic, f"/{topic}") and its_kind == kind
@@ -100,5 +101,5 @@ def _messages(path: Path, topic: str, kind: str, make: Callable[[Any], Any]) -> 
 
 
 def _sample(message: Any) -> tuple[int, tuple[float, float, float]]:
-    stamp, rate = message.header.stamp, message.angular_velocity
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec), (rate.x, rate.y, rate.z)
+    rate = message.angular_velocity
+    return nanoseconds(message.header.stamp), (rate.x, rate.y, rate.z)

@@ -1,4 +1,4 @@
-"""Which recording a path means, and which reader it needs."""
+"""Which recording a path stands for, and what reads it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from evlayerseg_ros.recordings import columns
 from evlayerseg_ros.recordings.archives import names_in
 from evlayerseg_ros.recordings.beginnings import bag_kind, ending_of, kind_of
 
-# The reader of each ending, imported on use since each needs a library; whether it offers a choice.
+# What reads each ending, imported on use as each needs a library; whether it takes a topic.
 _READERS = {
     ".npy": ("arrays:ArrayRecording", True),
-    ".npz": ("tables:NpzRecording", False),
+    ".npz": ("npz:NpzRecording", False),
     ".raw": ("raw:RawRecording", False),
     ".dat": ("dat:DatRecording", False),
     ".bin": ("dat:BinRecording", False),
     ".mat": ("mat:MatRecording", True),
-    ".aedat4": ("vendor:AedatRecording", True),
+    ".aedat4": ("vendor:Aedat4Recording", True),
     ".aedat": ("aedat:AedatRecording", True),
     ".es": ("vendor:EsRecording", False),
     ".txt": ("text:TextRecording", False),
@@ -27,22 +27,22 @@ _READERS = {
     ".h5": ("hdf:HdfRecording", True),
     ".hdf5": ("hdf:HdfRecording", True),
 }
-# Endings of much else.
+# Endings that other files have, too.
 _ANYTHING = (".txt", ".csv", ".tsv", ".bin", ".mat")
 # Endings of arrays, some of which hold no events.
 _ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
-# What makes a folder a bag, or a sequence of EVIMO2; what is the recording of any other folder.
+# The file that makes a folder a bag, or a sequence of EVIMO2; those that others keep events in.
 _BAG, _SEQUENCE = "metadata.yaml", "dataset_info.npz"
 _EVENTS = ("events.h5", "events.txt")
-# Of several recordings so many are listed.
+# Of several recordings so many are named.
 _LISTED = 8
 
 
 def reader_of(path: Path) -> tuple[str, bool]:
-    """The module and class that reads a path, and whether it offers a choice.
+    """The module and class that reads a path, and whether it takes a topic.
 
     Raises:
-        InputError: it is of no known kind, or of another than its name says.
+        InputError: the path is of no known kind, or of another than its name says.
     """
     if _has(path, _SEQUENCE):
         return "evimo2:Evimo2Recording", False
@@ -64,7 +64,7 @@ def reader_of(path: Path) -> tuple[str, bool]:
 
 
 def recording_at(path: Path) -> Path:
-    """The recording that a path means: itself, its bag's folder, or the only one in a folder.
+    """The recording that a path stands for: itself, its bag's folder, or the only one in a folder.
 
     Raises:
         InputError: a folder holds none, or several.
@@ -92,10 +92,11 @@ def _is_bag(folder: Path) -> bool:
 def recordings_in(path: Path, deep: bool = False) -> list[Path]:
     """The recordings of a folder, by name, or the path itself where it is one.
 
+    Of events.h5 and events.txt, which hold the same events, the first one counts.
+
     Args:
         path: where to look.
-        deep: also in all folders in it, for text of any name, too, unless it lies beside events.h5
-            or events.txt; of these two, which are the same events, the first is one.
+        deep: also look in all folders below, and take any .txt that lies beside neither of these.
 
     Raises:
         InputError: a folder that holds none.
@@ -115,7 +116,7 @@ def recordings_in(path: Path, deep: bool = False) -> list[Path]:
 
 
 def _inside(path: Path, deep: bool, seen: set[Path]) -> Iterator[Path]:
-    """Recordings in a folder; `seen` are the folders before, as links may lead back to them."""
+    """Recordings in a folder; `seen`: folders looked into before, to which links may lead back."""
     if not path.is_dir() or _has(path, _BAG, _SEQUENCE, *(() if deep else _EVENTS)):
         yield path
         return
@@ -131,9 +132,9 @@ def _inside(path: Path, deep: bool, seen: set[Path]) -> Iterator[Path]:
 
 
 def _may_be_one(path: Path) -> bool:
-    """Whether a path beside others is a recording, by its name and by what arrays may hold.
+    """Whether a path in a folder is a recording, by its name, and of arrays by what they hold.
 
-    A text may be anything, a hidden file is not meant, and Prophesee's boxes are no events.
+    Text may be anything, hidden files are not meant, and Prophesee's boxes are no events.
     """
     if path.name.startswith(".") or path.stem.endswith("_bbox"):
         return False
@@ -141,14 +142,14 @@ def _may_be_one(path: Path) -> bool:
         return _has(path, _SEQUENCE, *_EVENTS) or _is_bag(path)
     ending = path.suffix.lower()
     if ending in _ARRAYS and path.is_file():
-        from evlayerseg_ros.recordings import arrays, datasets
+        from evlayerseg_ros.recordings import arrays, hdf_sources
 
         try:
             if ending in (".npy", ".npz"):
                 return arrays.may_hold_events(path)
             with needs("h5py").File(path) as file:
-                return bool(datasets.sources_in(file))
-        except Exception:  # told by whoever reads it
+                return bool(hdf_sources.sources_in(file))
+        except Exception:  # reading it tells what is wrong
             return True
     return bag_kind(path) != "" or (ending in _READERS and ending not in _ANYTHING)
 
@@ -161,4 +162,4 @@ def _reader_of_npz(path: Path) -> tuple[str, bool]:
     names = [name.removesuffix(".npy") for name in names_in(path)]
     named = columns.by_names(names, split=True)
     plain = not names or (named is not None and "n" not in named)
-    return ("tables:NpzRecording", False) if plain else ("arrays:ArrayRecording", True)
+    return ("npz:NpzRecording", False) if plain else ("arrays:ArrayRecording", True)

@@ -1,4 +1,4 @@
-"""Python's objects in npy files, without running anything: plain values only."""
+"""Python objects in npy files, read without running anything: plain values only."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import IO, Any
 
 import numpy as np
 
-from evlayerseg_ros.recordings.tables import npy_header
+from evlayerseg_ros.recordings.npz import npy_header
 
 
 def objects_in(file: IO[bytes]) -> Any:
-    """What an npy of Python's objects holds, as np.save makes it of a dictionary.
+    """What an npy of Python objects holds, as np.save writes a dictionary.
 
-    It is a pickle, which may run anything when read; this reads numbers, text, lists, dictionaries
-    and arrays only.
+    It is a pickle, which may run anything when it is read. So only numbers, text, lists,
+    dictionaries and arrays are read.
 
     Raises:
-        pickle.UnpicklingError: it holds something else; unpickling raises much more.
+        pickle.UnpicklingError: it holds something else. A damaged pickle raises much more.
     """
     npy_header(file)
     found = _PlainUnpickler(file).load()

@@ -1,4 +1,4 @@
-"""Bags that hold the node's outputs, as `evlayerseg replay -o` and `ros2 bag record` write them."""
+"""Bags of the node's outputs, as `evlayerseg replay -o` and `ros2 bag record` write them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from evlayerseg_ros.outputs.messages import output_of
+from evlayerseg_ros.outputs.messages import nanoseconds, output_of
 from evlayerseg_ros.outputs.outputs import Output
 from evlayerseg_ros.recordings.storage import messages_in
 
 
 def are_outputs(topics: Collection[str]) -> bool:
-    """Whether a bag's topics are layers or masks beside which no events stand."""
+    """Whether a bag's topics have layers or masks, but no events."""
     names = {topic.rsplit("/", 1)[-1] for topic in topics}
     return bool(names & {"mask", "layers"}) and "events" not in names
 
 
 def outputs_in(path: Path, topics: Collection[str]) -> Iterator[tuple[int, dict[str, Output]]]:
-    """The outputs of each window: its stamp in ns, and what its topics held.
+    """The stamp (ns) of each window, and its outputs by topic.
 
     What cannot be read is left out, and told at the end.
 
@@ -27,11 +27,14 @@ def outputs_in(path: Path, topics: Collection[str]) -> Iterator[tuple[int, dict[
         topics: those to read, by the last part of their names.
 
     Raises:
-        InputError: nothing of it can be read.
+        InputError: nothing in it can be read.
     """
     now: int | None = None
     found: dict[str, Output] = {}
-    wanted = lambda topic, _: topic.rsplit("/", 1)[-1] in topics  # noqa: E731
+
+    def wanted(topic: str, _: str) -> bool:
+        return topic.rsplit("/", 1)[-1] in topics
+
     for topic, (stamp, output) in messages_in(path, wanted, _stamped):
         if now is not None and stamp != now:
             yield now, found
@@ -44,5 +47,4 @@ def outputs_in(path: Path, topics: Collection[str]) -> Iterator[tuple[int, dict[
 
 
 def _stamped(message: Any, kind: str) -> tuple[int, Output | None]:
-    stamp = message.header.stamp
-    return stamp.sec * 10**9 + stamp.nanosec, output_of(message, kind)
+    return nanoseconds(message.header.stamp), output_of(message, kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +16,17 @@ from evlayerseg_ros.recordings import sensors
 from evlayerseg_ros.recordings.readers import Recording
 
 _VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3", "2": "evt2", "3": "evt3"}
-_WORD_BYTES = {"evt2": 4, "evt21": 8, "evt3": 2}
 _BLOCK = 1 << 20  # bytes at a time
-_ZEROS = 128  # so many bytes of zeros at the end are no events
-# The largest sensor that the words of each encoding can tell of (px).
+_ZEROS = 128  # so many zero bytes at the end are no events
+# The largest sensor (px) that the encodings can address.
 _LARGEST = (2048, 2048)
 
 
 class RawRecording(Recording):
     """A RAW file, decoded as the node decodes packets.
 
-    Encoding and size are the header's words, else what its `system_ID`, sensor or plug-in imply,
-    else EVT 3.0 or 2.0 and the smallest sensor that holds the first events, which is noted.
+    The header states encoding and size, or its `system_ID`, sensor or plug-in imply them. A size
+    that it lacks is that of the smallest sensor that holds the first events, which is noted.
 
     Raises:
         InputError: the header says neither an encoding that is read nor a camera that implies one.
@@ -53,7 +52,7 @@ class RawRecording(Recording):
             self.take_size(said, first.x, first.y)
         elif not size:
             self.assume_size(sensors.smallest(first.x, first.y) if len(first) else (1280, 720))
-        # At most: a block without events makes no packet.
+        # At most so many: a block without events makes no packet.
         self.total = max(1, -(-(path.stat().st_size - self._start) // _BLOCK))
 
     def _packets(self) -> Iterator[Packet]:
@@ -62,13 +61,13 @@ class RawRecording(Recording):
         for events in self._decoded(decoder):
             if len(events):
                 empty = False
-                yield Packet.of_events(events, outside=decoder.out_of_range - outside)
-                outside = decoder.out_of_range
+                yield Packet.of_events(events, outside=decoder.counted.out_of_range - outside)
+                outside = decoder.counted.out_of_range
         if empty:
             raise InputError(f"{self.path} holds no events: expected {self.kind}.")
 
     def _decoded(self, decoder: Decoder) -> Iterator[Events]:
-        for block in blocks(self.path, self._start, _WORD_BYTES[self._encoding], _BLOCK):
+        for block in blocks(self.path, self._start, decoder.word_bytes, _BLOCK):
             if self._swapped:
                 unit = ">u2" if self._encoding == "evt3" else ">u4"
                 block = np.frombuffer(block, unit).astype(f"<{unit[1:]}").tobytes()
@@ -79,7 +78,7 @@ def read_raw(path: Path) -> tuple[str, np.ndarray]:
     """A RAW file's encoding, as in EventPacket, and its encoded events, uint8 [n].
 
     Raises:
-        InputError: the header does not say which encoding.
+        InputError: the header tells no encoding.
     """
     header, start = read_header(path)
     encoding = _encoding_of(header, path) or sensors.implied_by(header).encoding
@@ -94,11 +93,11 @@ def blocks(path: Path, start: int, word: int, size: int) -> Iterator[bytes]:
     Args:
         path: the file.
         start: where its data begin.
-        word: bytes that belong together.
+        word: bytes of a word.
         size: a multiple of it.
 
     Raises:
-        InputError: after the last word, if the file was cut off within one or ends in zeros.
+        InputError: the file was cut off within a word, or ends in zeros; after its last word.
     """
     whole = path.stat().st_size
     end = _end_of_data(path, start)
@@ -127,32 +126,41 @@ def _end_of_data(path: Path, start: int) -> int:
     return start
 
 
-def read_header(path: Path) -> tuple[str, int]:
-    """The lines that begin with %, without it, and the byte where the data begin."""
+def read_header(path: Path, mark: str = "%", last: Container[str] = ("end",)) -> tuple[str, int]:
+    """The lines that begin with a mark, without it, and the byte where the data begin.
+
+    Args:
+        path: the file.
+        mark: %, or # of AEDAT.
+        last: what the last line says, in lower case, where it is marked.
+    """
     lines: list[str] = []
     with path.open("rb") as file:
-        while file.peek(1)[:1] == b"%":
-            begun = file.tell()
-            line = file.readline(4096)
-            text = line.decode("latin-1").strip("% \r\n")
-            if not line.startswith(b"% ") and not line.isascii():
-                return "\n".join(lines), begun  # data that happen to begin with %
-            lines.append(text)
-            if text.lower() == "end":
+        while file.peek(1)[:1] == mark.encode():
+            begun, line = file.tell(), file.readline(1 << 16)
+            if not line.startswith(f"{mark} ".encode()) and not line.isascii():
+                return "\n".join(lines), begun  # data that happen to begin with the mark
+            lines.append(line.decode("latin-1").strip(f"{mark} \r\n"))
+            if lines[-1].lower() in last:
                 break
         return "\n".join(lines), file.tell()
 
 
 def _encoding_of(header: str, path: Path) -> str:
-    """What the header says, "" if nothing; an encoding that is not read is named."""
+    """The encoding that the header states, "" if none.
+
+    Raises:
+        InputError: it states one that is not read.
+    """
     found = re.search(r"^evt\s*(\d+(?:\.\d+)?)", header, re.MULTILINE | re.IGNORECASE)
     said = found[1] if found else ""
     if not found:
-        found = re.search(r"^format EVT(\d)(\d?)", header, re.MULTILINE | re.IGNORECASE)
-        said = f"{found[1]}.{found[2] or 0}" if found else ""
-    if said and said not in _VERSIONS:
+        found = re.search(r"^format\s+(?:EVT\s*(\d)\.?(\d?)\b)?([\w-]*)", header, re.M | re.I)
+        said = f"{found[1]}.{found[2] or 0}" if found and found[1] else ""
+    other = f"EVT{said.removesuffix('.0')}" if said else found[3] if found else ""
+    if other and said not in _VERSIONS:
         raise InputError(
-            f"{path} is EVT{said.removesuffix('.0')}, which is not read: expected a header with "
-            "`% evt 2.0`, 2.1 or 3.0; Metavision's tools convert it."
+            f"{path} is {other}, which is not read: expected a header with `% evt 2.0`, 2.1 or "
+            "3.0; Metavision's tools convert it."
         )
     return _VERSIONS.get(said, "")

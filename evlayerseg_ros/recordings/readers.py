@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +19,16 @@ from evlayerseg_ros.recordings import sensors
 from evlayerseg_ros.recordings.halves import in_order
 from evlayerseg_ros.recordings.kinds import reader_of, recording_at
 from evlayerseg_ros.recordings.rows import Columns, Rows
+from evlayerseg_ros.recordings.units import unit_of
 
-# Events a packet for recordings that are not made of packets.
+# Events of a packet, where a recording is not made of packets.
 CHUNK = 1 << 17
-# A table of more parts than this, of fewer events each, is not in the order of its times.
+# A table whose first chunk has more parts than this, of fewer events each, is not sorted by time.
 _PARTS, _EVENTS = 16, 1000
 
 
 class Recording(ABC):
-    """A recording that was opened: a context manager to iterate over, again and again.
+    """An open recording: a context manager, to be iterated over as often as one likes.
 
     Attributes:
         path: where it lies.
@@ -35,7 +36,8 @@ class Recording(ABC):
         topic: the topic or stream that is read, "" for files with one camera.
         topics: all that a rosbag2 has.
         width, height: sensor size in px.
-        total: number of packets that iterating gives, None if only reading it all would tell.
+        size: (width, height) that was asked for, None: what the recording says.
+        total: number of its packets, None if only reading it all would tell.
         note: a sentence on what was assumed since the file does not say it, "" if nothing was.
     """
 
@@ -46,14 +48,12 @@ class Recording(ABC):
     height = 0
     total: int | None = None
     note = ""
-    remedy = ""
 
     def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
-        self.path = path
+        self.path, self.size = path, size
         if size is not None:
             check_size(*size)
             self.width, self.height = size
-        self.size = size  # asked for, None if the recording is to say it
 
     def __enter__(self) -> Recording:
         return self
@@ -64,7 +64,7 @@ class Recording(ABC):
     def __iter__(self) -> Iterator[Packet]:
         """The packets from the first on.
 
-        Where reading breaks, what came before stands, and a Packet.unreadable tells of the break.
+        Where reading breaks off, the packets before stay valid, and a Packet.unreadable comes last.
 
         Raises:
             InputError: not one packet could be read.
@@ -80,19 +80,15 @@ class Recording(ABC):
             if is_interrupt(error):
                 raise
             if not some:
-                raise self._told(error) from error
+                raise self._as_input_error(error) from error
             told = str(error) if isinstance(error, InputError) else "it is cut off or damaged."
             where = "" if str(self.path) in told else f"{self.path} broke off: "
             yield Packet.unreadable(f"{where}{told}", self.topic)
 
-    def _told(self, error: BaseException) -> InputError:
+    def _as_input_error(self, error: BaseException) -> InputError:
+        """The sentence for an error while reading: ours as it is, a library's by its kind."""
         if isinstance(error, InputError) and str(self.path) in str(error):
             return error
-        return self.unreadable(error)
-
-    def unreadable(self, error: BaseException) -> InputError:
-        """The sentence for an error inside a reader: ours as it is, a library's by its kind."""
-        remedy = f"; {self.remedy}" if self.remedy else ""
         if isinstance(error, MissingPackage):
             return MissingPackage(f"{self.path}: {error}")
         if isinstance(error, InputError):
@@ -102,17 +98,18 @@ class Recording(ABC):
         if isinstance(error, MemoryError):
             return InputError(f"{self.path} asks for more memory than there is: it is damaged.")
         return InputError(
-            f"{self.path} cannot be read as {self.kind}: it is cut off, damaged or something "
-            f"else{remedy}."
+            f"{self.path} cannot be read as {self.kind}: it is cut off, damaged or something else."
         )
 
     def assume_size(self, size: tuple[int, int]) -> None:
-        """Takes a size that the file does not say, and notes it."""
+        """Takes a size that the file does not say, and notes that."""
         self.width, self.height = size
         self.notice(f"a sensor of {size[0]}x{size[1]} pixels is assumed (--size WxH says another)")
 
     def take_size(self, said: tuple[int, int], x: np.ndarray, y: np.ndarray) -> None:
-        """Takes a size that the file says; its sides exchanged, which is noted, if events say so.
+        """Takes a size that the file says.
+
+        Width and height are exchanged, which is noted, if only so the events lie on the sensor.
 
         Args:
             said: width and height, px.
@@ -121,7 +118,7 @@ class Recording(ABC):
         try:
             check_size(*said)
         except InputError as error:
-            raise self._told(error) from error
+            raise self._as_input_error(error) from error
         self.width, self.height = sensors.turned(said, x, y)
         if (self.width, self.height) != said:
             self.notice(
@@ -130,19 +127,19 @@ class Recording(ABC):
             )
 
     def notice(self, what: str) -> None:
-        """Notes something assumed, one clause; "" is nothing."""
+        """Adds to the note what was assumed, one clause; "" adds nothing."""
         if not what:
             return
         begun = self.note[:-1] if self.note else str(self.path)
         self.note = f"{begun}{', and' if self.note else ':'} {what}."
 
     def tell(self) -> None:
-        """Prints what was assumed, once, for the person at the terminal."""
+        """Prints the note, for the person at the terminal."""
         if self.note:
             print(f"evlayerseg: {self.note}", file=sys.stderr)
 
     def only_camera(self, topic: str | None, there: tuple[str, ...] = ()) -> None:
-        """Refuses the choice of a stream in a file that holds one."""
+        """Refuses a topic other than those there; a file of one camera has none."""
         if topic not in (None, "", *there):
             raise InputError(
                 f"{self.path} has no topic {topic}: {self.kind} holds the events of one camera."
@@ -153,13 +150,14 @@ class Recording(ABC):
         """The packets; may raise anything."""
 
     def close(self) -> None:
-        """Let go of the file; to be called when done, which `with` does."""
+        """Closes the file; `with` does so, too."""
         return None
 
 
 class Table(Recording):
-    """A recording of plain columns in chunks; subclasses give _columns() and the size."""
+    """A recording of plain columns, read in chunks; subclasses give _columns() and the size."""
 
+    _unit = "ns"  # of its times, of units.UNITS
     _zero = 0  # time (ns) of a row of zeros
     _first = 0  # the number of the first column and row of the sensor
 
@@ -171,43 +169,56 @@ class Table(Recording):
     ) -> None:
         """Takes the size that was asked for or is stated, else the smallest that holds the events.
 
+        It also sees whether x and y count from 1.
+
         Args:
-            x, y: px, of some events, at least one; also whether they count from 1 is seen by them.
-            stated: what the file states, told x and y that count from 0.
+            x, y: px, of some events.
+            stated: the size that the file states; given x and y that count from 0.
+
+        Raises:
+            InputError: there are no events, or their x and y are no px.
         """
+        x, y = x[known := np.isfinite(x) & np.isfinite(y)], y[known]
         if not len(x):
             raise InputError(f"{self.path} holds no events: expected {self.kind}.")
-        whole = (x == np.rint(x)) & (y == np.rint(y))
-        if np.mean((x <= 1) & (y <= 1)) > 0.99 and np.mean(whole) < 0.5:
-            raise InputError(f"{self.path}: its x and y are fractions of the sensor: expected px.")
+        if fault := sensors.no_px(x, y):
+            raise InputError(f"{self.path}: {fault}: expected px.")
         for first in (1, 0):
-            found = self.size or stated(x - first, y - first)
-            size = found or sensors.smallest(x - first, y - first)
+            from_0 = x - first, y - first
+            found = self.size or stated(*from_0)
+            size = sensors.turned(found or sensors.smallest(*from_0), *from_0)
             if not first or sensors.counts_from_1(x, y, size, found is not None):
                 break
         if first:
             self._first = 1
             self.notice("its x and y are taken to count from 1")
-        if self.size:
-            self.width, self.height = self.size
-        elif found:
-            self.take_size(found, x - first, y - first)
-        else:
+        if not found:
             self.assume_size(size)
+        elif not self.size:
+            self.take_size(found, *from_0)
+
+    def find_unit(
+        self, times: Sequence[np.ndarray], usual: str, total: int, trust: float, said: str,
+        documented: str,
+    ) -> None:  # fmt: skip
+        """Takes the unit of its times, which is noted unless it is documented; see unit_of."""
+        size = (self.width, self.height)
+        unit = unit_of(times, size, usual, self.path, total, trust, said)
+        self.notice(unit.told(documented))
+        self._unit = unit.name
 
     def _columns(self) -> Iterator[Columns]:
         """x, y (px), t (ns), p, a chunk at a time, as they lie in the file."""
         raise NotImplementedError
 
     def _packets(self) -> Iterator[Packet]:
-        last = None
-        some = False
+        last = None  # time of the last event
         outside = strays = 0
         rows = Rows(self._zero, self._first)
         for chunk in in_order(self._columns):
             x, y, t, p = rows.sound(*chunk)
             parts = clean(x, y, t, p, self.width, self.height, last)
-            if not some and len(parts) > max(_PARTS, len(t) // _EVENTS):
+            if last is None and len(parts) > max(_PARTS, len(t) // _EVENTS):
                 raise InputError(
                     f"{self.path}: the times of its events go back {len(parts) - 1} times: "
                     "sort them by time."
@@ -216,24 +227,21 @@ class Table(Recording):
                 outside, strays = outside + part.outside, strays + part.strays
                 if not len(part.events):
                     continue
-                some, last = True, int(part.events.t[-1])
+                last = int(part.events.t[-1])
                 yield Packet.of_events(part.events, outside=outside, strays=strays)
                 outside = strays = 0
-        if not some:
-            raise InputError(self._why_none(outside))
+        if last is None and outside:
+            raise InputError(
+                f"{self.path}: none of its {outside} events lies on a sensor of "
+                f"{self.width}x{self.height}; expected its size."
+            )
+        if last is None:
+            raise InputError(f"{self.path} holds no events: expected {self.kind}.")
         if outside or strays:
             none = Events.empty(self.width, self.height)
             yield Packet.of_events(none, last, outside=outside, strays=strays)
         if rows.zeros:
             raise InputError(f"{self.path}: {rows.zeros} of its rows are zeros, and no events.")
-
-    def _why_none(self, outside: int) -> str:
-        if outside:
-            return (
-                f"{self.path}: none of its {outside} events lies on a sensor of "
-                f"{self.width}x{self.height}; expected its size."
-            )
-        return f"{self.path} holds no events: expected {self.kind}."
 
     def _set_length(self, n: int) -> None:
         if n == 0:

@@ -1,22 +1,24 @@
-"""Rows of tables as programs write them: polarities, times that wrap, rows of zeros."""
+"""What programs write into tables, mended: polarities, times that wrap, rows of zeros."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 
 from evlayerseg_ros.recordings.ticks import Wraps
 
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-# What -1 becomes in numbers without a sign.
+# -1 as a number without a sign.
 _MINUS_ONE = tuple(float((1 << bits) - 1) for bits in (8, 16, 32, 64))
-# Pairs of polarities that tables have; Matlab counts from 1.
+# The values that polarities have in a table; Matlab's count from 1.
 PAIRS = ((-1, 0, 1), (0, 255), (1, 2), *((1, number) for number in _MINUS_ONE))
-# So many rows of zeros, and more, are space that was never filled.
+# So many rows of zeros in a chunk are space that was never filled.
 _ZEROS = 16
 
 
 class Rows:
-    """Makes the columns of a table sound, one chunk after the other.
+    """Mends the columns of a table, one chunk after the other.
 
     Args:
         zero: time (ns) of a row of zeros.
@@ -29,19 +31,21 @@ class Rows:
     def __init__(self, zero: int = 0, first: int = 0) -> None:
         self.zeros = 0
         self._zero, self._first = zero, first
-        self._begun, self._alike = False, True  # whether all polarities were 1 so far
-        self._off: float | None = None
+        self._begun = False  # whether a row was read
+        self._counts: Counter[float] = Counter()  # of polarities, until two are known
+        self._off: float | None = None  # what stands for OFF, if not what is 0 or less
         self._wraps = Wraps(1000)
 
     def sound(self, x: np.ndarray, y: np.ndarray, t: np.ndarray, p: np.ndarray) -> Columns:
-        """x, y (px), t (ns), p without rows of zeros; t goes on where it wrapped, p > 0 is ON."""
+        """x, y (px), t (ns), p without rows of zeros; t goes on past wraps, p > 0 is ON."""
         zeros = (x == 0) & (y == 0) & (t == self._zero) & (p == 0)
         if not self._begun:
-            zeros[:1] = False  # which may be an event
+            zeros[:1] = False  # the first row may be an event
             self._begun = len(p) > 0
-        if self._alike:
-            seen = p[~zeros]
-            self._off, self._alike = off_of(seen), bool((seen == 1).all())
+        if len(_usual(self._counts)) < 2:
+            values, counts = np.unique(p[~zeros], return_counts=True)
+            self._counts.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+            self._off = _off(_usual(self._counts))
         if (n := np.count_nonzero(zeros)) >= _ZEROS:
             self.zeros += n
             x, y, t, p = x[~zeros], y[~zeros], t[~zeros], p[~zeros]
@@ -50,10 +54,27 @@ class Rows:
         return x, y, self._wraps(t), p if self._off is None else p != self._off
 
 
-def off_of(p: np.ndarray) -> float | None:
-    """The number above zero that stands for OFF in a column of polarities, None if none does."""
+def usual(p: np.ndarray) -> list[float]:
+    """The values in a column of polarities [N], but for a few, ascending."""
     values, counts = np.unique(p, return_counts=True)
-    usual = values[counts > 1e-3 * len(p)].tolist()
-    if len(usual) != 2 or usual[0] != 1:
+    return _usual(Counter(dict(zip(values.tolist(), counts.tolist(), strict=True))))
+
+
+def told_of(p: np.ndarray) -> str:
+    """What is assumed of polarities [N] of two odd values, a clause; "" if nothing is."""
+    values = usual(p)
+    if _off(values) is None or tuple(values) in PAIRS:
+        return ""
+    return f"its polarities are {values[0]:g} and {values[1]:g}, the larger is taken as ON"
+
+
+def _usual(counts: Counter[float]) -> list[float]:
+    few = 1e-3 * counts.total()
+    return sorted(value for value, count in counts.items() if count > few)
+
+
+def _off(values: list[float]) -> float | None:
+    """What means OFF of two polarities; None where it is what is 0 or less, or if it is open."""
+    if len(values) != 2 or values[0] < 0 < values[1] or values[0] == 0:
         return None
-    return 1 if usual[1] == 2 else usual[1] if float(usual[1]) in _MINUS_ONE else None
+    return values[1] if values[0] == 1 and float(values[1]) in _MINUS_ONE else values[0]

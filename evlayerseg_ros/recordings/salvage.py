@@ -1,7 +1,7 @@
-"""What can be read of a bag's file that its library refuses: cut off, damaged, without an index.
+"""What is left of a bag's file that rosbags cannot read: cut off, damaged, without an index.
 
-Each scan goes from front to back and takes every message that is whole. It never raises: a break
-is an entry with a fault, after which it goes on where it can.
+A scan goes from front to back and gives every whole message. Where the file is broken it gives an
+entry with a fault instead of raising, and goes on if it can.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_ROWS = 500  # of a database at a time
-_MISSES = 64  # stretches of rows in a row that cannot be read: the end
+_ROWS = 500  # read at a time from a database
+_MISSES = 64  # after so many unreadable stretches of rows one after the other a scan ends
 
 
 class Raw(NamedTuple):
     """A message as it is stored, or a break.
 
     Attributes:
-        topic, msgtype: as ROS 2 writes the type, package/msg/Name.
+        topic: its name.
+        msgtype: as ROS 2 writes it, package/msg/Name.
         data: the serialized message.
         time: when it was recorded, ns, 0 if unknown.
-        fault: what is wrong here instead, in a few words, "" if there is a message.
+        fault: of a break, what is wrong, in a few words; "" of a message.
     """
 
     topic: str
@@ -45,12 +46,12 @@ class Raw(NamedTuple):
 
 
 def broken(fault: str) -> Raw:
-    """An entry that tells of a break."""
+    """The entry for a break."""
     return Raw("", "", b"", fault=fault)
 
 
 def type_name(name: str) -> str:
-    """A message's type as ROS 2 writes it, package/msg/Name, of how ROS 1, DDS or others do."""
+    """A message's type as ROS 2 writes it, package/msg/Name, from how ROS 1, DDS or others do."""
     parts = [part for part in re.split("::|/", name) if part not in ("msg", "dds_")]
     return f"{parts[0]}/msg/{parts[1].rstrip('_')}" if len(parts) == 2 else name
 
@@ -61,11 +62,15 @@ def scan(path: Path, kind: str) -> Iterator[Raw]:
         yield from _scan_db3(path)
         return
     with path.open("rb") as file:
-        yield from (_scan_bag if kind == ".bag" else _scan_mcap)(file)
+        if kind == ".bag":
+            file.readline()
+            yield from _ros1_records(file, {})
+        else:
+            yield from _scan_mcap(file)
 
 
 def unpacked(data: bytes, compression: str) -> tuple[bytes, bool]:
-    """Decompressed bytes, as many as there are, and whether all are there."""
+    """Decompressed bytes, as many as can be, and whether these are all."""
     if compression in ("", "none"):
         return data, True
     makers: dict[str, Any] = {
@@ -86,7 +91,7 @@ def unpacked(data: bytes, compression: str) -> tuple[bytes, bool]:
 
 
 def unzip(source: Path, target: Path) -> str:
-    """Decompresses a .zstd file, as much of it as can be; says what is wrong, "" if nothing is."""
+    """Decompresses what it can of a .zstd file; returns what is wrong, "" if nothing is."""
     tool = zstd.ZstdDecompressor()
     with source.open("rb") as packed, target.open("wb") as whole:
         try:
@@ -101,14 +106,13 @@ def unzip(source: Path, target: Path) -> str:
 
 
 def is_ros1(path: Path) -> bool:
-    """Whether an mcap file holds messages as ROS 1 serializes them, by its header's profile."""
+    """Whether an mcap file holds messages in ROS 1's serialization, by its header's profile."""
     with path.open("rb") as file:
         begun = file.read(8 + 9 + 4 + 4)  # magic, head of a record, length, profile
     return begun[8:9] == b"\1" and begun.endswith(b"\4\0\0\0ros1")
 
 
 def _scan_mcap(file: BinaryIO) -> Iterator[Raw]:
-    file.seek(8)
     schemas: dict[int, str] = {}
     channels: dict[int, tuple[str, str]] = {}
     size = file.seek(0, io.SEEK_END)
@@ -217,12 +221,6 @@ def _scan_db3(path: Path) -> Iterator[Raw]:
 
 
 # -- ROS 1
-
-
-def _scan_bag(file: BinaryIO) -> Iterator[Raw]:
-    file.readline()
-    topics: dict[int, tuple[str, str]] = {}
-    yield from _ros1_records(file, topics)
 
 
 def _ros1_records(file: BinaryIO, topics: dict[int, tuple[str, str]]) -> Iterator[Raw]:

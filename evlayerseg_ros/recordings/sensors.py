@@ -1,25 +1,26 @@
-"""How large a sensor is: by its header's words, or by its events where no header says it."""
+"""How large a sensor is: as a header states or implies, or as its events show."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from evlayerseg_ros.events.types import MAX_SIDE
 
-# Sensors that a file without a size may come from, the smallest first.
+# Known sensors, the smallest first: a file without a size is taken to come from one of them.
 SENSORS = (
     (128, 128), (240, 180), (304, 240), (320, 320), (346, 260), (640, 480), (640, 512), (1280, 720)
 )  # fmt: skip
-# Of the events of a recording this share may lie outside the sensor; more, and it is a larger one.
+# If more than this share of the events lies outside a sensor, it was a larger one.
 _STRAY_SHARE = 1e-3
 
 _GEN3 = ("evt2", (640, 480))
 _GEN4 = ("evt3", (1280, 720))
-# What Prophesee's system_ID stands for: encoding and size (OpenEB, hal_psee_plugins).
+# Encoding and size by Prophesee's system_ID (OpenEB, hal_psee_plugins).
 _SYSTEMS = {
     **dict.fromkeys(range(0x08, 0x10), ("evt2", (304, 240))),
     **dict.fromkeys((0x14, 0x15, 0x17, 0x19, 0x1C, 0x1D, 0x21, 0x22, 0x23, 0x29), _GEN3),
@@ -29,7 +30,7 @@ _SYSTEMS = {
     **dict.fromkeys((0x34, 0x36), ("evt3", (640, 512))),
     **dict.fromkeys((0x3B, 0x40), ("evt3", (320, 320))),
 }
-# Other words of headers: plug-ins, sensor names and generations, chips.
+# Sizes by other words of headers: plug-ins, sensor names and generations, chips.
 _WORDS = (
     (r"genx320|gen_?x320|generation 320", (320, 320)),
     (r"imx63[67]hd|imx636|imx646|gen_?4\S*", (1280, 720)),
@@ -46,28 +47,42 @@ _WORDS = (
     (r"dvs132", (132, 104)),
     (r"atis|gen_?1\S*", (304, 240)),
 )
-# Names of what states a size in a file of arrays.
-NAMES = (
-    "sensor_resolution", "resolution", "width", "height", "size", "sensor_size", "geometry"
-)  # fmt: skip
-# How a line of a header states it.
-_SIZES = (
-    re.compile(r"\b(?:geometry|resolution|size)[\s:=(]+(\d+)\s*[x*, ]\s*(\d+)", re.I),
-    re.compile(r"^[^\w\n]*(\d+) *[x*] *(\d+)[^\w\n]*$", re.I | re.M),
+# Words before the name of a size, and in a file of arrays the names of widths, heights and pairs.
+_OF = ("", "sensor_", "image_", "img_", "im_", "frame_", "camera_")
+_SIDES = (("width", "height"), ("res_x", "res_y"), ("w", "h"))
+_PAIRS = ("size", "geometry", "resolution", "shape", "dims", "res")
+# What states a size in a file of arrays has one of these names.
+NAMES = tuple(
+    dict.fromkeys(
+        write(of + name)
+        for write in (str, str.capitalize, str.upper)
+        for of in _OF
+        for name in (*_PAIRS, *sum(_SIDES, ()))
+    )
 )
-# What Prophesee's sensors of these sizes write where the header does not say it.
+# A size in a line of a header.
+_BEFORE = rf"\b(?:{'|'.join(_OF)})"
+_BY = r"\s*(?:[x*×]|\xc3\x97|\bby\b)\s*"  # the second is UTF-8's ×, read as Latin-1
+_SIZES = (
+    re.compile(
+        rf"{_BEFORE}(?:geometry|resolution|size)[\s:=(\[]+(\d+)(?:{_BY}|\s*[, ]\s*)(\d+)", re.I
+    ),
+    re.compile(rf"^[^\w\n]*(?:(?:sensor|camera)[\s:=]+)?(\d+){_BY}(\d+)[^\w\n]*$", re.I | re.M),
+)
+_HEIGHT_FIRST = re.compile(r"height\W{1,3}width\W+(\d+)\W+(\d+)", re.I)
+# Encodings of Prophesee's sensors by their size, where the header does not say it.
 _ENCODINGS = {(304, 240): "evt2", (640, 480): "evt2", (640, 512): "evt3", (1280, 720): "evt3"}
 
 
 class Implied(NamedTuple):
-    """What a header implies: encoding ("" if nothing) and size in px (None if nothing)."""
+    """What a header implies: encoding, "" if none, and size in px, None if none."""
 
     encoding: str
     size: tuple[int, int] | None
 
 
 def implied_by(header: str) -> Implied:
-    """What a header says of its sensor without naming encoding or size."""
+    """What a header implies by the sensor that it names."""
     found = re.search(r"(?<!sub)system_?id\D{1,3}(\d+)", header, re.IGNORECASE)
     if found and (int(found[1]) & 0x7F) in _SYSTEMS:
         return Implied(*_SYSTEMS[int(found[1]) & 0x7F])
@@ -87,52 +102,85 @@ def smallest(x: np.ndarray, y: np.ndarray) -> tuple[int, int]:
         x, y: [N] px, of some or all events.
 
     Returns:
-        Its size, of the largest known one at least that of the events.
+        Its size; where no known sensor is large enough, the extent of the events.
     """
     for size in SENSORS:
         if holds(size, x, y):
             return size
+    near = (x >= 0) & (x < MAX_SIDE) & (y >= 0) & (y < MAX_SIDE)
+    if 0.9 < np.mean(near) < 1:  # damaged ones tell nothing
+        return smallest(x[near], y[near])
     return max(int(x.max()) + 1, 1), max(int(y.max()) + 1, 1)
 
 
 def counts_from_1(x: np.ndarray, y: np.ndarray, size: tuple[int, int], sure: bool) -> bool:
-    """Whether x and y (px) of a sensor of that size reach from 1 to its last column and row.
+    """Whether x and y (px), on a sensor of that size, reach from 1 to its last column and row.
 
-    A size that is not sure has to be that of a known sensor.
+    A size that is not sure has to be a known sensor's.
     """
     reach = bool(np.any(x == size[0]) and np.any(y == size[1])) and holds(size, x - 1, y - 1)
     return reach and not np.any((x == 0) | (y == 0)) and (sure or size in SENSORS)
 
 
 def holds(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether there may be a sensor of that size (px) and all events but a few strays lie on it."""
+    """Whether a sensor may have that size (px) and all events but a few strays lie on it."""
     outside = np.count_nonzero((x < 0) | (x >= size[0]) | (y < 0) | (y >= size[1]))
-    return max(size) <= MAX_SIDE and outside <= _STRAY_SHARE * len(x)
+    # Rows of zeros may be space that was never filled.
+    return max(size) <= MAX_SIDE and outside <= _STRAY_SHARE * np.count_nonzero((x != 0) | (y != 0))
+
+
+class Pair(tuple[int, int]):
+    """A size (px) of two numbers, of which some programs write the height first."""
 
 
 def turned(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[int, int]:
-    """A size (px), with width and height exchanged where only so it holds these events."""
-    return size[::-1] if not holds(size, x, y) and holds(size[::-1], x, y) else size
+    """A size (px); width and height exchanged if only so it holds these events.
+
+    A Pair that stands upright is exchanged, too, if it holds them both ways: few sensors do.
+    """
+    upright = isinstance(size, Pair) and size[0] < size[1]
+    return size[::-1] if (upright or not holds(size, x, y)) and holds(size[::-1], x, y) else size
+
+
+def no_px(x: np.ndarray, y: np.ndarray) -> str:
+    """Why x and y [N] of events, finite, are no px of a sensor, one clause; "" if they may be."""
+    whole = (x == np.rint(x)) & (y == np.rint(y))
+    if np.mean((x <= 1) & (y <= 1)) > 0.99 and np.mean(whole) < 0.5:
+        return "its x and y are fractions of the sensor"
+    if np.mean((x < -1) | (y < -1)) > 0.1:
+        return "many of its x or y are negative, as if they began in the middle of the sensor"
+    return ""
 
 
 def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
     """The size (width, height) in px that named values of a file state; None if none does.
 
+    `size` is believed. What other names state has to hold the events; of pairs some programs write
+    the height first.
+
     Args:
-        values: numbers, pairs of them or text as 640x480, by name; only NAMES are looked at, and
-            0 says nothing.
-        x, y: px, of some events, which lie on what is stated by any other name than `size`; some
-            write the height first, some the width.
+        values: by name, of NAMES: numbers, pairs of them or text as 640x480; 0 says nothing.
+        x, y: px, of some events.
+
+    Returns:
+        A Pair where it may be the height that comes first.
     """
     if sides := _sides(values.get("size")):
-        return turned(sides, x, y)
-    found = [_sides(values.get(name)) for name in ("sensor_size", "geometry")]
-    found.append(_sides(_numbers(values.get("width")) + _numbers(values.get("height"))))
-    for name in ("sensor_resolution", "resolution"):
-        if sides := _sides(values.get(name)):
-            short, long = sorted(sides)
-            found += [(long, short), (short, long)]
-    return next((sides for sides in found if sides and holds(sides, x, y)), None)
+        return Pair(sides)
+    lower = {name.lower(): value for name, value in values.items()}
+
+    def pairs(*names: str) -> list[tuple[int, int]]:
+        found = (_sides(lower.get(of + name)) for name in names for of in _OF)
+        return [sides for sides in found if sides]
+
+    found: list[tuple[int, int]] = [Pair(sides) for sides in pairs("size", "geometry")]
+    for of, (width, height) in product(_OF, _SIDES):
+        numbers = _numbers(lower.get(of + width)) + _numbers(lower.get(of + height))
+        found += [sides] if (sides := _sides(numbers)) else []
+    found = [sides for sides in found if holds(turned(sides, x, y), x, y)]
+    for short, long in map(sorted, pairs("resolution", "res", "shape", "dims")):
+        found += [sides for sides in ((long, short), (short, long)) if holds(sides, x, y)]
+    return found[0] if found else None
 
 
 def in_words(header: str) -> tuple[int, int] | None:
@@ -143,8 +191,10 @@ def in_words(header: str) -> tuple[int, int] | None:
 def sizes_in(header: str) -> list[tuple[int, int]]:
     """All sizes (width, height) in px that the lines of a header may state, the likeliest first."""
     texts: list[Any] = [found for pattern in _SIZES for found in pattern.findall(header)]
-    sides = [re.search(rf"\b{name}[=:\s]+([1-9]\d*)", header, re.I) for name in ("width", "height")]
-    texts.append([side[1] for side in sides if side])
+    for names in (("width", "height"), ("cols", "rows")):
+        sides = [re.search(rf"{_BEFORE}{k}[=:\s]+([1-9]\d*)", header, re.I) for k in names]
+        texts.append([side[1] for side in sides if side])
+    texts += [found[::-1] for found in _HEIGHT_FIRST.findall(header)]
     return [size for size in map(_sides, texts) if size]
 
 
@@ -154,7 +204,7 @@ def _sides(value: Any) -> tuple[int, int] | None:
 
 
 def _numbers(value: Any) -> list[int]:
-    """The whole numbers in a value of any type; none in what is no small one."""
+    """The whole numbers in a value of any type; none if it has more than two elements."""
     array = np.ravel(np.asarray([] if value is None else value))
     if len(array) > 2:
         return []

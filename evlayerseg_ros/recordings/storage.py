@@ -1,4 +1,4 @@
-"""The files that a bag is made of: read by rosbags, and by a scan where that breaks."""
+"""The files that a bag consists of, read by rosbags, or by a scan where that fails."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
 from rosbags.typesys import Stores, get_typestore
@@ -22,7 +23,7 @@ from evlayerseg_ros.recordings.beginnings import ZSTD, bag_kind, kind_of
 from evlayerseg_ros.recordings.salvage import Raw, broken, is_ros1, scan, type_name, unpacked, unzip
 
 T = TypeVar("T")
-# Bytes that say what a file is.
+# So many bytes tell what a file is.
 _BEGINNING = 32
 _USED = ": what can be read is used"
 _REMEDIES = {
@@ -33,13 +34,14 @@ _REMEDIES = {
 
 
 class StorageFile:
-    """One .mcap, .db3 or .bag file, or one of the former that ends in .zstd or .zst.
+    """One .mcap, .db3 or .bag file; the first two may be compressed (.zstd, .zst).
 
     Attributes:
         path: the file.
         kind: .mcap, .db3 or .bag.
         ros1: whether its messages are as ROS 1 serializes them.
         counts: messages of each (topic, type).
+        definitions: of these types' fields, as .msg files write them, where the file has them.
         fault: a sentence on what is wrong with the file as a whole, "" if nothing is.
     """
 
@@ -48,6 +50,7 @@ class StorageFile:
         self.kind = bag_kind(path)
         self.fault = ""
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.definitions: dict[tuple[str, str], str] = {}
         self._reader: Any = None
         self._stack = contextlib.ExitStack()
         self._file = self._plain_file()
@@ -58,14 +61,14 @@ class StorageFile:
             self._count()
 
     def _plain_file(self) -> Path:
-        """The file itself; or a copy that is decompressed, or joined with its write-ahead log."""
+        """The file itself, or a copy, decompressed or joined with its write-ahead log."""
         log = Path(f"{self.path}-wal")
         logged = self.kind == ".db3" and log.is_file() and log.stat().st_size > 0
         if self.path.suffix.lower() not in (".zstd", ".zst") and not logged:
             return self.path
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="evlayerseg_"))
         whole = Path(folder) / f"whole{self.kind}"
-        if logged:  # its recorder lost its power: the last messages, or all, are in the log alone
+        if logged:  # its recorder lost its power: only the log has the last messages, or all
             shutil.copy(self.path, whole)
             shutil.copy(log, f"{whole}-wal")
             with (
@@ -84,10 +87,13 @@ class StorageFile:
         self._stack.callback(reader.close)
         self._reader = reader
         for connection in reader.connections:
-            self.counts[connection.topic, type_name(connection.msgtype)] += connection.msgcount
+            key = connection.topic, type_name(connection.msgtype)
+            self.counts[key] += connection.msgcount
+            if connection.msgdef.format == MessageDefinitionFormat.MSG:
+                self.definitions[key] = connection.msgdef.data
 
     def _count(self) -> None:
-        """Counts what a scan gives, since the library cannot open the file."""
+        """Counts the messages by a scan, as rosbags cannot open the file."""
         for raw in scan(self._file, self.kind):
             if raw.fault:
                 self.fault = self.fault or self.told(raw.fault)
@@ -95,7 +101,7 @@ class StorageFile:
                 self.counts[raw.topic, raw.msgtype] += 1
 
     def messages(self, wanted: Collection[tuple[str, str]]) -> Iterator[Raw]:
-        """The messages of each (topic, type) that is wanted, and where it broke."""
+        """The messages of each wanted (topic, type); at last an entry with the file's fault."""
         read = 0
         if self._reader is not None:
             try:
@@ -103,7 +109,7 @@ class StorageFile:
                     yield raw
                     read += 1
             except Exception as error:
-                # Without an index the library wants rising times, which a scan does not.
+                # Without an index rosbags wants rising times, which a scan does not.
                 if "timestamp order" not in str(error):
                     self.fault = self.fault or self.told("a part of it is damaged")
             if read >= sum(self.counts[key] for key in wanted) and not self.fault:
@@ -125,13 +131,13 @@ class StorageFile:
                 yield self._plain(Raw(*keys[connection.id], data, time))
 
     def _plain(self, raw: Raw) -> Raw:
-        """The message itself, where each is compressed by itself."""
+        """The message, decompressed if it was compressed by itself."""
         if raw.data[:4] != ZSTD:
             return raw
         return raw._replace(data=unpacked(bytes(raw.data), "zstd")[0])
 
     def is_what_it_says(self) -> bool:
-        """Whether the file begins as files of its kind do, or its compressed form does."""
+        """Whether the file, or its compressed form, begins as files of its kind do."""
         packed = self._file != self.path and kind_of(self.path).first == ZSTD
         cut = packed and self._file.stat().st_size < _BEGINNING
         return cut or self.kind in kind_of(self._file).endings
@@ -147,10 +153,10 @@ class StorageFile:
 
 
 def files_of(path: Path) -> tuple[list[Path], list[str]]:
-    """The files of a bag in their order, and sentences on those that are missing.
+    """The files of a bag in order, and a sentence on each that is missing.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or there are several bags.
     """
     if not path.is_dir():
         return [path], []
@@ -179,14 +185,14 @@ def files_of(path: Path) -> tuple[list[Path], list[str]]:
 
 
 def nothing_left(fault: str) -> str:
-    """A file's fault where nothing of it could be read."""
+    """A file's fault, reworded for when nothing in it could be read."""
     return fault.replace(_USED, ", and nothing is left")
 
 
 def messages_in(
     path: Path, wanted: Callable[[str, str], bool], make: Callable[[Any, str], T]
 ) -> Iterator[tuple[str, T]]:
-    """The topic of each message of a bag, and what is made of it.
+    """The topic of each message of a bag, and what `make` makes of it.
 
     What cannot be read is left out, and told at the end.
 
@@ -196,7 +202,7 @@ def messages_in(
         make: what to make of a message and its type; may raise anything if it is unsound.
 
     Raises:
-        InputError: nothing of it can be read, or it does not fit into memory.
+        InputError: nothing in it can be read, or it does not fit into memory.
     """
     files, faults = files_of(path)
     some = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,50 +14,56 @@ import numpy as np
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
-from evlayerseg_ros.recordings.units import is_part, to_ns, unit_of
+from evlayerseg_ros.recordings.rows import told_of
+from evlayerseg_ros.recordings.units import is_part, to_ns
 
-# Where a long file is looked into for its size and unit: so many stretches of so many bytes.
+# Size and unit are told by so many stretches of so many bytes.
 _STRETCHES, _BYTES = 16, 1 << 18
-_BOM = b"\xef\xbb\xbf"  # which some editors put before all else
+_BOM = b"\xef\xbb\xbf"  # some editors write it first
 _COMMENTS = (b"#", b"%", b"//")
 _COMMENT = re.compile(b"|".join(_COMMENTS))
 _SPACES = bytes.maketrans(b",;|\"'[](){}", b" " * 11)
+_MINUS = "\u2212".encode()
 # Polarities in words.
-_SIGNS = {"true": 1.0, "on": 1.0, "+": 1.0, "false": 0.0, "off": 0.0, "-": 0.0}
+_SIGNS = {
+    **dict.fromkeys(("true", "t", "on", "+", "p", "pos", "positive"), 1.0),
+    **dict.fromkeys(("false", "f", "off", "-", "n", "neg", "negative"), 0.0),
+}
 _EXPECTED = "expected t x y p, or a first line that names the columns"
 
 
 class TextRecording(Table):
-    """Lines `t x y p` with t in s; or x y p t, or in the order that a first line of names says.
+    """Lines `t x y p` with t in s; or in another order, which a first line of names says.
 
-    A first line of two numbers is the size (as E2VID's files have); without one a size is assumed.
-    A comment before the events that may be either is believed where it fits them. Times in ms, us
-    or ns are recognised. What is assumed is noted.
+    A first line of two numbers is the size, as in E2VID's files; without one a size is assumed.
+    Comments before the events may hold names or a size, too, which are used if they fit the events.
+    Times in ms, us or ns are recognised. What is assumed is noted.
     """
 
     kind = "text with lines `t x y p`"
 
     def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
         super().__init__(path, size)
-        self.total: int | None = None
-        self._order: str | None = None
-        self._said = ""  # the unit, by the name of the column of times
-        self._rest = ""  # that of a column that is added to it, which holds seconds then
-        self._sizes: list[tuple[int, int]] = []  # what comments may mean
+        self._names: list[str] = []  # of the columns
+        self._order: str | None = None  # of the columns, as in "txyp"
+        self._said = ""  # the times' unit by their column's name
+        self._rest = ""  # the unit of a second column, added to one of seconds; "" if there is none
+        self._prose = ""  # the first line that is neither names, size, comment nor event
+        self._sizes: list[tuple[int, int]] = []  # comments of two numbers
         self._comments = ""
-        self._zeros = False  # bytes that no text has
+        self._zeros = False  # whether zero bytes were met, which no text has
         try:
             self._read_head()
             self._look()
         except Exception as error:
-            raise self._told(error) from error
+            raise self._as_input_error(error) from error
 
     def _read_head(self) -> None:
         """The lines before the first event: a size, names of columns, comments."""
         with self.path.open("rb") as file:
             self._start = file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
-            prose: int | None = None  # where the first line that is none of these begins
-            named: list[tuple[str, str, str]] = []
+            prose: int | None = None  # where the first line begins that is none of these
+            named: list[list[str]] = []
             for line in iter(file.readline, b""):
                 plain = line.lstrip(b"#%/ \t")  # numpy.savetxt's header is a comment
                 comment = is_comment(line)
@@ -70,29 +77,59 @@ class TextRecording(Table):
                         self.width, self.height = size
                 elif not comment and (said := sensors.in_words(line.decode("latin-1"))):
                     self.width, self.height = self.size or said
-                elif (found := _order_of(plain)) is not None:
+                elif found := names_in(plain):
                     named.append(found)
-                elif not comment and words != [""] and numbers_in(line) is None:
-                    prose = self._start if prose is None else prose
                 elif not comment and words != [""]:
-                    fits = [found for found in named if len(found[0]) == len(words)]
-                    self._order, self._said, self._rest = fits[-1] if fits else (None, "", "")
-                    return
+                    if line.startswith(b'"1"'):  # R counts the rows, without a name
+                        named += [["", *names] for names in named]
+                    fits = [names for names in named if _numbers(line, _order_of(names)[0])]
+                    if fits or numbers_in(line) is not None:
+                        self._take(fits[-1] if fits else [])
+                        return
+                    self._prose = self._prose or line.decode("latin-1").strip()[:40]
+                    prose = self._start if prose is None else prose
                 self._start = file.tell()
                 if self._start > 1 << 20:
                     break
             self._start = self._start if prose is None else prose
 
+    def _take(self, names: list[str], found: dict[str, str] | None = None) -> None:
+        """Takes the names of all columns, none if there are none, and those of x, y, t, p."""
+        self._names = names
+        if names:
+            self._order, self._said, self._rest = _order_of(names, found)
+
+    def _find_order(self, stretches: list[np.ndarray]) -> None:
+        """Finds what each column holds, by its name and by its values."""
+        if self._names:
+            rows = dict(zip(self._names, stretches[0].T, strict=True))
+            every = np.concatenate(stretches)
+            for k, name in enumerate(self._names):
+                columns.check_camera(name, every[:, k], len(every))
+            found = columns.by_names(self._names, split=True) or {}
+            found, told = columns.settled(found, rows)
+            self._take(self._names, found)
+            self.notice(told)
+            return
+        self._order = columns.by_values(stretches[0])
+        if self._order and self._prose:
+            self.notice(
+                f"its line {self._prose!r} names no columns that are known, they are taken as "
+                f"{' '.join(self._order)}"
+            )
+
     def _look(self) -> None:
-        """Order, size and unit, from some stretches."""
+        """Finds order, size and unit by some stretches."""
         stretches = list(self._stretches())
-        self._order = self._order or columns.by_values(stretches[0])
+        self._find_order(stretches)
         if self._order is None:
             raise InputError(
                 f"{self.path}: no column rises as times do, with polarities last: {_EXPECTED}."
             )
         x, y = (self._order.index(name) for name in "xy")
         every = np.concatenate(stretches)
+        if "p" in self._order:
+            self.notice(told_of(every[:, self._order.index("p")]))
         if self._rest and not is_part(every[:, self._order.index("n")], self._rest):
             self._order = self._order.replace("t", "-").replace("n", "t")
             self._said, self._rest = self._rest, ""
@@ -100,15 +137,13 @@ class TextRecording(Table):
         times = [self._times(rows) for rows in stretches]
         share = max(os.path.getsize(self.path) / (_STRETCHES * _BYTES), 1.0)
         total = round(share * sum(map(len, times)))
-        size = (self.width, self.height)
         whole = all(np.all((t == np.rint(t)) & (t < 1 << 53)) for t in times)
         usual = "us" if whole else "s"
-        unit = unit_of(times, size, usual, self.path, total, 1.0, self._said)
-        self.notice(unit.told("ns" if self._rest else "s"))
-        self._unit = unit.name
+        documented = "ns" if self._rest else "s"
+        self.find_unit(times, usual, total, 1.0, self._said, documented)
 
     def _times(self, rows: np.ndarray) -> np.ndarray:
-        """In the unit of their column; in ns where a second one is added to it."""
+        """Times of rows in the unit of their column; in ns where a second one is added."""
         assert self._order is not None
         t = rows[:, self._order.index("t")]
         if not self._rest:
@@ -122,6 +157,7 @@ class TextRecording(Table):
         return (self.width, self.height) if self.width else next(fits, None)
 
     def _stretches(self) -> Iterator[np.ndarray]:
+        """The rows of some stretches, float64 [N, columns] each; at least the first one's."""
         end = os.path.getsize(self.path)
         starts = np.linspace(self._start, max(end - _BYTES, self._start), _STRETCHES)
         with self.path.open("rb") as file:
@@ -153,7 +189,7 @@ class TextRecording(Table):
                 return rows.reshape(-1, width), 0
         except ValueError:
             pass
-        good = [numbers for line in lines if (numbers := _numbers(line, width))]
+        good = [numbers for line in lines if (numbers := _numbers(line, self._order or "?" * 4))]
         self._zeros = self._zeros or any(b"\0" in line for line in lines)
         if strict and lines and not good:
             line = lines[0].decode(errors="replace").strip()[:40]
@@ -167,7 +203,7 @@ class TextRecording(Table):
             file.seek(self._start)
             while lines := list(islice(file, CHUNK)):
                 rows, bad = self._parsed(lines)
-                # A line that is no event is one outside the sensor, to be counted.
+                # A line that is no event counts as an event outside the sensor.
                 rows = np.concatenate([rows, np.full((bad, rows.shape[1]), -1.0)])
                 x, y, p = (rows[:, k] if k >= 0 else np.ones(len(rows)) for k in where)
                 times = to_ns(self._times(rows), self._unit)
@@ -178,45 +214,63 @@ class TextRecording(Table):
 
 
 def _plain(text: bytes) -> bytes:
-    """Lines with nothing but spaces between their numbers; these may have commas for points."""
+    """Lines with only spaces between their numbers, and decimal points where they had commas."""
     if b"," in text and (b";" in text or b"\t" in text):
         text = re.sub(rb"[,;\t ]+(?=[\r\n]|$)", b"", text)
         if b";" in text or b"\t" in text:
             text = re.sub(rb"(?<=\d),(?=\d)", b".", text)
-    return text.translate(_SPACES)
+    fields = text.split(b"\n", 1)[0].split(b"#")[0].split()
+    if len(fields) > 3 and all(re.fullmatch(rb"[^,]+(,\d+)?", field) for field in fields):
+        text = re.sub(rb"(?<=\d),(?=\d)", b".", text)
+    return text.replace(_MINUS, b"-").translate(_SPACES)
 
 
 def _words(line: bytes) -> list[str]:
     return _plain(line).decode("latin-1").strip().split() or [""]
 
 
-def _order_of(line: bytes) -> tuple[str, str, str] | None:
-    """Order of the columns that a line names, as in "txyp", and the unit; None without names.
+def names_in(line: bytes) -> list[str]:
+    """The names of all columns that a line gives, maybe behind a colon or in brackets; or none."""
+    whole = line.decode("latin-1").replace('"', "").strip()
+    inside = re.search(r"[\[({](.*)[\])}]", whole)
+    texts = [whole, whole.rsplit(":", 1)[-1].strip(" []()"), inside[1].strip() if inside else ""]
+    best: tuple[int, list[str]] = (0, [])
+    for text in texts:
+        words = re.split(r"[,;\t]" if re.search(r"[,;\t]", text) else r"\s+", text)
+        found = len(columns.by_names(words, split=True) or {})
+        if (found, -len(words)) > (best[0], -len(best[1])):
+            best = found, words
+    return best[1]
 
-    Where times are in two columns the unit of the second one, n, comes last, else "".
+
+def _order_of(names: list[str], found: dict[str, str] | None = None) -> tuple[str, str, str]:
+    """Order of named columns, as in "txyp", and units.
+
+    The first unit is that of the times. Where these are in two columns, t and n, it is ns, and the
+    second unit that of n; else the second is "".
+
+    Args:
+        names: of all columns.
+        found: the names of x, y, t, p; None: by columns.by_names.
     """
-    split = r"[,;\t]" if re.search(rb"[,;\t]", line) else r"\s+"
-    words = re.split(split, line.decode("latin-1").replace('"', "").strip())
-    names = columns.by_names(words, split=True)
-    where = {v: k for k, v in (names or {}).items()}
-    if not names:
-        return None
-    order = "".join(where.get(word, "-") for word in words)
-    rest = columns.unit_in(names.get("n", ""))
-    return order, "ns" if rest else columns.unit_in(names["t"]), rest
+    found = found or columns.by_names(names, split=True) or {}
+    where = {v: k for k, v in found.items()}
+    rest = columns.unit_in(found.get("n", ""))
+    order = "".join(where.get(name, "-") for name in names)
+    return order, "ns" if rest else columns.unit_in(found["t"]), rest
 
 
 def is_comment(line: bytes) -> bool:
-    """Whether a line is one as a whole."""
+    """Whether all of a line is a comment."""
     return line.lstrip().startswith(_COMMENTS)
 
 
 def numbers_in(line: bytes, signs: bool = True) -> list[float] | None:
-    """The numbers of a line before any comment, None if it holds anything else.
+    """The numbers of a line, up to a comment; None if it holds anything else.
 
     Args:
         line: some text.
-        signs: whether words for polarities are numbers, too.
+        signs: whether words for polarities, as `on`, are numbers, too.
     """
     try:
         words = _words(_COMMENT.split(line)[0])
@@ -225,6 +279,20 @@ def numbers_in(line: bytes, signs: bool = True) -> list[float] | None:
         return None
 
 
-def _numbers(line: bytes, width: int) -> list[float] | None:
+def _numbers(line: bytes, order: str) -> list[float] | None:
+    """The numbers of an event's line, None if it is none; words in columns that are not used count.
+
+    Args:
+        line: some text.
+        order: of the columns, as in "txyp", with - for those that are not used.
+    """
     numbers = numbers_in(line)
-    return numbers if numbers is not None and len(numbers) == width else None
+    words = _words(_COMMENT.split(line)[0]) if numbers is None and "-" in order else []
+    if len(words) == len(order):
+        there = [numbers_in(word.encode()) for word in words]
+        if all(number or name == "-" for number, name in zip(there, order, strict=True)):
+            numbers = [
+                number[0] if number else float(zlib.crc32(word.encode()))
+                for number, word in zip(there, words, strict=True)
+            ]
+    return numbers if numbers is not None and len(numbers) == len(order) else None

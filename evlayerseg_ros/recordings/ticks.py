@@ -1,4 +1,4 @@
-"""Ticks of a counter of 32 bits to times that go on where it wraps, also past damaged ones."""
+"""Ticks of a 32-bit counter to times that go on where it wraps, in spite of damaged ones."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ import numpy as np
 from evlayerseg_ros.events.types import MAX_TIME
 
 _TICKS = 1 << 32
-# A step of more than this (us) is believed if so many ticks in a row agree on it, or time goes on.
+# A run of ticks ends at a step of more than this (us). One of so many ticks is believed; a shorter
+# one only if it lies between those around it.
 _FAR, _ENOUGH = 1_000_000, 16
-# Before the first of these ticks, and after the last, time goes on for so long (us).
+# Before the first long run, and after the last one, a short one may be so far away (us).
 _PAUSE = 60_000_000
 
 
 class Ticks:
     """Unwraps the ticks of a recording, one block after the other.
 
-    The first tick is taken as it is. A few that lie far from those around them are strays: whether
-    they wrapped is not known, so they have no time, and do not move the others.
+    The first tick is taken as it is. A few ticks far from those around them are strays: nobody
+    knows whether they wrapped, so they get no time and do not move the others.
     """
 
     def __init__(self) -> None:
         self._last: int | None = None  # unwrapped, us
 
     def to_ns(self, ticks: np.ndarray) -> np.ndarray:
-        """Times in ns, int64 [N]; strays get MAX_TIME, which is left out and counted later on.
+        """Times in ns, int64 [N]; MAX_TIME for strays, which `clean` leaves out and counts.
 
         Args:
             ticks: [N] us, 0 to 2^32 - 1, in the order of arrival.
@@ -44,7 +45,7 @@ class Ticks:
         return t
 
     def _agree(self, ticks: np.ndarray) -> np.ndarray:
-        """bool [N]: ticks of a long run, or that lie between the last one and the next long run."""
+        """bool [N]: ticks of a long run, or between the last good one and the next long run."""
         good = np.ones(len(ticks), bool)
         cuts = np.flatnonzero(np.abs(_steps(np.diff(ticks))) > _FAR) + 1
         runs = list(pairwise([0, *cuts.tolist(), len(ticks)]))
@@ -64,10 +65,10 @@ class Ticks:
 
 
 class Wraps:
-    """Times of a table whose counter of 32 bits, with a sign or without, wraps: they go on.
+    """Makes the times of a table go on where their 32-bit counter, signed or not, wraps.
 
     Args:
-        tick: what the counter's step is in the times' unit.
+        tick: step of the counter in the times' unit.
     """
 
     def __init__(self, tick: int = 1) -> None:
@@ -76,17 +77,17 @@ class Wraps:
         self._turns = 0
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
-        """The next times [N], in the order of arrival, with what the wraps before them add."""
+        """The next times [N], in the order of arrival, unwrapped."""
         if not len(t):
             return t
         steps = np.diff(t, prepend=t[0] if self._last is None else self._last)
         back = np.abs(steps + self._wrap) < self._near
-        again = np.abs(steps - self._wrap) < self._near  # some came late
+        again = np.abs(steps - self._wrap) < self._near  # late ones, of before the wrap
         turns = np.maximum(np.cumsum(back.astype(np.int64) - again) + self._turns, 0)
         self._last, self._turns = t[-1], int(turns[-1])
         return t + turns * self._wrap if turns.any() else t
 
 
 def _steps(differences: Any) -> Any:
-    """Differences of ticks, int or [N], the shorter way round: -2^31 to 2^31 - 1."""
+    """Differences of ticks, int or [N], the shorter way round the counter: -2^31 to 2^31 - 1."""
     return ((differences + _TICKS // 2) & (_TICKS - 1)) - _TICKS // 2

@@ -1,4 +1,4 @@
-"""The unit of a table's times, recognised by how fast events come."""
+"""The unit of a table's times, recognised by the rate of its events."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from evlayerseg_ros.events.types import MAX_TIME
 from evlayerseg_ros.recordings.ticks import Wraps
 
 UNITS = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
-# Events a second and pixel that recordings have on the average.
+# Events a second and pixel of an average recording.
 _PACE = 2.5
-# Events a second and pixel, and seconds, that none has: a sensor in the dark, one that burns.
+# No recording has fewer or more events a second and pixel, or lasts longer (s).
 _SLOWEST, _FASTEST, _LONGEST = 1e-4, 300.0, 1e6
-# Seconds: recordings below the first are rare, all below the second alike; so are those above
-# the third.
+# Recordings shorter than the first (s) are rare, and all below the second equally so; those longer
+# than the third are rare, too.
 _SHORT, _SHORTEST, _LONG = 0.5, 0.05, 300.0
 # No sensor's clock ticks more slowly than this (s).
 _TICK = 2e-4
-# Seconds from one mask to the next, on the average.
+# Seconds from mask to mask, on average.
 _MASK_STEP = 0.05
-# Fewer events than this do not refuse a file.
+# So few events are no reason to refuse a file.
 _FEW = 200
-# In how many powers of ten a unit has to be likelier than the next one to be beyond doubt.
+# A unit is beyond doubt if it is likelier than the next one by so many powers of ten.
 _DOUBT = 1.5
 
 
 class Unit(NamedTuple):
-    """The unit of times, of UNITS, and another one that they may have as well, "" if none."""
+    """The unit of times, of UNITS, and another one that is nearly as likely, "" if none is."""
 
     name: str
     other: str = ""
 
     def told(self, documented: str) -> str:
-        """What is assumed, one clause with how to say it; "" if it is what the format says."""
+        """What is assumed and how to state it, one clause; "" if the format documents that unit."""
         if self.other:
             return (
                 f"its times are taken as {self.name} and may be {self.other} "
@@ -50,27 +50,27 @@ def unit_of(
     size: tuple[int, int],
     usual: str,
     path: object,
-    total: int | None = None,
-    trust: float = 0.5,
-    said: str = "",
+    total: int,
+    trust: float,
+    said: str,
 ) -> Unit:
-    """The unit of a table's times: the likeliest by how fast the events come and for how long.
+    """The unit of a table's times: the likeliest by the rate of events and the recording's length.
 
     Args:
-        stretches: times [M] of some stretches of the table without gaps, in the table's unit.
+        stretches: times [M] of some stretches of the table, each without gaps, in the table's unit.
         size: of the sensor, px.
-        usual: what the format documents.
-        path: of the file, for the sentence.
-        total: events in the whole table, about; None: those in the stretches.
-        trust: in how many powers of ten the usual unit is likelier than others.
-        said: what the table itself calls its unit, "" if it does not.
+        usual: the usual unit of such tables.
+        path: of the file, for errors.
+        total: about how many events the whole table has.
+        trust: by how many powers of ten the usual unit is likelier than others beforehand.
+        said: the unit that the table itself names, "" if none.
 
     Raises:
-        InputError: no unit makes sense of these times, or they tell no events apart.
+        InputError: these times make no sense in any unit, or hardly differ.
     """
     sorted_ = [np.sort(_times(t)) for t in stretches]
     n = sum(len(t) for t in sorted_)
-    # Strays do not matter to the span: it is that of the middle 96 %.
+    # The span by the middle 96 %: strays must not matter.
     span = sum(float(np.subtract(*np.quantile(t, (0.98, 0.02)))) for t in sorted_ if len(t)) / 0.96
     steps = np.concatenate([np.diff(t) for t in sorted_]) if n else np.empty(0)
     steps = steps[steps > 0]
@@ -89,14 +89,14 @@ def unit_of(
         return n / (span * UNITS[unit] * 1e-9) / (size[0] * size[1])
 
     def length(unit: str) -> float:
-        return span * UNITS[unit] * 1e-9 * (total or n) / n
+        return span * UNITS[unit] * 1e-9 * total / n
 
     def unlikely(unit: str) -> float:
-        """In powers of ten."""
+        """How unlikely it is, in powers of ten."""
         far = abs(np.log10(pace(unit) / _PACE)) + _odd(length(unit))
         coarse = tick * UNITS[unit] * 1e-9 / _TICK
         far += 2 + np.log10(coarse) if coarse > 1 else 0
-        if unit == "ns" and in_thousands:  # since cameras' clocks count us
+        if unit == "ns" and in_thousands:  # cameras' clocks count us
             far -= 3
         elif unit == "ns" or (unit == "us" and not whole):
             far += 0.5
@@ -116,21 +116,21 @@ def unit_of(
 
 
 def _times(t: np.ndarray) -> np.ndarray:
-    """Those that say something, float64, with wraps of 32 bits undone: no zeros among others."""
+    """The times that tell anything, float64, unwrapped: finite ones, without zeros among others."""
     t = Wraps()(t[np.isfinite(t)].astype(np.float64))
     return t[t != 0] if np.any(t) else t
 
 
 def _odd(length: float) -> float:
-    """How rare a recording of so many seconds is, in powers of ten."""
+    """How rare a recording of that length (s) is, in powers of ten."""
     short = 3 * np.log10(_SHORT / max(length, _SHORTEST))
     return float(max(short, 0.5 * np.log10(length / _LONG), 0))
 
 
 def unit_of_masks(t: np.ndarray) -> str:
-    """The unit of the times of masks, [M]: ns, unless their steps make another likelier by far.
+    """The unit of the times of masks, [M]: ns, unless their steps make another far likelier.
 
-    One time alone counts s if it is no whole number.
+    A single time is in s if it has a fraction.
     """
     return unit_by_steps(t, _MASK_STEP, "ns" if np.all(t == np.rint(t)) else "s", "ns")
 
@@ -139,11 +139,11 @@ def unit_by_steps(t: np.ndarray, usual_step: float, alone: str, usual: str) -> s
     """The unit of times [M] that come every `usual_step` (s), more or less.
 
     Args:
-        t: in the order of arrival or any other.
-        usual_step: s from one to the next, on the average.
-        alone: the unit where no two differ.
-        usual: what the format documents; another has to be likelier by far, and by more where
-            seconds have fractions.
+        t: in any order.
+        usual_step: s from one to the next, on average.
+        alone: the unit if no two differ.
+        usual: the documented unit; another one has to be likelier by a power of ten, or by two
+            where s is documented and the times have fractions.
     """
     sure = 2 if usual == "s" and np.any(t != np.rint(t)) else 1
     steps = np.diff(np.unique(t[np.isfinite(t)].astype(np.float64)))
@@ -155,7 +155,7 @@ def unit_by_steps(t: np.ndarray, usual_step: float, alone: str, usual: str) -> s
 
 
 def is_part(t: np.ndarray, unit: str) -> bool:
-    """Whether times [N], but for strays, stay below a second: only such are added to seconds."""
+    """Whether times [N] stay below a second, but for strays: only such can be added to seconds."""
     return bool(np.mean(t * (UNITS[unit] * 1e-9) >= 1) < 0.01)
 
 
@@ -165,11 +165,11 @@ def to_ns(t: np.ndarray, unit: str, offset: int | np.ndarray = 0) -> np.ndarray:
     Args:
         t: [N] in `unit`, any number type.
         unit: one of UNITS.
-        offset: ns, added; one, or one each.
+        offset: ns to be added, one for all or one each.
     """
     scale = UNITS[unit]
     if not np.issubdtype(t.dtype, np.integer):
-        with np.errstate(over="ignore"):  # what is beyond all numbers is no time either
+        with np.errstate(over="ignore"):  # infinity is no time either
             t, scale = np.rint(t.astype(np.float64) * scale), 1
     sound = (t < MAX_TIME // 2 // scale) & (t > -MAX_TIME // 2 // scale)  # no NaN is
     return np.where(sound, np.where(sound, t, 0).astype(np.int64) * scale + offset, MAX_TIME)

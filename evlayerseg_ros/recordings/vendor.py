@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import struct
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +17,12 @@ from evlayerseg_ros.errors import InputError, needs
 from evlayerseg_ros.recordings.readers import Columns, Table
 
 
-class AedatRecording(Table):
-    """AEDAT 4: the events of one stream.
+class Aedat4Recording(Table):
+    """AEDAT4: the events of one stream.
 
     Args:
         path: the file.
-        topic: the number or the source of the stream, where there are several.
+        topic: the stream's number or source, where there are several.
         size: (width, height) in px, None for what the stream says.
     """
 
@@ -28,15 +32,16 @@ class AedatRecording(Table):
         self, path: Path, topic: str | None = None, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(path, size)
+        self._read, self._folder = path, contextlib.ExitStack()
         try:
-            _aedat4_description(path)
-            decoder = self._decoder()
+            decoder = self._sound_decoder(*_aedat4_header(path))
             tracks = [t for t in decoder.tracks() if t.data_type == "events"]
             sources = _sources(decoder.description())
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # faery may panic
-            raise self._told(error) from error
+            self.close()
+            raise self._as_input_error(error) from error
         there = {str(track.id): track for track in tracks}
         names = {k: f"{sources[k]}, " if k in sources else "" for k in there}
         listed = ", ".join(
@@ -57,11 +62,31 @@ class AedatRecording(Table):
         if size is None:
             self.width, self.height = (int(side) for side in track.dimensions)
 
+    def _sound_decoder(self, _: str, table: int) -> Any:
+        """A decoder of the file, or of a copy without the table of packets at its end.
+
+        faery refuses a file that was cut off within this table, which nothing needs.
+        """
+        try:
+            return self._decoder()
+        except Exception:
+            if not 0 < table < self.path.stat().st_size:
+                raise
+        folder = self._folder.enter_context(tempfile.TemporaryDirectory(prefix="evlayerseg_"))
+        self._read = Path(folder) / "some.aedat4"
+        shutil.copy(self.path, self._read)
+        os.truncate(self._read, table)
+        return self._decoder()
+
     def _decoder(self) -> Any:
-        return needs("faery").aedat.Decoder(self.path)
+        return needs("faery").aedat.Decoder(self._read)
+
+    def close(self) -> None:
+        """Removes the copy, if there is one."""
+        self._folder.close()
 
     def _with_events(self) -> list[str]:
-        """The streams with events, read until there are two of them."""
+        """The numbers of streams with events, two at most."""
         found: dict[str, None] = {}
         try:
             for track, events in self._decoder():
@@ -71,7 +96,7 @@ class AedatRecording(Table):
                     break
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:  # faery may panic; it is told when it is read
+        except BaseException:  # faery may panic; reading tells why
             pass
         return list(found)
 
@@ -82,7 +107,7 @@ class AedatRecording(Table):
 
 
 def _sources(nodes: list[Any]) -> dict[str, str]:
-    """The source of each stream by its number, as the file's description names it."""
+    """The source of each stream by the stream's number, from the file's description."""
     found = {}
     for node in nodes:
         for child in node.nodes:
@@ -108,7 +133,7 @@ class EsRecording(Table):
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # faery may panic
-            raise self._told(error) from error
+            raise self._as_input_error(error) from error
 
     def _columns(self) -> Iterator[Columns]:
         for events in self._file:
@@ -121,12 +146,14 @@ def _of(e: np.ndarray) -> Columns:
     return e["x"], e["y"], t, e["on"]
 
 
-def _aedat4_description(path: Path) -> str:
-    """The XML in an AEDAT4 file's header, a FlatBuffers table (IOHeader, its third field).
+def _aedat4_header(path: Path) -> tuple[str, int]:
+    """The XML in an AEDAT4 file's header, and where its table of packets begins, -1 if unknown.
+
+    They are the third and the second field of a FlatBuffers table (IOHeader).
 
     Raises:
-        struct.error, UnicodeDecodeError: there is none, or it is no text, over which faery would
-            take the whole process down.
+        struct.error, UnicodeDecodeError: there is none, or it is no text: faery would abort the
+            process.
     """
 
     def number(kind: str, at: int) -> int:
@@ -137,8 +164,10 @@ def _aedat4_description(path: Path) -> str:
     with path.open("rb") as file:
         file.seek(len("#!AER-DAT4.0\r\n"))
         header = file.read(struct.unpack("<I", file.read(4))[0])
-    table = number("I", 0)
-    fields = table - number("i", table)
-    at = table + number("H", fields + 8)
+    begin = number("I", 0)
+    fields = begin - number("i", begin)
+    position = number("H", fields + 6)
+    table = number("q", begin + position) if position else -1
+    at = begin + number("H", fields + 8)
     at += number("I", at)
-    return header[at + 4 : at + 4 + number("I", at)].decode()
+    return header[at + 4 : at + 4 + number("I", at)].decode(), table

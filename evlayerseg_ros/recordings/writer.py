@@ -1,4 +1,4 @@
-"""Writes the node's outputs as messages of a rosbag2."""
+"""Writes the node's outputs to a rosbag2."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from evlayerseg_ros.outputs import messages
 from evlayerseg_ros.outputs.outputs import LABEL_NAMES, Output
 from evlayerseg_ros.recordings.zero import FromZero
 
-# Foxglove, rviz and `ros2 bag play` give a subscriber that comes late what this topic held.
+# With it, players and viewers give a late subscriber what this topic held.
 _LATCHED = Qos(
     QosHistory.KEEP_LAST,
     1,
@@ -58,10 +58,6 @@ class RosbagsMaker:
         if isinstance(data, np.ndarray):
             return data.reshape(-1).view(np.uint8)
         return np.frombuffer(data, np.uint8)
-
-    def floats(self, data: np.ndarray) -> np.ndarray:
-        """A field float64[N]."""
-        return data
 
 
 class BagWriter:

@@ -1,4 +1,4 @@
-"""Times before zero, as around a trigger: ROS has none, so they are moved."""
+"""Moves times before zero, as around a trigger, since ROS has none."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import sys
 
 
 class FromZero:
-    """Moves the times of a clock so that none is negative; those of others stay as they are.
+    """Moves the times of one clock so that none is negative.
 
     Args:
-        what: whose times these are, told once where they are moved; "": nothing is told.
+        what: whose times these are, for a line that tells of the first move; "": none is told.
     """
 
     def __init__(self, what: str = "") -> None:
         self._what, self._shift = what, 0
 
     def __call__(self, time: int) -> int:
-        """A time in ns, moved as those before it, or by more where it would still be negative."""
+        """A time in ns, moved like those before it, or further if it would still be negative."""
         if time + self._shift < 0:
             self._shift = -time
             if self._what:

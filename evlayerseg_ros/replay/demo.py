@@ -23,7 +23,7 @@ from evlayerseg_ros.replay.video import Frames, VideoWriter
 from evlayerseg_ros.segmentation.segmentation import flow_of, objects_of
 
 if TYPE_CHECKING:
-    from evlayerseg_ros.node.listener import Listener
+    from evlayerseg_ros.node.demo_listener import Listener
 
 SEGMENT = "evlayerseg_ros.node.segment"
 NAMESPACE = "/event_camera"
@@ -51,7 +51,7 @@ def run(recording: Path, out: Path, tell: Tell) -> str:
         pass  # a wrong path is told before anything starts
     out.mkdir(parents=True, exist_ok=True)
     prepare_ros()
-    from evlayerseg_ros.node.listener import Listener
+    from evlayerseg_ros.node.demo_listener import Listener
 
     with Listener(NODE, EVENTS, PICTURES) as listener:
         _perform(recording, listener, tell)

@@ -74,7 +74,7 @@ def play(
         InputError: the recording is unsound, the rate is not positive, or too few subscribe.
     """
     # rclpy only where a recording is really played.
-    from evlayerseg_ros.node.packets import PacketPublisher
+    from evlayerseg_ros.node.packet_publisher import PacketPublisher
 
     if not rate > 0:
         raise InputError(f"The rate is {rate:g}: expected a number above 0.")

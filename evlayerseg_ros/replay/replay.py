@@ -17,7 +17,7 @@ from types import FrameType
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.decoded import LATE_TIME
+from evlayerseg_ros.events.event_array_filter import LATE_TIME
 from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.interrupts import is_interrupt
 from evlayerseg_ros.outputs import outputs

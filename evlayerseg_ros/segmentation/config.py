@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+PROVIDER_CHOICES = ("auto", "cpu", "openvino", "cuda", "tensorrt")
 CAMERA_MOTIONS = ("auto", "still", "imu")
+# What fields of SegmenterConfig mean, for the command line's help and the node's parameters.
+TEXTS = {
+    "model": "A model that comes with the package, by name, or the path of an ONNX file; default "
+    "is layernet on a GPU, layernet-int8 on a CPU.",
+    "provider": "What runs the network; auto takes the fastest that is there.",
+    "threads": "CPU threads of the network; 0: one for OpenVINO, up to four for ONNX Runtime.",
+    "refine": "Run the network again on events deblurred by its first answer: better masks and "
+    "motions, about twice the time.",
+    "track": "Begin with the motions found in the window before: about as good as refine, at no "
+    "cost.",
+}
 
 
 @dataclass(frozen=True)
@@ -16,17 +28,16 @@ class PostprocessConfig:
     Attributes:
         propose: motions are proposed by contrast, beside those of the window before.
         memory: the network is told its own mask of the window before.
-        still: before a camera at rest what is not noise moves, also where the network is silent.
-        merge: what the background's motion explains as well is background.
+        still: with a camera at rest all but noise moves, even if the network finds nothing.
+        merge: objects that the background's motion explains as well become background.
         parallax: things at rest nearer or farther than the background are background, where two
             at different depths are seen at once, and for a second after that.
         split: parts of the mask that follow different motions are different objects.
         join: parts close to each other that one motion explains are one object.
         outline: a mask's border moves to the outline that its events draw.
-        sharper: times as sharp as along the background's motion that an object must be along its
-            own; sharpness of true objects is 1.05 and more.
-        distinct: times as sharp as along a neighbour's motion that an object must be along its own
-            to be another object.
+        sharper: least ratio of an object's sharpness along its own motion to that along the
+            background's; true objects reach 1.05.
+        distinct: the same to that along a neighbour's motion, for two objects instead of one.
         one_motion: px over the window: motions closer than that are one.
         apart: px over the window: motions closer than that do not show in sharpness.
         smallest: share of the image of the smallest object; 0.0003 are 92 px at 640x480.
@@ -67,7 +78,7 @@ class SegmenterConfig:
         model: "default", the name of shipped weights, or an ONNX file.
         provider: what runs the network: auto, cpu, openvino, cuda or tensorrt.
         precision: fp32, or fp16 for TensorRT.
-        threads: of ONNX Runtime on a CPU; 0 lets the package choose.
+        threads: that run the network on a CPU; 0 lets the package choose.
         refine: run the network a second time on events deblurred by its first answer.
         track: begin with the motions found in the window before.
         camera_motion: how the camera's own motion is known: "auto" (from the events), "still" (it

@@ -11,7 +11,7 @@ from typing import Any
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.voxel import VoxelSpec
-from evlayerseg_ros.segmentation.network_input import EXTRAS, WITHOUT_WAYS
+from evlayerseg_ros.segmentation.network_input import EXTRAS, OLD_EXTRAS
 from evlayerseg_ros.segmentation.session import (
     GPUS,
     OPENVINO,
@@ -85,7 +85,7 @@ class ModelInfo:
             (self.layers, 2, 64), (voxel.bins, 1, 64), (voxel.width, 0, 4096),
             (voxel.multiple, 1, 1024), (voxel.layers, 0, self.layers), (voxel.extras, 0, EXTRAS),
         )  # fmt: skip
-        told = voxel.extras in (0, WITHOUT_WAYS, EXTRAS)
+        told = voxel.extras in (0, OLD_EXTRAS, EXTRAS)
         return (
             told
             and isinstance(voxel.split, bool)

@@ -10,10 +10,10 @@ import numpy as np
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec, voxel_grid
 from evlayerseg_ros.motion.evidence import BLOCK, PLANE, Evidence
-from evlayerseg_ros.segmentation.parallax import kinds_of_way
+from evlayerseg_ros.segmentation.parallax import mover_or_static
 
 EXTRAS = 6  # channels behind the voxel grids: see network_input
-WITHOUT_WAYS = 4  # of these, what weights of before are told: all but the kinds of way
+OLD_EXTRAS = 4  # of these, those of older weights: all but `mover_or_static`
 SLOPE = 8.0  # logits that evidence adds for each unit of mean gain
 LEARNT = 4.0  # logits that it adds at most while a network learns
 TRUSTED = 8.0  # and at most at run time, to a network taught by labels: see trusted_score
@@ -40,14 +40,13 @@ class Prior:
 
 
 def evidence_score(planes: np.ndarray, most: float = LEARNT) -> np.ndarray:
-    """What planes of evidence say by themselves, float32 [h, w]: a fixed part of the answer.
+    """What planes of evidence say by themselves, logits, float32 [h, w].
 
-    What so few lines can read need not be learnt: the network's logits add to it.
+    A fixed rule need not be learnt: the network's logits are added.
 
     Args:
         planes: float32 [2, h, w], see Evidence.
-        most: logits where events around a place gain much by a motion of their own alone; minus
-            that where they gain by the background's.
+        most: bound of the logits: + for motions of their own, - for the background's.
     """
     own, ground = planes
     for _ in range(2):  # about a Gaussian
@@ -86,9 +85,9 @@ def network_input(
     Channels: for each layer the voxel grid of the events along that layer's motion (the
     background's; and each event along the motion proposed where it goes, else along the strongest
     one); then how far the motion proposed at a place is that of a mover, and how far that of
-    something near and at rest (see segmentation/parallax.py; weights of before have neither); the
-    gain for the proposed motions, the gain for the background's, the mask of the window before, and
-    ones if the camera is known to rest.
+    something near and at rest (see `mover_or_static`; older weights have neither); the gain for the
+    proposed motions, the gain for the background's, the mask of the window before, and ones if the
+    camera is known to rest.
 
     Args:
         window: the events.
@@ -114,16 +113,12 @@ def network_input(
     voxel_grid(window, spec, out, motions, owners)
     if spec.extras:
         if spec.extras == EXTRAS:
-            left = evidence.turned(-prior.turn)
-            _tell_ways(left, window.events.width, out[-EXTRAS:-WITHOUT_WAYS])
-        gains, mask, rests = out[-WITHOUT_WAYS:-2], out[-2], out[-1]
-        high, wide = (
-            min(side * PLANE, most) for side, most in zip(evidence.planes.shape[1:], shape[1:])
-        )
-        gains[:] = 0
-        for gain, plane in zip(gains, evidence.planes):
-            big = cv2.resize(plane, None, fx=PLANE, fy=PLANE, interpolation=cv2.INTER_NEAREST)
-            gain[:high, :wide] = big[:high, :wide] * GAIN
+            kinds = mover_or_static(evidence.turned(-prior.turn), window.events.width)
+            for kind, plane in zip(kinds, out[-EXTRAS:-OLD_EXTRAS]):
+                _enlarge(kind, BLOCK, plane)
+        gains, mask, rests = out[-OLD_EXTRAS:-2], out[-2], out[-1]
+        for gain, plane in zip(evidence.planes, gains):
+            _enlarge(gain * GAIN, PLANE, plane)
         mask[:] = 0
         if prior.mask is not None:
             events = window.events
@@ -134,10 +129,9 @@ def network_input(
     return out
 
 
-def _tell_ways(evidence: Evidence, width: int, out: np.ndarray) -> None:
-    """Fills out, float32 [2, rows, columns], with `kinds_of_way` of the motions chosen."""
+def _enlarge(small: np.ndarray, factor: int, out: np.ndarray) -> None:
+    """Fills out, float32 [rows, columns], with a map enlarged by a factor; zero beyond it."""
+    big = cv2.resize(small, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
+    high, wide = (min(a, b) for a, b in zip(big.shape, out.shape))
     out[:] = 0
-    for plane, kind in zip(out, kinds_of_way(evidence, width)):
-        big = cv2.resize(kind, None, fx=BLOCK, fy=BLOCK, interpolation=cv2.INTER_NEAREST)
-        high, wide = (min(a, b) for a, b in zip(big.shape, plane.shape))
-        plane[:high, :wide] = big[:high, :wide]
+    out[:high, :wide] = big[:high, :wide]

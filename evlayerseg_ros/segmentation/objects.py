@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.motion.background import CAP, MOST, spread_evenly
+from evlayerseg_ros.motion.background import BACKGROUND_EVENTS, PLACE_EVENTS, spread_evenly
 from evlayerseg_ros.motion.contrast import (
     BACKGROUND_SCALES,
     BACKGROUND_TIE,
-    FEWEST,
+    FEWEST_FOR_MOTION,
     FIXED,
     maximise_contrast,
     sharpness,
@@ -38,7 +38,7 @@ def outside(past: Events, end: int, labels: np.ndarray | None, motions: np.ndarr
         labels: uint8 [h, w], where objects are at `end`, at any resolution; None: nowhere.
         motions: float64 [L, 2, 3], px/s, of each label.
     """
-    some = subsample(past, MOST)
+    some = subsample(past, BACKGROUND_EVENTS)
     if labels is None or not labels.any():
         return some
     side = 2 * round(MARGIN * labels.shape[1] / 640) + 1
@@ -46,10 +46,10 @@ def outside(past: Events, end: int, labels: np.ndarray | None, motions: np.ndarr
     grown = cv2.resize(grown, (past.width, past.height), interpolation=cv2.INTER_NEAREST)
     window = Window(some, end - SPAN, end, end)
     left = some[np.flatnonzero(Segmentation(window, grown, motions).event_labels == 0)]
-    return left if len(left) > FEWEST else some
+    return left if len(left) > FEWEST_FOR_MOTION else some
 
 
-def pieces(
+def cut_objects(
     mask: np.ndarray, evidence: Evidence, start: np.ndarray, cell: float, config: PostprocessConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut what moves into objects: connected parts, and in these what follows different motions.
@@ -142,7 +142,7 @@ def with_motions(
         if counts[label] < config.fewest:
             continue
         part = long if slow[label] else short
-        if counts[label] < FEWEST and not slow[label]:
+        if counts[label] < FEWEST_FOR_MOTION and not slow[label]:
             part = found  # small: all of its events are needed
         view, owners = part.window, part.event_labels
         mine = np.flatnonzero(owners == label)
@@ -152,7 +152,7 @@ def with_motions(
                 config.merge
                 and not found.rests
                 and any(
-                    explains(view, mine, affine[label], rival, config, config.sharper)
+                    sharpness_ratio(view, mine, affine[label], rival, config, config.sharper)
                     < config.sharper
                     for rival in rivals
                 )
@@ -163,7 +163,7 @@ def with_motions(
                 theirs = np.flatnonzero(np.isin(owners, members[other]))
                 joint = _sharpest(view, np.concatenate((theirs, mine)), affine[other])
                 parts = (mine, affine[label]), (theirs, affine[other])
-                apart = [explains(view, few, own, joint, config, 1.0) for few, own in parts]
+                apart = [sharpness_ratio(view, few, own, joint, config, 1.0) for few, own in parts]
                 if max(apart) < config.distinct:
                     table[label], affine[other] = table[other], joint
                     members[other].append(label)
@@ -197,7 +197,7 @@ def _are_slow(part: Segmentation) -> np.ndarray:
 
 def _sharpest(window: Window, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:
     """float64 [2, 3], px/s: the motion near a given one that makes an object's events sharpest."""
-    if len(mine) < FEWEST:
+    if len(mine) < FEWEST_FOR_MOTION:
         return motion
     return maximise_contrast(window, mine, motion, stiff=STIFF if len(mine) >= LARGE else FIXED)
 
@@ -205,7 +205,7 @@ def _sharpest(window: Window, mine: np.ndarray, motion: np.ndarray) -> np.ndarra
 def _sharpest_background(window: Window, motion: np.ndarray) -> np.ndarray:
     """float64 [2, 3], px/s: the motion near the background's that makes all events sharpest, each
     place with about as many."""
-    even = replace(window, events=spread_evenly(window.events, CAP))
+    even = replace(window, events=spread_evenly(window.events, PLACE_EVENTS))
     every = np.arange(len(even.events))
     return maximise_contrast(even, every, motion, BACKGROUND_SCALES, *BACKGROUND_TIE)
 
@@ -217,7 +217,7 @@ def _touch(labels: np.ndarray, one: int, other: int) -> bool:
     return bool((cv2.dilate(a, np.ones((5, 5), np.uint8)) & b).any())
 
 
-def explains(
+def sharpness_ratio(
     window: Window,
     mine: np.ndarray,
     motion: np.ndarray,

@@ -29,7 +29,7 @@ BLUR = 1.0  # standard deviation of the blur that closes gaps in the outline
 COUNT = 20  # grey levels of one event; 12 are the highest crest
 
 
-def snap(found: Segmentation) -> Segmentation:
+def refine_outlines(found: Segmentation) -> Segmentation:
     """The same layers, with each moving one's border on the outline that its events draw.
 
     Args:

@@ -23,13 +23,13 @@ MOST_ASIDE = 0.7  # share of its way: about 45 degrees
 NEAREST = 6.0  # times the background's motion: the fastest that things at rest pass it
 SURE = 3.0  # the strongest belief that a track is at rest; each window adds 1
 AGAINST = -0.75  # or this where it goes elsewhere
-UNLIKE = 1.5  # ratio of two ways past the background from which on they are of two depths
+UNLIKE = 1.5  # ratio of two speeds past the background from which on they are of two depths
 CLEAR = 20.0  # votes for a motion in each of its blocks from which on it shows depth by itself
 FEWEST_BLOCKS = 6  # of these
-STILL = np.zeros((2, 3))
+ZERO_MOTION = np.zeros((2, 3))
 
 
-class Depth:
+class ParallaxState:
     """Whether the scene is known to have depth, and which tracks are at rest. For one camera.
 
     A track's motion is measured anew in each window, with some error, so each is believed to be at
@@ -42,7 +42,11 @@ class Depth:
         self._camera_rests = False
 
     def update(
-        self, found: Segmentation, followed: set[int], evidence: Evidence, turn: np.ndarray = STILL
+        self,
+        found: Segmentation,
+        followed: set[int],
+        evidence: Evidence,
+        turn: np.ndarray = ZERO_MOTION,
     ) -> None:
         """Look at the objects of one more window.
 
@@ -56,30 +60,30 @@ class Depth:
         self._camera_rests = found.rests
         if found.rests:
             return
-        size, ways = np.array(found.labels.shape[::-1]), []
+        size, speeds = np.array(found.labels.shape[::-1]), []
         for label in 1 + np.flatnonzero(found.layer_events[1:]):
             motion, at = found.affine[label] - turn, found.centroids[label]
-            way = way_past(motion, found.affine[0] - turn, at, size)
-            if way is None:
+            speed = speed_past_background(motion, found.affine[0] - turn, at, size)
+            if speed is None:
                 continue
-            belief = self._beliefs.get(int(label), 0.0) + (1.0 if way else AGAINST)
+            belief = self._beliefs.get(int(label), 0.0) + (1.0 if speed else AGAINST)
             self._beliefs[int(label)] = float(np.clip(belief, -SURE, SURE))
-            if way and belief > 0:
-                ways.append(way)
-        if differ(ways) or differ(_clear_ways(evidence.turned(-turn), size)):
+            if speed and belief > 0:
+                speeds.append(speed)
+        if differ(speeds) or differ(_clear_speeds(evidence.turned(-turn), size)):
             self._until = found.window.end + MEMORY
 
-    def at_rest(self, end: int) -> set[int]:
+    def static_tracks(self, end: int) -> set[int]:
         """Ids of the tracks that are at rest before a camera that moves, as known at `end` (ns)."""
         if self._camera_rests or end > self._until:
             return set()
         return {k for k, belief in self._beliefs.items() if belief > 0}
 
 
-def way_past(
+def speed_past_background(
     motion: np.ndarray, background: np.ndarray, at: np.ndarray, size: np.ndarray
 ) -> float | None:
-    """How far a thing passes the background along the background's own direction.
+    """How fast a thing passes the background along the background's own direction.
 
     Args:
         motion, background: float64 [2, 3], px/s.
@@ -87,7 +91,7 @@ def way_past(
         size: width and height of the sensor, px.
 
     Returns:
-        px of 640 over SPAN, below zero where it stays behind; 0 where it goes elsewhere; None where
+        px of 640 in SPAN, below zero where it stays behind; 0 where it goes elsewhere; None where
         the two are too slow to tell.
     """
     scale = SPAN * 1e-9 * 640 / size[0]
@@ -108,18 +112,19 @@ def way_past(
     return 0.0
 
 
-def _clear_ways(evidence: Evidence, size: np.ndarray) -> list[float]:
-    """Ways past the background (see `way_past`) of the motions that much speaks for."""
-    ways = []
+def _clear_speeds(evidence: Evidence, size: np.ndarray) -> list[float]:
+    """See `speed_past_background`: those of the motions that much speaks for."""
+    speeds = []
     for k in range(1, len(evidence.motions)):
         blocks = np.argwhere(evidence.choice == k)
         if len(blocks) >= FEWEST_BLOCKS and evidence.votes[k] >= CLEAR * len(blocks):
             at = (blocks.mean(0) + 0.5)[::-1] * evidence.cell * BLOCK
-            ways.append(way_past(evidence.motions[k], evidence.motions[0], at, size))
-    return [way for way in ways if way]
+            motion, background = evidence.motions[k], evidence.motions[0]
+            speeds.append(speed_past_background(motion, background, at, size))
+    return [speed for speed in speeds if speed]
 
 
-def kinds_of_way(evidence: Evidence, width: int) -> np.ndarray:
+def mover_or_static(evidence: Evidence, width: int) -> np.ndarray:
     """What kind of thing passes the background as the motion chosen at each block does.
 
     Args:
@@ -130,7 +135,7 @@ def kinds_of_way(evidence: Evidence, width: int) -> np.ndarray:
         float32 [2, rows, columns], 0 to 1: how far it leaves the background's own direction, or is
         too fast for something at rest, as only a mover does; and how far it goes on along that
         direction, as something near and at rest does. Both are 0 where the background's motion is
-        chosen, and of what stays behind along the line, however fast.
+        chosen, and near 0 of what stays behind along the line, unless it is too fast.
     """
     rows, columns = np.nonzero(evidence.choice)
     side = evidence.cell * BLOCK
@@ -151,9 +156,9 @@ def kinds_of_way(evidence: Evidence, width: int) -> np.ndarray:
     return out
 
 
-def differ(ways: list[float]) -> bool:
-    """Whether some of the ways past the background are of things of different depths."""
-    ahead, behind = ([abs(w) for w in ways if (w > 0) == side] for side in (True, False))
+def differ(speeds: list[float]) -> bool:
+    """Whether some of the speeds past the background are of things of different depths."""
+    ahead, behind = ([abs(v) for v in speeds if (v > 0) == side] for side in (True, False))
     return bool(ahead and behind) or any(
         max(same) > UNLIKE * min(same) for same in (ahead, behind) if same
     )

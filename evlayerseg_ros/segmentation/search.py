@@ -14,15 +14,15 @@ from itertools import zip_longest
 import numpy as np
 
 from evlayerseg_ros.events.types import Events
-from evlayerseg_ros.motion.background import agreement, background_motion
+from evlayerseg_ros.motion.background import background_motion, vote_share
 from evlayerseg_ros.motion.proposals import propose, propose_locally
 from evlayerseg_ros.segmentation.objects import outside
 
-SETTLED = 8  # looks after which the search is for the next one
+SETTLED = 8  # looks after which the search is for the next window
 NEWEST = 0.7  # share of the newest search in the background's motion: cameras move smoothly
 
 # What is looked for in which window, once settled: less often, and processors are free for more.
-TURNS = ("_look_for_background", "_propose", "", "_look_for_background", "_propose_locally", "")
+SCHEDULE = ("_look_for_background", "_propose", "", "_look_for_background", "_propose_locally", "")
 EARLY = 4  # looks at which the background's motion is looked for from rest, too
 # Shares of votes for a background's motion: above the one it is surely right; below the other it is
 # looked for from rest, as in the first windows.
@@ -115,7 +115,7 @@ class Search:
             for look in (self._look_for_background, self._propose, self._propose_locally):
                 self.found = look(seen)
         else:
-            name = TURNS[self.looks % len(TURNS)]
+            name = SCHEDULE[self.looks % len(SCHEDULE)]
             if name:
                 self._running = self._pool.submit(getattr(self, name), seen)
 
@@ -125,16 +125,16 @@ class Search:
         past, end, known = seen.past, seen.end, self.found.background
         away = outside(past, end, seen.objects, seen.motions)
         best = background_motion(away, end, known, True)
-        share, smooth = agreement(past, end, best), self.looks > 1
+        share, smooth = vote_share(past, end, best), self.looks > 1
         others = []
         if seen.objects is not None and FEW_AGREE <= share < MOST_AGREE:
-            # Masks that are too large hide what shows that they are.
+            # A mask that is too large hides the events that would show it.
             others.append((background_motion(past, end, known, True), smooth))
         if self.looks <= EARLY or share < FEW_AGREE:
             starts = [np.zeros((2, 3)), seen.turn] if seen.turn.any() else [np.zeros((2, 3))]
             others += [(background_motion(away, end, start, False), False) for start in starts]
         for other, near in others:
-            more = agreement(past, end, other)
+            more = vote_share(past, end, other)
             if more > share:
                 best, share, smooth = other, more, near
         if smooth:

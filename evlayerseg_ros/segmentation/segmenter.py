@@ -11,7 +11,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InferenceError, InputError
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.motion.camera import CameraState
+from evlayerseg_ros.motion.camera_rest import CameraRest
 from evlayerseg_ros.motion.evidence import gather_evidence, subsample
 from evlayerseg_ros.segmentation.config import CAMERA_MOTIONS, PostprocessConfig, SegmenterConfig
 from evlayerseg_ros.segmentation.labels import (
@@ -20,21 +20,21 @@ from evlayerseg_ros.segmentation.labels import (
     most_events_first,
     upsample_labels,
 )
-from evlayerseg_ros.segmentation.memory import Memory
 from evlayerseg_ros.segmentation.model_file import ModelInfo, open_model
 from evlayerseg_ros.segmentation.network_input import Prior, network_input, trusted_score
-from evlayerseg_ros.segmentation.objects import pieces, with_motions
-from evlayerseg_ros.segmentation.outline import snap
-from evlayerseg_ros.segmentation.parallax import Depth
+from evlayerseg_ros.segmentation.objects import cut_objects, with_motions
+from evlayerseg_ros.segmentation.outline import refine_outlines
+from evlayerseg_ros.segmentation.parallax import ParallaxState
+from evlayerseg_ros.segmentation.past_events import PastEvents
 from evlayerseg_ros.segmentation.search import Found, Search, Seen
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.session import NAMES, Session, reason
 from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
 from evlayerseg_ros.segmentation.turn import Turn
 
-EVENTS = 50_000  # of a window that are looked at; more make masks no better
+WINDOW_EVENTS = 50_000  # that are looked at; more make masks no better
 MASK_STEP = 2  # cells of the voxel grid per step of the network's mask
-FIRST_LOOKS = 3  # at the first window: each begins with what the one before found
+FIRST_PASSES = 3  # of the network at the first window: each begins with what the one before found
 MOST_MOTIONS = 6  # beside the background's that are told to the network
 EDGE = 3.0  # px of 640 around a mask in which events still are its own: those of its outline
 HELD = 4.0  # supported events in a place and around it that hold something, before a resting camera
@@ -44,12 +44,12 @@ log = logging.getLogger(__name__)
 
 
 class Segmenter:
-    """Events in, Segmentation out, through ONNX Runtime. Not for several threads at once.
+    """Events in, Segmentation out, by ONNX Runtime or OpenVINO. Not for several threads at once.
 
     Attributes:
         refine, track: as `load` takes them; may be changed at any time.
         turn: of the camera, as far as a gyro tells it.
-        told: what the network was told of the last window; None: nothing.
+        prior: what the network was told of the last window; None: nothing.
         info: what the model file says of itself.
         requested: the provider asked for (auto, or one of NAMES).
         provider: the provider really in use (see NAMES).
@@ -70,13 +70,14 @@ class Segmenter:
         self.postprocess = postprocess or PostprocessConfig()
         self.refine = refine
         self.track = track
-        self._camera = CameraState(camera_motion)
+        self._camera = CameraRest(camera_motion)
         self.turn = Turn()
+        self._network_motion: np.ndarray | None = None  # px/s, what it last said of what moves
         self.forget()
         self.info = info
         self.requested = requested
         self.provider = session.provider
-        self.told: Prior | None = None
+        self.prior: Prior | None = None
         self._voxel = np.zeros((1, 0, 0, 0), np.float32)
 
     @classmethod
@@ -104,9 +105,9 @@ class Segmenter:
                 (at most 4) for ONNX Runtime.
             refine: run the network again on events deblurred by its first answer, where the model
                 is made for it: better masks and motions for twice the time.
-            track: begin with the motions found in the window before, where the model is made for
-                it and the windows follow each other: about as good as `refine`, at no cost. What
-                it answers then depends on the windows that came before; see `forget`.
+            track: begin with the motions found in the window before, as the node does, where the
+                model is made for it and the windows follow each other: about as good as `refine`,
+                at no cost. What it answers then depends on the windows before; see `forget`.
             camera_motion, postprocess: see SegmenterConfig.
 
         Raises:
@@ -151,72 +152,71 @@ class Segmenter:
             InferenceError: the network failed, or gave something else than masks and motions.
         """
         events, turn = window.events, turn if self.camera_motion == "imu" else None
-        self.told = None
+        self.prior = None
         if len(events) == 0 or window.end <= window.start:
             labels = np.zeros((events.height, events.width), np.uint8)
             return Segmentation(window, labels, np.zeros((1, 2, 3)))
-        some = replace(window, events=subsample(events, EVENTS))
+        some = replace(window, events=subsample(events, WINDOW_EVENTS))
         if not self.info.voxel.layers:
-            result = replace(self._single_look(some), window=window)
+            result = replace(self._plain_pass(some), window=window)
             return most_events_first(result) if self.info.background == "most_events" else result
-        if not (self.track and self._memory.followed_by(window)):
+        if not (self.track and self._past_events.followed_by(window)):
             self.forget()
-        moves = self.turn.agreement.says_that_it_moves(turn, events)
+        moves = self.turn.check.says_that_it_moves(turn, events)
         rests = self._camera.update(events, window.end) and not moves
-        self._memory.add(some, turn)
-        past = self.turn.follow(self._memory, window, None if rests else turn)
+        past = self.turn.follow(self._past_events, some, turn, rests)
         self._tracks.turn_by(self.turn.changed)
-        if self._memory.guess is not None:
-            self._memory.guess = self._memory.guess + self.turn.changed
+        if self._network_motion is not None:
+            self._network_motion = self._network_motion + self.turn.changed
         step = self.info.voxel.cell(events.width) * MASK_STEP
         if not self._search.looks:  # what the network says when it is told nothing
-            background, self._memory.guess = self._single_look(some).affine[:2]
+            background, self._network_motion = self._plain_pass(some).affine[:2]
             self._search.found = Found(background)
-        first = self.track and not rests and self._memory.windows == 1
-        for _ in range(FIRST_LOOKS if first else 1):
+        first = self.track and not rests and self._past_events.windows == 1
+        for _ in range(FIRST_PASSES if first else 1):  # each changes what the next one is told
             objects, moved = self._tracks.labels_now(window.end, step)
             seen = Seen(past, window.end, objects, moved, rests, self.turn.now)
             self._search.update(seen, self.turn.changed)
             motions = self._motions(window)
-            told = self._moving_now(window.end, step, rests) if self.postprocess.memory else None
-            result = self._look(some, past, motions, told, rests)
+            mask = self._moving_now(window.end, step, rests) if self.postprocess.memory else None
+            result = self._told_pass(some, past, motions, mask, rests)
         if self.refine and len(result.affine) > 1:
-            known = [result.affine[0], *result.affine[1:]]
-            result = self._look(some, past, known, told, rests)
-        if self.postprocess.parallax and self.told:
+            result = self._told_pass(some, past, list(result.affine), mask, rests)
+        if self.postprocess.parallax and self.prior:
             few = result.with_window(
                 replace(some, events=subsample(some.events, self.postprocess.events))
             )
             ids = {track.id for track in self._tracks.tracks}
-            self._depth.update(few, ids, self.told.evidence, self.turn.now)
-            result = result.without(self._depth.at_rest(window.end))
+            self._parallax.update(few, ids, self.prior.evidence, self.turn.now)
+            result = result.without(self._parallax.static_tracks(window.end))
         return replace(result, window=window)
 
     def forget(self) -> None:
         """Begin anew: the next window does not follow the last one."""
-        self._memory = Memory()
+        self._past_events = PastEvents()
+        self._network_motion = None
         self._camera.forget()
-        self._depth = Depth()
+        self._parallax = ParallaxState()
         self._search = Search(self.postprocess.propose)
         self._tracks = Tracks(self.postprocess)
 
     def _motions(self, window: Window) -> list[np.ndarray]:
         """float64 [2, 3] each, px/s: what things may move along; the background's motion first."""
-        tracks, guess = self._tracks.tracks, self._memory.guess
+        tracks = self._tracks.tracks
         motions = [self._search.found.background, *(track.motion for track in tracks)]
-        if not tracks and guess is not None:
-            motions.append(guess)
+        if not tracks and self._network_motion is not None:
+            motions.append(self._network_motion)
         motions += self._search.found.proposed
         return distinct(motions, window)[: 1 + MOST_MOTIONS]
 
     def _moving_now(self, end: int, step: float, rests: bool) -> np.ndarray | None:
         """float32 [h, w], 1 where a track is at `end`, but for things at rest; None: no tracks."""
-        still = set() if rests else self._depth.at_rest(end)
+        still = set() if rests else self._parallax.static_tracks(end)
         tracks = zip(self._tracks.tracks, self._tracks.now(end, step), strict=True)
         masks = [mask for track, mask in tracks if track.id not in still]
         return np.maximum.reduce(masks).astype(np.float32) if masks else None
 
-    def _look(
+    def _told_pass(
         self, window: Window, past: Events, motions: list[np.ndarray], mask: np.ndarray | None,
         rests: bool,
     ) -> Segmentation:  # fmt: skip
@@ -226,32 +226,29 @@ class Segmenter:
         cell = spec.cell(events.width)
         step = cell * MASK_STEP
         evidence = gather_evidence(past, window.end, np.array(motions), cell)
-        shape = spec.shape(events.width, events.height)
-        if self._voxel.shape[1:] != shape:
-            self._voxel = np.zeros((1, *shape), np.float32)
-        self.told = Prior(evidence, mask, rests, self.turn.now)
-        network_input(window, spec, self.told, self._voxel[0])
-        masks, affine = self._run()
+        self.prior = Prior(evidence, mask, rests, self.turn.now)
+        masks, affine = self._run(window, self.prior)
         rows, columns = (int(np.ceil(side / step)) for side in (events.height, events.width))
-        said = (masks[0, 1] - masks[0, 0])[:rows, :columns]
-        score = said
+        logits = (masks[0, 1] - masks[0, 0])[:rows, :columns]
+        score = logits
         if spec.extras:
             by_labels = self.info.regime == "labels"
-            score = said + trusted_score(self.told, by_labels)[:rows, :columns]
+            score = logits + trusted_score(self.prior, by_labels)[:rows, :columns]
         if rests and stages.still:
-            score = np.maximum(score, self._supported_score(said, step))
+            score = np.maximum(score, self._supported_score(logits, step))
         start = motions[0] + cells_to_px(affine[0, 1].astype(np.float64), cell) / window.duration
-        self._memory.guess = start
-        labels, affines = pieces((score > 0).astype(np.uint8), evidence, start, step, stages)
+        self._network_motion = start
+        labels, affines = cut_objects((score > 0).astype(np.uint8), evidence, start, step, stages)
         full = upsample_labels(labels, score, step, events.height, events.width)
         margin = max(1, int(EDGE * events.width / 640))
         sure = 1 / (1 + np.exp(-score))
         scores = {k: float(sure[labels == k].mean()) for k in range(1, len(affines))}
         found = Segmentation(window, full, affines, margin, scores, rests)
-        found = with_motions(found, stages, past, first=self._memory.windows == 1)
+        found = with_motions(found, stages, past, first=self._past_events.windows == 1)
         coarse = cv2.resize(found.labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
+        # From here on labels are ids of tracks, the same from window to window.
         found = renumbered(found, self._tracks.assign(found, coarse, step))
-        return snap(found) if stages.outline and not rests else found
+        return refine_outlines(found) if stages.outline and not rests else found
 
     def _supported_score(self, score: np.ndarray, step: float) -> np.ndarray:
         """float32 [h, w], above zero where a resting camera sees what is not noise.
@@ -263,22 +260,21 @@ class Segmenter:
         dense = cv2.morphologyEx((near >= HELD).astype(np.uint8), cv2.MORPH_CLOSE, CLOSED)
         return np.where((dense > 0) & (score > SURELY_NOT), np.float32(0.1), np.float32(-1))
 
-    def _single_look(self, window: Window) -> Segmentation:
-        """One pass of a network that is told nothing (the paper's)."""
-        events, spec = window.events, self.info.voxel
-        shape = spec.shape(events.width, events.height)
-        if self._voxel.shape[1:] != shape:
-            self._voxel = np.zeros((1, *shape), np.float32)
-        network_input(window, spec, None, self._voxel[0])
-        masks, affine = self._run()
-        cell = spec.cell(events.width)
-        size = (int(shape[2] * cell), int(shape[1] * cell))
+    def _plain_pass(self, window: Window) -> Segmentation:
+        """One pass of a network that is told nothing; of the paper's, the whole answer."""
+        masks, affine = self._run(window, None)
+        events, cell = window.events, self.info.voxel.cell(window.events.width)
+        size = (int(self._voxel.shape[3] * cell), int(self._voxel.shape[2] * cell))
         scores = [cv2.resize(m, size)[: events.height, : events.width] for m in masks[0]]
         motions = cells_to_px(affine[0].astype(np.float64), cell) / window.duration
         return Segmentation(window, np.argmax(scores, 0).astype(np.uint8), motions)
 
-    def _run(self) -> tuple[np.ndarray, np.ndarray]:
-        """masks float32 [1, L, h, w] and affine [1, L, 2, 3] of the voxel grid."""
+    def _run(self, window: Window, prior: Prior | None) -> tuple[np.ndarray, np.ndarray]:
+        """What the network says: masks float32 [1, L, h, w] and affine [1, L, 2, 3] of its grid."""
+        shape = self.info.voxel.shape(window.events.width, window.events.height)
+        if self._voxel.shape[1:] != shape:
+            self._voxel = np.zeros((1, *shape), np.float32)
+        network_input(window, self.info.voxel, prior, self._voxel[0])
         try:
             masks, affine = self._session.run(self._voxel)
         except Exception as error:  # of many kinds: memory, device, shapes

@@ -110,7 +110,7 @@ class Tracks:
         return ids
 
     def _memory(self, track: Track) -> int:
-        """ns for which a track is remembered: what was hardly seen, no longer than it was seen."""
+        """How long (ns) a lost track is kept; a short-lived one only as long as it was seen."""
         seen = track.seen - track.first
         return round(self.config.memory_ms * 1e6) if seen >= LASTING else seen
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evlayerseg_ros.events.types import Events, Window
-from evlayerseg_ros.motion.gyro import Agreement
-from evlayerseg_ros.segmentation.memory import Memory
+from evlayerseg_ros.motion.gyro import GyroCheck
+from evlayerseg_ros.segmentation.past_events import PastEvents
 
-STILL = np.zeros((2, 3))
+ZERO_MOTION = np.zeros((2, 3))
 
 
 @dataclass
@@ -18,36 +18,40 @@ class Turn:
     """What is believed of the camera's turn, window after window.
 
     Attributes:
-        agreement: whether the events bear out what the gyro says.
+        check: whether the events bear out what the gyro says.
         now: float64 [2, 3], px/s, the image motion that the turn makes; zero where none is known.
         changed: by how much it is another than in the window before; zero where one is not known.
     """
 
-    agreement: Agreement = field(default_factory=Agreement)
-    now: np.ndarray = field(default_factory=STILL.copy)
-    changed: np.ndarray = field(default_factory=STILL.copy)
+    check: GyroCheck = field(default_factory=GyroCheck)
+    now: np.ndarray = field(default_factory=ZERO_MOTION.copy)
+    changed: np.ndarray = field(default_factory=ZERO_MOTION.copy)
     _end: int | None = None
 
-    def follow(self, memory: Memory, window: Window, said: np.ndarray | None) -> Events:
-        """Take what the gyro says of a window, which `memory` holds already.
+    def follow(
+        self, past: PastEvents, window: Window, said: np.ndarray | None, rests: bool
+    ) -> Events:
+        """Take one more window, and what the gyro says of it.
 
         Args:
-            memory: the windows before and this one.
+            past: the windows before; this one is added.
             window: this one.
-            said: float64 [2, 3], px/s; None where nothing is known, or the camera rests.
+            said: float64 [2, 3], px/s; None where nothing is known.
+            rests: whether the camera rests.
 
         Returns:
             The last events; where the gyro is believed, as if the camera had turned evenly.
         """
+        changed = past.add(window, said)
         before = self._end if self._end is not None and self._end < window.end else window.start
         new = (window.end - max(window.start, before)) * 1e-9
-        past, self._end = memory.past(window.end), window.end
-        self.now = self.changed = STILL
-        if said is None:
-            return past
-        steadied = memory.past(window.end, steadied=True)
-        self.agreement.update(past, steadied, window.end, said, new)
-        if not self.agreement.believed:
-            return past
-        self.now, self.changed = said, memory.turn_changed
+        as_seen, self._end = past.before(window.end), window.end
+        self.now = self.changed = ZERO_MOTION
+        if said is None or rests:
+            return as_seen
+        steadied = past.before(window.end, steadied=True)
+        self.check.update(as_seen, steadied, window.end, said, new)
+        if not self.check.believed:
+            return as_seen
+        self.now, self.changed = said, changed
         return steadied

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from evlayerseg_ros.errors import InputError, MissingPackage
-from evlayerseg_ros.simulation.scenes import KINDS, random_scene
+from evlayerseg_ros.simulation.planar_scenes import KINDS, random_scene
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor, simulate
 from evlayerseg_ros.simulation.suites import SEQUENCES, SUITES, suite_scenes
 from evlayerseg_ros.simulation.textures import TextureBank, image_files

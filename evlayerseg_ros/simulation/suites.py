@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from evlayerseg_ros.simulation.depth_scenes import KNOTS, Camera
 from evlayerseg_ros.simulation.draws import heading, log_uniform
 from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor
 from evlayerseg_ros.simulation.textures import TextureBank, log_intensity
-from evlayerseg_ros.simulation.world import KNOTS, Camera
 
 DURATION = 0.5  # s
 SEQUENCES = 4  # of each suite

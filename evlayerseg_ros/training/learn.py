@@ -19,7 +19,7 @@ from evlayerseg_ros.training.report import write_report
 from evlayerseg_ros.training.self_training import Lessons, RunTeacher
 from evlayerseg_ros.training.train import UNTRAINED, Settings, train
 
-HELD_OUT = 0.2  # share at the end of each recording, where nothing else is held out
+HELD_OUT = 0.2  # share of each recording, at its end, that is held out where nothing else is
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Recorded:
 
     Attributes:
         recordings: files and folders.
-        hold_out: files and folders that are judged only; none: the end of each recording.
+        hold_out: files and folders that only judge; none: the end of each recording does.
         mix: share of the clips that are simulated, so that nothing is forgotten.
     """
 
@@ -46,12 +46,13 @@ def learn(
     resume: bool = False,
     init: Path | None = None,
 ) -> Path:
-    """Train on recordings without any label, and tell what it changed.
+    """Train on recordings without any labels, and tell what that changed.
+
+    The weights that it begins with teach, or those of `settings.teacher`.
 
     Args:
         out: folder for checkpoint.pt, curves.csv, before.onnx, model.onnx and report.html.
-        settings, photos, cutouts, resume, init: as `train` takes them. The weights that it begins
-            with teach, or those of `settings.teacher`.
+        settings, photos, cutouts, resume, init: see `train`.
         recorded: what is learnt from.
 
     Returns:
@@ -77,7 +78,7 @@ def learn(
     if not (resume and before.exists()):
         _write_start(before, settings, init)
     teacher = find_model(settings.teacher) if settings.teacher else before
-    # Of scenes the simulator's labels teach; without labels what teaches recordings does.
+    # Scenes are taught by the simulator's labels, or in regime label-free by the same teacher.
     settings = replace(settings, teacher=str(teacher) if settings.regime == "label-free" else "")
     lessons = Lessons(Runs(sources, settings.seed), RunTeacher(teacher), recorded.mix)
     seconds = sum(len(source) * 0.033 for source in sources)

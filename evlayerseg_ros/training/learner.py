@@ -1,4 +1,4 @@
-"""What a training run changes step by step: the network, its optimiser and its running average."""
+"""What a training step changes: the network, its optimiser and the weights' running average."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Batch = dict[str, torch.Tensor]
 
 
 def make_network(settings: Settings) -> Network:
-    """The network that the settings train, with random weights from their seed."""
+    """The network that the settings describe, with random weights from their seed."""
     torch.manual_seed(settings.seed)
     if settings.regime == "paper":
         return PaperNet()
@@ -47,11 +47,17 @@ def losses_of(network: Callable[..., tuple[torch.Tensor, ...]], regime: str, bat
 
 
 class Learner:
-    """Network, optimiser and running average at a step.
+    """Network, optimiser and running average of the weights at a step.
 
     Args:
         settings: how to train.
         here: this process's place.
+
+    Attributes:
+        step: steps done so far.
+        average: the network with the running average of its weights.
+        began: the weights that training began with, where a share of them is kept, else None.
+        regime: what the weights were taught by, for the model file.
     """
 
     def __init__(self, settings: Settings, here: Place) -> None:
@@ -67,7 +73,7 @@ class Learner:
         )
 
     def learn(self, batch: Batch) -> float:
-        """One step; returns the loss, the mean of all processes."""
+        """Does one step; returns the loss, the mean of all processes."""
         settings, device = self.settings, self.here.device
         for group in self.optimiser.param_groups:
             group["lr"] = settings.rate * schedule(self.step, settings.steps)
@@ -92,7 +98,7 @@ class Learner:
         """Takes the weights of a checkpoint, or of an exported LayerNet.
 
         Raises:
-            InputError: it is none of this network.
+            InputError: it has no weights of this network.
         """
         try:
             if path.suffix == ".onnx":
@@ -111,10 +117,10 @@ class Learner:
             raise InputError(f"{path} has no weights of this network ({error}).") from error
 
     def load(self, path: Path) -> None:
-        """Takes up where a checkpoint ended.
+        """Goes on where a checkpoint ended.
 
         Raises:
-            InputError: there is none.
+            InputError: there is no checkpoint.
         """
         if not path.exists():
             raise InputError(f"{path} does not exist, so there is nothing to resume.")
@@ -126,9 +132,11 @@ class Learner:
         self.step = state["step"]
 
     def kept(self) -> Network:
-        """The network with the running average of its weights, or what lies between that and the
-        weights that training began with: it forgets less (Wortsman et al., "Robust fine-tuning of
-        zero-shot models", CVPR 2022)."""
+        """The network to keep: with the average of its weights.
+
+        Where `settings.keep` says so they are mixed with those that training began with, so that it
+        forgets less (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+        """
         if self.began is None:
             return self.average
         network = copy.deepcopy(self.average)

@@ -8,11 +8,11 @@ from torch.nn import functional
 from evlayerseg_ros.network.affine import affine_field, pixel_grid
 from evlayerseg_ros.network.layernet import FLOW_STRIDE, MASK_STRIDE
 
-BORDER = 3  # steps of the mask on both sides of an object's edge, where most of its events are
+BORDER = 3  # cells of the mask to each side of an object's edge, where most of its events are
 
 
 def true_motion(labels: torch.Tensor, displacement: torch.Tensor, stride: int) -> torch.Tensor:
-    """float [B, 2, H/stride, W/stride]: displacement in cells of what is seen at each place."""
+    """float [B, 2, H/stride, W/stride]: displacement, in cells, of what is seen at each place."""
     part = labels[:, stride // 2 :: stride, stride // 2 :: stride].long()
     x, y = pixel_grid(part.shape[1], part.shape[2], stride, displacement)
     fields = affine_field(displacement, x, y)
@@ -23,9 +23,9 @@ def true_motion(labels: torch.Tensor, displacement: torch.Tensor, stride: int) -
 def supervised_loss(
     output: tuple[torch.Tensor, torch.Tensor, torch.Tensor], batch: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Loss of LayerNet with two layers against a simulator's truth, or a teacher's.
+    """Loss of LayerNet with two layers against a simulator's or a teacher's truth.
 
-    Places where that is not sure have no weight.
+    Places where the truth is not sure have no weight.
 
     Args:
         output: what LayerNet returns: masks [B, 2, H/2, W/2], affine, motion.
@@ -81,7 +81,7 @@ def supervised_loss(
 
 
 def event_iou(masks: torch.Tensor, moving: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-    """[B]: IoU of what moves at the window's end over the cells that saw an event.
+    """[B]: IoU of what moves at the window's end, over cells with events.
 
     Args:
         masks: [B, 2 or more, h, w], logits.

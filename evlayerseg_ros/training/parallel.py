@@ -1,4 +1,4 @@
-"""Several processes that train one network, as torchrun starts them; one process needs nothing."""
+"""Several processes that train one network, as torchrun starts them, or one without it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Place:
 
     Attributes:
         rank: its number.
-        world: how many there are.
+        world: number of processes.
         device: what it computes on.
     """
 

@@ -1,8 +1,7 @@
-"""What the network is told of a training window: right, inexact and wrong, as at run time.
+"""What the network is told of a training window: right, inexact or wrong, as at run time.
 
-At run time motions are proposed by contrast and by the windows before, and a mask is left from the
-window before. All of it may be missing or wrong; so it is here, and the network learns how far to
-believe it.
+At run time contrast and the windows before propose motions, and the window before leaves a mask.
+All of it may be missing or wrong. So it is here, and the network learns how far to trust it.
 """
 
 from __future__ import annotations
@@ -22,17 +21,16 @@ from evlayerseg_ros.segmentation.search import Found
 if TYPE_CHECKING:
     from evlayerseg_ros.training.samples import Sample
 
-RESTS = 0.4  # px of 640 over the window: less, and a camera counts as resting
+RESTS = 0.4  # px of 640 over the window: a camera that moves less counts as resting
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the network is told, and what that says of each simulated layer.
+    """What the network is told, and the motion that it is thereby told of each layer.
 
     Attributes:
         prior: what the network reads.
-        of_layer: float [MOST_LAYERS, 2, 3], px over the window: the motion that the network is told
-            where each layer is seen.
+        of_layer: float [MOST_LAYERS, 2, 3], px over the window, of each layer where it is seen.
     """
 
     prior: Prior
@@ -40,7 +38,7 @@ class Told:
 
 
 def random_told(sample: Sample, spec: VoxelSpec, rng: np.random.Generator) -> Told | None:
-    """What a training window's network is told; None: nothing at all.
+    """What the network is told of a training window; None: nothing at all.
 
     Args:
         sample: a window and its truth.
@@ -89,7 +87,7 @@ def told_in_run(sample: Sample, spec: VoxelSpec) -> Told:
 
 
 def _centres(sample: Sample, cell: float, middle: np.ndarray) -> dict[int, np.ndarray]:
-    """Layers that are seen, each with the middle of what is seen of it, px."""
+    """The layers that are seen, each with the centre of what is seen of it, px."""
     seen = np.flatnonzero(np.bincount(sample.layers.ravel(), minlength=len(sample.label_of)) > 12)
     found = {}
     for layer in seen.tolist():
@@ -101,8 +99,11 @@ def _centres(sample: Sample, cell: float, middle: np.ndarray) -> dict[int, np.nd
 def _proposals(
     sample: Sample, rng: np.random.Generator, ground: np.ndarray, centres: dict[int, np.ndarray]
 ) -> list[np.ndarray]:
-    """Motions as they are proposed at run time: tracks' (most of the movers', inexact; now and then
-    of something at rest elsewhere), and what the search by contrast finds, right or wrong."""
+    """Motions as they are proposed at run time.
+
+    Tracks give most movers' motions, inexactly, and now and then that of something at rest at
+    another depth; the search by contrast gives what it finds, right or wrong.
+    """
     found = []
     for layer, centre in centres.items():
         likely = 0.6 if sample.label_of[layer] else 0.25 if layer else 0.0
@@ -118,7 +119,7 @@ def _proposals(
 
 
 def _of_layers(sample: Sample, told: np.ndarray, centres: dict[int, np.ndarray]) -> np.ndarray:
-    """float [MOST_LAYERS, 2, 3]: of each layer the motion that the network sees it along."""
+    """float [MOST_LAYERS, 2, 3]: the motion that each layer is shown to the network along."""
     out = np.repeat(told[:1], len(sample.label_of), 0)
     for layer, centre in centres.items():
         if sample.label_of[layer] and len(told) > 1:
@@ -128,7 +129,7 @@ def _of_layers(sample: Sample, told: np.ndarray, centres: dict[int, np.ndarray])
 
 
 def _mask(sample: Sample, rng: np.random.Generator) -> np.ndarray | None:
-    """float32, at the resolution of cells: what was left of the window before, or None."""
+    """The mask that the window before left, float32, a value for each cell; None: there is none."""
     if rng.random() < 0.35:
         return None
     mask = np.zeros(sample.layers.shape, np.uint8)
@@ -137,7 +138,7 @@ def _mask(sample: Sample, rng: np.random.Generator) -> np.ndarray | None:
             mask |= np.isin(sample.layers, np.flatnonzero(sample.label_of == label)).view(np.uint8)
     if rng.random() < 0.15:  # something at rest that was taken for a mover
         mask |= (sample.layers == rng.integers(1, len(sample.label_of))).view(np.uint8)
-    if rng.random() < 0.12:  # nothing at all that was taken for a mover
+    if rng.random() < 0.12:  # a false alarm
         rows, columns = mask.shape
         size = tuple(np.exp(rng.uniform(1.5, np.log(columns / 3), 2)).astype(int).tolist())
         spot = int(rng.integers(columns)), int(rng.integers(rows))
@@ -150,7 +151,7 @@ def _mask(sample: Sample, rng: np.random.Generator) -> np.ndarray | None:
 
 
 def _error(rng: np.random.Generator, largest: float, centre: np.ndarray) -> np.ndarray:
-    """float [2, 3]: displacement of up to about `largest` px of 640 at a centre, changing away."""
+    """float [2, 3]: a displacement of up to about `largest` px of 640 at a centre, else further."""
     scale = largest * rng.random() ** 3 * centre[0] / 320
     linear = rng.normal(0, scale / 200, (2, 2))
     shift = rng.normal(0, scale, (2, 1))

@@ -1,8 +1,8 @@
-"""Windows drawn from recordings: runs of windows that follow each other, from everywhere.
+"""Runs of windows that follow each other, drawn at random from recordings.
 
-A recording can be read from its beginning only, and may hold hours. So it is streamed once to count
-its windows; later passes collect a few dozen runs each, drawn from all recordings, and nothing else
-is kept in memory.
+A recording can only be read from its beginning, and may last hours. So it is read once to count its
+windows. Each later pass over all recordings collects a few dozen runs, and only these are kept in
+memory.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from evlayerseg_ros.recordings.kinds import recordings_in
 from evlayerseg_ros.recordings.readers import open_recording
 
 RUN = 12  # windows that follow each other: 0.4 s
-SHORTEST = 4  # windows of a recording
-EVENTS = 60_000  # of a window that are kept
-IN_MEMORY = 12_000_000  # events of a pass that are kept, 160 MB
+SHORTEST = 4  # windows that a recording must have
+EVENTS = 60_000  # at most so many events of a window are kept
+IN_MEMORY = 12_000_000  # and so many of a pass, 160 MB
 MOST_RUNS = 64  # of a pass
-PARTS = 3  # places that a recording is judged at
-FRESH = 5.0  # s: a file that was written to so shortly before may still grow
+PARTS = 3  # places at which a recording is judged
+FRESH = 5.0  # s: a file that was changed so shortly before may still be growing
 Tell = Callable[[str], object]
 
 
@@ -39,8 +39,8 @@ class Source:
     Attributes:
         path: of the recording.
         first, last: numbers of its first window and of the one after its last.
-        events: mean events of a window.
-        seconds: that all windows of the recording span.
+        events: mean number of events of a window.
+        seconds: length of the whole recording.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class Source:
 
 
 def find_recordings(paths: Sequence[Path]) -> list[Path]:
-    """The recordings that files and folders stand for; folders are searched to any depth.
+    """The recordings at some paths; folders are searched to any depth.
 
     Raises:
         InputError: a path does not exist, or a folder holds no recording.
@@ -68,7 +68,7 @@ def find_recordings(paths: Sequence[Path]) -> list[Path]:
 
 
 def windows_in(path: Path, first: int = 0, last: int | None = None) -> Iterator[Window]:
-    """The node's windows of a recording from number `first` to before `last`, one after the other.
+    """The node's windows of a recording, from number `first` up to before `last`.
 
     Raises:
         InputError: the recording cannot be read, or not to its end.
@@ -82,17 +82,17 @@ def windows_in(path: Path, first: int = 0, last: int | None = None) -> Iterator[
 
 
 def index(paths: Sequence[Path], tell: Tell) -> list[Source]:
-    """Reads recordings once, from end to end, and counts their windows.
+    """Reads whole recordings and counts their windows.
 
     Args:
         paths: recordings.
-        tell: is given a sentence on each that is left out, and why.
+        tell: called with a sentence on each recording that is left out or breaks off.
 
     Returns:
-        Those that can be learnt from. One that breaks off counts up to there.
+        Those that can be learnt from; one that breaks off up to there.
 
     Raises:
-        InputError: none is left.
+        InputError: there is none.
     """
     stamps = {path: _stamp(path) for path in paths}
     sources = []
@@ -118,7 +118,7 @@ def _stamp(path: Path) -> tuple[int, float]:
 
 
 def _count(path: Path, tell: Tell) -> Source | None:
-    """A recording with the number of its windows; None, and a sentence, if it is of no use."""
+    """A recording with the number of its windows; None if it is of no use, which is told."""
     windows = events = 0
     begin = end = 0
     fault = ""
@@ -141,7 +141,7 @@ def _count(path: Path, tell: Tell) -> Source | None:
 
 
 def split(sources: Sequence[Source], share: float) -> tuple[list[Source], list[Source]]:
-    """Recordings without their last `share`, and that share of each, where it is long enough."""
+    """Recordings without their last `share`, and these shares; a short recording stays whole."""
     learn, held = [], []
     for source in sources:
         cut = source.first + max(SHORTEST, round(len(source) * (1 - share)))
@@ -154,7 +154,7 @@ def split(sources: Sequence[Source], share: float) -> tuple[list[Source], list[S
 
 
 def parts_of(source: Source, windows: int) -> Iterator[list[Window]]:
-    """Up to `windows` windows of a recording, in runs from PARTS places evenly apart."""
+    """Up to `windows` windows of a recording, in runs from PARTS places at equal distances."""
     parts, each = PARTS, max(SHORTEST, windows // PARTS)
     if len(source) <= windows:
         parts, each = 1, len(source)
@@ -163,7 +163,12 @@ def parts_of(source: Source, windows: int) -> Iterator[list[Window]]:
 
 
 def _collect(source: Source, wanted: Sequence[tuple[int, int]]) -> Iterator[list[Window]]:
-    """Runs (number of the first window, how many), in rising order and apart, in one pass."""
+    """Runs, collected in one pass.
+
+    Args:
+        source: the recording.
+        wanted: of each run the number of its first window, and how many; rising, not overlapping.
+    """
     numbers = [n for first, many in wanted for n in range(first, first + many)]
     begin = numbers[0]
     windows = zip(count(begin), windows_in(source.path, begin, numbers[-1] + 1))
@@ -174,7 +179,7 @@ def _collect(source: Source, wanted: Sequence[tuple[int, int]]) -> Iterator[list
 
 
 def _small(window: Window) -> Window:
-    """The window with at most EVENTS events, copied: a slice would keep its chunk in memory."""
+    """The window with at most EVENTS events, copied: a slice would keep whole chunks in memory."""
     every = max(1, -(-len(window.events) // EVENTS))
     return replace(window, events=window.events[np.arange(0, len(window.events), every)])
 
@@ -182,7 +187,7 @@ def _small(window: Window) -> Window:
 class Runs:
     """Runs of windows drawn from recordings, the same for the same seed.
 
-    Every window is as likely as any other, whichever recording it is of.
+    All windows of all recordings are equally likely.
 
     Args:
         sources: what to draw from.
@@ -197,12 +202,12 @@ class Runs:
         self.a_pass = min(total, MOST_RUNS, max(4, room))
 
     def drawn(self, lane: int, start: int = 0, tell: Tell = print) -> Iterator[list[Window]]:
-        """Runs without end; an empty one stands for one that could not be read.
+        """Endless runs; one that cannot be read is empty.
 
         Args:
-            lane: of a number of streams that know nothing of each other.
+            lane: number of the stream, which is independent of others.
             start: how many runs to leave out.
-            tell: is given a sentence on each recording that could not be read.
+            tell: called with a sentence on each recording that cannot be read.
 
         Raises:
             InputError: nothing can be read any more.

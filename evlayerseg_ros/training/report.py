@@ -1,8 +1,8 @@
 """What learning changed: windows that were held out, by the weights before and after.
 
-There is no truth to compare with. What can be told without one: whether events become sharper along
-the motions that were found, how much is called moving, and whether a window's answer, carried to
-the next window, is that one's answer, too.
+There is no truth to compare with. Without one it can be told whether events become sharper along
+the motions found, how much is called moving, and whether a window's answer, carried to the next
+window, agrees with the answer there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from evlayerseg_ros.training.recordings import Source, parts_of
 WINDOWS = 90  # of each recording, at most
 ALL_WINDOWS = 400  # and of all together
 FEWEST = 50  # events of a window that is judged
-SHOWN = 2  # windows of each recording that are shown: those that changed most
+SHOWN = 2  # windows of each recording that are shown, those that changed most
 MEASURES = {
     "fwl": "FWL, sharpness along the motions found: more is better, 1 is no motion",
     "rsat": "RSAT, timestamp loss along them: less is better, 1 is no motion",
@@ -59,7 +59,7 @@ class Compared:
     shown: list[tuple[float, np.ndarray]] = field(default_factory=list)
 
     def means(self) -> list[tuple[float, float]]:
-        """Of each measure its mean before and after; NaN where there is none."""
+        """Each measure's means before and after; NaN where there is none."""
         return [(_mean(self.before[name]), _mean(self.after[name])) for name in MEASURES]
 
 
@@ -91,7 +91,7 @@ def write_report(out: Path, before: Path, after: Path, held: Sequence[Source]) -
 
 
 def _compare(source: Source, both: Sequence[Segmenter], windows: int) -> Compared:
-    """The windows of a recording by two models."""
+    """Two models on the windows of a recording."""
     result = Compared(source.path.name)
     for run in parts_of(source, windows):
         for segmenter in both:
@@ -112,7 +112,7 @@ def _compare(source: Source, both: Sequence[Segmenter], windows: int) -> Compare
 
 
 def measure(found: Segmentation, before: Segmentation | None) -> dict[str, float]:
-    """What can be said of an answer without any truth.
+    """The measures of an answer, which need no truth.
 
     Args:
         found: of a window with events.
@@ -121,7 +121,7 @@ def measure(found: Segmentation, before: Segmentation | None) -> dict[str, float
     Returns:
         The measures of MEASURES; agreement is NaN where nothing moves in either window.
     """
-    # Of a later room: imported where the report is made, and by nothing that trains.
+    # Of a later room: imported only where the report is made.
     from evlayerseg_ros.evaluation.metrics import flow_warp_loss, iou, squared_timestamp_ratio
 
     events = found.window.events
@@ -160,13 +160,9 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _table(compared: Sequence[Compared]) -> list[list[str]]:
-    """Cells of a header, a line a recording, and their mean where there are several."""
-    header = [
-        "recording",
-        "windows",
-        *(f"{name}{way}" for name in MEASURES for way in ("", " after")),
-    ]
-    lines = [header]
+    """Rows of cells: a header, a row for each recording, and their mean if there are several."""
+    measures = (f"{name}{when}" for name in MEASURES for when in ("", " after"))
+    lines = [["recording", "windows", *measures]]
     for one in compared:
         cells = (f"{value:.3f}" for pair in one.means() for value in pair)
         lines.append([one.name, str(one.windows), *cells])

@@ -1,4 +1,4 @@
-"""Training samples: a simulated window with its truth, and what a training step reads of it."""
+"""Training samples: a window with its truth, and the tensors that a training step reads of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.voxel import VoxelSpec
-from evlayerseg_ros.motion.evidence import EVENTS, SPAN, subsample, thin_where_dense
+from evlayerseg_ros.motion.evidence import EVIDENCE_EVENTS, SPAN, subsample, thin_where_dense
 from evlayerseg_ros.segmentation.network_input import Prior, network_input
 from evlayerseg_ros.segmentation.segmentation import Segmentation
+from evlayerseg_ros.simulation.depth_scenes import MOST_LAYERS
 from evlayerseg_ros.simulation.simulator import Scene
-from evlayerseg_ros.simulation.world import MOST_LAYERS
 from evlayerseg_ros.training.priors import Told
 
 FEWEST, MOST = 2_500, 100_000  # events of a window
@@ -26,13 +26,13 @@ class Sample:
 
     Attributes:
         window: the events.
-        past: events of the last SPAN ns before the window's end, at most EVENTS of them.
-        layers: uint8 [rows, columns], front-most simulated layer at each cell at the window's end.
+        past: events of the last SPAN ns before the window's end, at most EVIDENCE_EVENTS of them.
+        layers: uint8 [rows, columns], the front-most layer at each cell at the window's end.
         label_of: uint8 [MOST_LAYERS], of each layer the object that it is a part of, 0 for none.
         displacement: float32 [MOST_LAYERS, 2, 3], of each layer over the window, in px (zeros where
             there is no such layer); see network/affine.py for the convention.
         sure: bool [rows, columns], where the truth is known; None: everywhere.
-        prior: what a network was told of the window in a run; None: it comes from no run.
+        prior: what the network was told of the window in a run of windows; None: it was in none.
     """
 
     window: Window
@@ -45,7 +45,7 @@ class Sample:
 
 
 def cut_window(events: Events, start: int, count: int) -> Window:
-    """The window of `count` events from the index `start`."""
+    """The window of `count` events from index `start` on."""
     # Copied: a slice would keep the whole clip in memory.
     part = events[np.arange(start, min(start + count, len(events)))]
     begin, end = int(part.t[0]), int(part.t[-1])
@@ -53,13 +53,13 @@ def cut_window(events: Events, start: int, count: int) -> Window:
 
 
 def true_sample(scene: Scene, events: Events, window: Window, cell: float) -> Sample:
-    """A window with the simulator's truth at cells of `cell` px.
+    """A window with the simulator's truth.
 
     Args:
         scene: what was simulated.
-        events: all of it.
+        events: all events of the scene.
         window: a part of them.
-        cell: px of a cell.
+        cell: side of a cell, px.
     """
     begin, end = window.start * 1e-9, window.end * 1e-9
     displacement = np.zeros((MOST_LAYERS, 2, 3), np.float32)
@@ -72,9 +72,9 @@ def true_sample(scene: Scene, events: Events, window: Window, cell: float) -> Sa
 
 
 def past_of(events: Events, end: int) -> Events:
-    """The events of the last SPAN ns before `end`, thinned as evidence is gathered from them."""
+    """The events of the last SPAN ns before `end`, thinned as for gathering evidence."""
     first, last = np.searchsorted(events.t, (end - SPAN, end), side="right")
-    past = thin_where_dense(events[first:last], EVENTS)
+    past = thin_where_dense(events[first:last], EVIDENCE_EVENTS)
     return past[np.arange(len(past))]  # copied, as in cut_window
 
 
@@ -85,13 +85,13 @@ def taught_sample(
     cell: float,
     sure: np.ndarray | None = None,
 ) -> Sample:
-    """A window with what a teacher found in it for its truth, at cells of `cell` px.
+    """A window with a teacher's answer for its truth.
 
     Args:
-        events: those before the window's end, the window's own among them.
+        events: up to the window's end or beyond.
         window: a part of them.
         found: the teacher's answer, at most MOST_LAYERS labels.
-        cell: px of a cell.
+        cell: side of a cell, px.
         sure: bool [H, W], where the teacher is sure; None: everywhere.
     """
     rows, columns = (
@@ -116,9 +116,9 @@ def clip_samples(
     spec: VoxelSpec,
     windows: int,
 ) -> list[Sample]:
-    """Up to `windows` random windows of a scene's events; none if there are too few.
+    """Up to `windows` random windows of a scene's events; none if there are too few events.
 
-    Half of them last 33 ms, as the node's do; the others hold any number of events.
+    Half of them last 33 ms, as the node's do; the others hold a random number of events.
     """
     if len(events) < FEWEST * 1.5:
         return []
@@ -147,23 +147,22 @@ def to_tensors(
     told: Told | None = None,
     events: int = 0,
 ) -> dict[str, torch.Tensor]:
-    """What a training step reads, as large as of a 640x480 sensor.
-
-    With `rng` randomly flipped and cropped.
+    """What a training step reads, with as many cells as a 640x480 sensor has.
 
     Args:
         sample: a window and its truth.
         spec: the network's voxel grid.
-        rng: source of everything random; None takes the middle of the image as it is.
+        rng: source of everything random, which crops and flips; None: the middle of the image as
+            it is.
         told: what the network is told; None: nothing.
-        events: how many events to draw for an objective that looks at events; 0: none.
+        events: how many events to draw for a loss that reads events; 0: none.
 
     Returns:
-        voxel float32 [C, rows, columns]; layers uint8 [rows, columns], simulated layers; moving,
-        seen and sure bool [rows, columns], whether something moves there, there are events, and
-        the truth is known; single bool, whether just one layer moves; displacement float32
-        [MOST_LAYERS, 2, 3] in cells at a place in cells, beyond what the network was told of each;
-        events float32 [events, 4]: x, y (cells), t (0 to 1), p (1 or 0).
+        voxel: float32 [C, rows, columns]. layers: uint8 [rows, columns]. moving, seen, sure: bool
+        [rows, columns], whether something moves there, there are events, the truth is known.
+        single: bool, whether just one layer moves. displacement: float32 [MOST_LAYERS, 2, 3], of
+        positions in cells, in cells, less what the network is told of each layer. events: float32
+        [events, 4]: x, y (cells), t (0 to 1), p (1 or 0).
     """
     window, cell = sample.window, spec.cell(sample.window.events.width)
     affine = sample.displacement.copy()
@@ -197,7 +196,7 @@ def to_tensors(
 def _corner(
     labels: np.ndarray, size: tuple[int, int], rng: np.random.Generator | None
 ) -> tuple[int, int]:
-    """Top and left of a part of that many rows and columns: random, or in the middle."""
+    """Top and left of a part of that many rows and columns: random, or of the middle one."""
     room = [max(0, have - want) for have, want in zip(labels.shape, size, strict=True)]
     if rng is None:
         return room[0] // 2, room[1] // 2
@@ -205,7 +204,7 @@ def _corner(
 
 
 def _part(image: np.ndarray, top: int, left: int, size: tuple[int, int]) -> np.ndarray:
-    """[..., rows, columns] of that size from a corner on, filled up with zeros."""
+    """The part [..., rows, columns] of that size from a corner on, padded with zeros."""
     part = image[..., top : top + size[0], left : left + size[1]]
     missing = [(0, want - have) for want, have in zip(size, part.shape[-2:], strict=True)]
     return np.pad(part, [(0, 0)] * (part.ndim - 2) + missing)
@@ -215,7 +214,7 @@ def _points(
     window: Window, events: int, cell: float, corner: np.ndarray, size: tuple[int, int],
     rng: np.random.Generator | None,
 ) -> np.ndarray:  # fmt: skip
-    """float32 [events, 4]: that many of the events in the part, drawn at random, in cells."""
+    """float32 [events, 4], in cells: random ones of the events in the part."""
     rng = rng or np.random.default_rng(0)
     every = window.events
     column, row = every.x // cell - corner[0], every.y // cell - corner[1]
@@ -231,10 +230,10 @@ def _flip(
     voxel: np.ndarray, maps: np.ndarray, affine: np.ndarray, points: np.ndarray,
     spec: VoxelSpec, rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Flips in x, y and polarity, each half of the time (the paper's augmentations).
+    """Flips x, y and polarity, each half of the time (the paper's augmentations).
 
-    Now and then all events become ON events, as of sensors that tell no polarity. Motions and
-    events are changed in place; the flipped voxel grid and maps [.., rows, columns] are returned.
+    Now and then all events become ON events, as a sensor without polarities gives them. Motions
+    and events are changed in place; the new voxel grid and maps [.., rows, columns] are returned.
     """
     for axis in (0, 1):  # x, y
         if rng.random() < 0.5:

@@ -1,12 +1,12 @@
-"""A teacher over runs of windows: what is found with hindsight teaches what is found at once.
+"""A teacher with hindsight over runs of windows.
 
-The Segmenter segments a run of windows twice, forwards and backwards in time (events of the other
-polarity then). Late in a run an answer rests on more evidence: on the events of 133 ms, on tracks,
-on what is known of the camera. Carried along the motions that were found, the answers of windows
-around and of both directions meet in each window. Something moves where most of the nearest say so,
-and nothing does where none of all says so. In between the teacher is silent, and so it is where
-events speak for a motion of their own and the network for none: it must not learn its own misses.
-Next to an object that was found the nearest answers alone tell, so that its outline is learnt.
+The Segmenter segments a run of windows twice, forwards and backwards in time (with polarities
+exchanged). Late in a run an answer rests on more evidence: the events of 133 ms, tracks, what is
+known of the camera. The answers of the windows around, of both directions, are carried along the
+motions found to each window, where they vote. Something moves where most of the nearest answers say
+so, and nothing moves where no answer says so. In between the teacher is silent. It is silent, too,
+where events speak for a motion of their own that the network misses: it must not learn its own
+misses. Right around an object only the nearest answers count, so that its outline is learnt.
 """
 
 from __future__ import annotations
@@ -27,35 +27,34 @@ from evlayerseg_ros.motion.proposals import propose
 from evlayerseg_ros.segmentation.network_input import Prior
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
-from evlayerseg_ros.simulation.world import MOST_LAYERS
+from evlayerseg_ros.simulation.depth_scenes import MOST_LAYERS
 from evlayerseg_ros.training.recordings import Runs
 from evlayerseg_ros.training.samples import Sample, past_of, taught_sample
 
-WARM = 2  # first windows of a run whose answers have no vote: they rest on little
-NEAR, FAR = (
-    1,
-    3,
-)  # windows to each side whose answers may say that something moves, or that none does
-MOVES = (
-    0.5  # share of the near votes from which on something moves: misses are commoner than ghosts
-)
-HALO, OUTSIDE = 12, 0.3  # cells around an object in which fewer of the near votes mean its outside
+WARM = 2  # first windows of a run, whose answers have no vote: they rest on little
+# Windows to each side whose answers may say that something moves, or that nothing does.
+NEAR, FAR = 1, 3
+# Something moves from this share of the near votes on: misses are commoner than false alarms.
+MOVES = 0.5
+# Within so many cells of an object, what fewer than this share of the near votes call moving is
+# outside it.
+HALO, OUTSIDE = 12, 0.3
 FEWEST = 50  # events of a window
 EMPTY = 0.3  # share of the windows in which nothing moves that teach
-SAME = 0.25  # share of a part that lies in an object known already, of which it then is a part
-# Votes (see Proposal) from which on events speak for a motion of their own; set when votes counted
-# losses, too, and not measured again since.
+SAME = 0.25  # a part of which this share lies in a known object belongs to that object
+# From so many votes on (see Proposal) events speak for a motion of their own; set when votes still
+# counted losses, and not measured since.
 DOUBTFUL = 0.15
-ACROSS = 320  # cells across, in which they do
+ACROSS = 320  # cells across for these votes
 
 
 @dataclass(frozen=True)
 class Lessons:
-    """What is learnt from recordings.
+    """How to learn from recordings.
 
     Attributes:
         runs: of windows.
-        teacher: what teaches them.
+        teacher: gives their truth.
         mix: share of the clips that are simulated.
     """
 
@@ -80,8 +79,8 @@ class Taught(NamedTuple):
 
     Attributes:
         found: its layers, labels 0 to MOST_LAYERS - 1.
-        sure: bool [H, W], where the labels are known.
-        prior: what the teacher's network was told of the window, without hindsight.
+        sure: bool [H, W], where the labels are sure.
+        prior: what the teacher's network was told of the window, without hindsight; None: nothing.
     """
 
     found: Segmentation
@@ -89,7 +88,7 @@ class Taught(NamedTuple):
     prior: Prior | None
 
     def teaches(self, rng: np.random.Generator) -> bool:
-        """Whether to learn from it: of windows in which nothing moves a few are enough."""
+        """Whether to learn from it; of windows in which nothing moves some are enough."""
         events = self.found.window.events
         if len(events) < FEWEST or not self.sure[events.y, events.x].any():
             return False
@@ -107,7 +106,7 @@ class RunTeacher:
         self.model = model
 
     def __call__(self, run: Sequence[Window]) -> list[Taught]:
-        """What is known of each window of a run of windows that follow each other.
+        """What is known of each window of a run; nothing if the sensor's size changes in it.
 
         Raises:
             InputError: the file is no model of this package.
@@ -128,7 +127,7 @@ class RunTeacher:
     def samples(
         self, run: Sequence[Window], spec: VoxelSpec, rng: np.random.Generator
     ) -> list[Sample]:
-        """What the windows of a run teach; those that nothing is sure of are left out."""
+        """Samples of the windows of a run, without those in which nothing is sure."""
         if not run:
             return []
         cell = spec.cell(run[0].events.width)
@@ -146,7 +145,7 @@ class RunTeacher:
 
     def _answers(self, run: Sequence[Window]) -> list[tuple[Segmentation, Prior | None]]:
         self._segmenter.forget()
-        return [(self._segmenter(window), self._segmenter.told) for window in run]
+        return [(self._segmenter(window), self._segmenter.prior) for window in run]
 
     def _window(
         self,
@@ -159,9 +158,9 @@ class RunTeacher:
         """What the answers around window number `k` say together, and where that is sure.
 
         Args:
-            run, k: the windows, and which.
-            forth: of each window the answer of those before and itself.
-            back: of each window the answer of those after and itself, its time reversed.
+            run, k: the windows, and the number of one.
+            forth: each window's answer, forwards.
+            back: each window's answer, backwards, in reversed time.
             events: of the whole run.
         """
         window, last, count = run[k], run[-1].end, len(run)
@@ -183,22 +182,22 @@ class RunTeacher:
         found = Segmentation(window, labels, affine)
         side = 1 + 2 * round(HALO * window.events.width / ACROSS)
         halo = cv2.dilate(labels, np.ones((side, side), np.uint8)) > 0
-        # Before a camera at rest the Segmenter takes all events that support each other as moving.
+        # Before a camera at rest the Segmenter itself takes all but noise for moving.
         doubts = np.zeros_like(halo) if forth[k].rests else _doubts(found, events)
         rests = ~(anywhere | doubts) | (halo & (share < OUTSIDE))
         return found, (labels > 0) | rests
 
 
 def _reversed(window: Window, last: int) -> Window:
-    """The window as it would be if time ran backwards from `last` (ns) on."""
+    """The window with time reversed, counted backwards from `last` (ns)."""
     e = window.events
     events = Events(e.x[::-1], e.y[::-1], last - e.t[::-1], 1 - e.p[::-1], e.width, e.height)
-    events = events[np.arange(len(events))]  # compiled loops want plain arrays
+    events = events[np.arange(len(events))]  # compiled loops want contiguous arrays
     return replace(window, events=events, start=last - window.end, end=last - window.start)
 
 
 def _layers(votes: Sequence[Layers], moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Objects where something moves, each with the motion of the first vote that has it.
+    """The objects where something moves, each with the motion of the first vote that has it.
 
     Args:
         votes: answers, the nearest first.

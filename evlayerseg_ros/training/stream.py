@@ -1,4 +1,4 @@
-"""An endless stream of training windows, simulated while training runs; nothing is kept on disk."""
+"""An endless stream of training samples, simulated while training runs; none is kept on disk."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from tqdm import tqdm
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.events.voxel import VoxelSpec
-from evlayerseg_ros.simulation.scenes import random_scene
+from evlayerseg_ros.simulation.depth_scenes import random_world
+from evlayerseg_ros.simulation.planar_scenes import random_scene
 from evlayerseg_ros.simulation.simulator import simulate
 from evlayerseg_ros.simulation.textures import TextureBank
-from evlayerseg_ros.simulation.world import random_world
 from evlayerseg_ros.training.priors import random_told, told_in_run
 from evlayerseg_ros.training.rehearsal import Rehearsal, run_of
 from evlayerseg_ros.training.samples import Sample, clip_samples, to_tensors
 from evlayerseg_ros.training.self_training import Lessons, RunTeacher
 
-IN_RUN = 0.8  # of the windows of a run: told as in the run; the others as any window
-TRIES = 3  # runs of a recording that are looked at for a clip; then one is simulated
-HOPELESS = 12  # clips in turn that no run was good for
+IN_RUN = 0.8  # share of a run's windows that are told what the run was; others as windows of none
+TRIES = 3  # runs of recordings that are tried for a clip; then one is simulated
+HOPELESS = 12  # so many clips one after the other without a good run: training ends
 
 
 class SceneStream(IterableDataset):
     """Endless training samples from freshly simulated scenes, the same for the same seed.
 
-    Samples come in lanes that know nothing of each other; a worker process makes one. A lane keeps
-    the windows of its latest clips and draws from them, simulating a new clip each time that every
-    window has been drawn `reuse` times on average: a scene costs more than a training step. Each
-    clip and each draw has a random generator of its own, so that a lane can go on from any draw.
+    Samples come in lanes, independent of each other; each worker process makes one lane. A scene
+    costs more than a training step, so a lane keeps the windows of its latest clips and draws from
+    them; it simulates a new clip once windows have been drawn `reuse` times on average. Each clip
+    and each draw has a random generator of its own, so that a lane can go on from any draw.
 
     Args:
         bank: textures.
         spec: the network's voxel grid.
         seed: of everything random.
-        lanes: those of this process's workers, one each.
-        start: draws that each lane has already given.
+        lanes: the lane of each of this process's workers.
+        start: how many draws of each lane to leave out.
         reuse: how often a window is drawn, on average.
         per_clip: windows of a clip.
         first: clips simulated before the first sample.
         pool: clips whose windows are kept.
-        events: as to_tensors.
-        teacher: whose answers to runs of windows stand for the truth; None: the simulator's own.
-        worlds: share of the scenes that are worlds with depth (simulation/world.py); the others are
+        events: see to_tensors.
+        teacher: its answers to runs of windows stand for the truth; None: the simulator's truth.
+        worlds: share of the scenes that have depth (simulation/depth_scenes.py); the others are
             planes after the paper's recipe.
-        lessons: recordings that some of the clips come from; None: all are simulated.
-        rehearsal: runs each simulated clip through the network, too, and keeps as many windows
-            again; a lane that goes on then sees other windows, as the weights are others.
+        lessons: recordings that some clips come from; None: all are simulated.
+        rehearsal: also runs each simulated clip through the network and adds as many windows. Its
+            weights change, so a lane that is resumed sees other windows then.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class SceneStream(IterableDataset):
             yield to_tensors(sample, self.spec, rng, told, self.events)
 
     def _clip(self, lane: int, clip: int) -> list[Sample]:
-        """The windows of one of a lane's clips."""
+        """The windows of a lane's clip."""
         rng = np.random.default_rng([self.seed, lane, 0, clip])
         found = self._recorded(self.lessons, lane, clip, rng) if self.lessons else []
         while not found:
@@ -120,14 +120,14 @@ class SceneStream(IterableDataset):
     def _recorded(
         self, lessons: Lessons, lane: int, clip: int, rng: np.random.Generator
     ) -> list[Sample]:
-        """The windows of a clip that comes from a recording; none of one that is simulated."""
+        """The windows of a clip that comes from a recording; none if it is to be simulated."""
         if not lessons.is_recorded(self.seed, lane, clip):
             return []
         if self._runs is None:
             before = sum(lessons.is_recorded(self.seed, lane, k) for k in range(clip))
             self._runs = lessons.runs.drawn(lane, TRIES * before, tqdm.write)
         found: list[Sample] = []
-        for run in islice(self._runs, TRIES):  # always as many, so that a lane can go on anywhere
+        for run in islice(self._runs, TRIES):  # always as many, so that a lane can be resumed
             found = found or lessons.teacher.samples(run, self.spec, rng)
         self._fruitless = 0 if found else self._fruitless + 1
         if self._fruitless == HOPELESS:
@@ -139,7 +139,7 @@ class SceneStream(IterableDataset):
 
 
 def example_inputs(photos: list[Path], spec: VoxelSpec) -> Iterator[np.ndarray]:
-    """Some of a network's inputs as in training: float32 [1, C, rows, columns] each."""
+    """Inputs of a network as in training, float32 [1, C, rows, columns] each."""
     stream = SceneStream(TextureBank(photos), spec, reuse=1, per_clip=2, first=8)
     for tensors in islice(stream, 32):
         yield tensors["voxel"][None].numpy()

@@ -20,12 +20,7 @@ from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.simulation.presets import EVALUATION_PHOTOS, TRAINING_PHOTOS, photographs
 from evlayerseg_ros.simulation.textures import TextureBank, image_files
 from evlayerseg_ros.surroundings import keep_freed_memory
-from evlayerseg_ros.training.learner import (
-    Batch,
-    Learner,
-    make_network,
-    write_model,
-)
+from evlayerseg_ros.training.learner import Batch, Learner, make_network, write_model
 from evlayerseg_ros.training.parallel import Place, place
 from evlayerseg_ros.training.rehearsal import Rehearsal
 from evlayerseg_ros.training.self_training import Lessons, RunTeacher
@@ -38,29 +33,29 @@ class Settings:
     """How to train; `PRESETS` names some.
 
     Attributes:
-        regime: what teaches: "labels" (the simulator's) or, without them, "label-free" (a
-            RunTeacher that looks at the events alone) or "paper" (the paper's network and loss).
-        teacher: of regime label-free: weights whose answers teach, with hindsight; "": those of a
-            network that says nothing, so that evidence alone does.
-        width: cells across of LayerNet's voxel grid; fewer are faster and coarser.
+        regime: what teaches: "labels" (the simulator's), or without any labels "label-free" (a
+            RunTeacher, which sees the events alone) or "paper" (the paper's network and loss).
+        teacher: in regime label-free, weights whose answers teach, with hindsight; "": a network
+            that says nothing, so that evidence alone teaches.
+        width: cells across LayerNet's voxel grid; fewer are faster and coarser.
         widths, depth: LayerNet's channels, and its residual blocks, at each scale.
         steps: optimiser steps.
-        batch: windows a step, of all processes together.
-        rate: peak learning rate, after a linear warm-up, falling as a cosine to zero.
+        batch: windows of a step, of all processes together.
+        rate: peak learning rate; a linear warm-up comes before it, a cosine to zero after it.
         decay: weight decay (AdamW).
         clip: largest norm of a step's gradient.
         average: decay per step of the running average of the weights, which is what is kept.
-        keep: share of the weights that it began with in those that are kept.
-        precision: fp32, or bf16: mixed precision where the device has it.
-        events: of each window that the regime paper looks at.
-        lanes: streams of scenes that a batch is taken from in equal parts, each with a process that
-            simulates; a multiple of the number of processes that train.
-        reuse: how often each simulated window is used.
+        keep: share of the weights that training began with in those that are kept.
+        precision: fp32, or bf16 for mixed precision.
+        events: in regime paper, how many of each window the loss reads.
+        lanes: streams of scenes, each simulated by a process; a batch has an equal part of each.
+            They must be a multiple of the number of processes that train.
+        reuse: how often each simulated window is used, on average.
         first: clips that each lane simulates before the first step.
         per_clip: windows taken from each clip.
-        worlds: share of the scenes that are worlds with depth; the others are planes.
-        rehearse: whether half of the windows come from runs through the network itself, with the
-            weights of the last validation.
+        worlds: share of the scenes that have depth; the others are planes.
+        rehearse: whether half of the windows come from runs of the network itself, with the weights
+            of the last validation.
         validate: steps between validations.
         windows: windows of the validation set.
         seed: of everything random.
@@ -101,9 +96,9 @@ PRESETS = {
         steps=400, rate=5e-5, average=0.98, keep=0.5, reuse=4, first=6, validate=100, windows=16,
     ),
 }  # fmt: skip
-SILENT_TEACHER = "teacher.onnx"  # in the output folder: the network of label-free that says nothing
 UNTRAINED = "none"  # regime of weights that have learnt nothing
-RUNS_WITH = "rehearsal.onnx"  # in the output folder: the weights of the last validation
+# In the output folder: label-free's teacher that says nothing; the weights of the last validation.
+SILENT_TEACHER, RUNS_WITH = "teacher.onnx", "rehearsal.onnx"
 
 
 def train(
@@ -119,10 +114,10 @@ def train(
 
     Args:
         out: folder for checkpoint.pt and curves.csv.
-        settings: how.
-        photos, cutouts: folders of images for the simulated scenes, beside the photographs that
-            scikit-image ships and procedural textures.
-        resume: go on from the checkpoint in `out` as if it had never stopped.
+        settings: how to train.
+        photos, cutouts: folders of images for the simulated scenes, beside scikit-image's
+            photographs and procedural textures.
+        resume: go on from the checkpoint in `out` as if training had never stopped.
         init: a checkpoint or an exported LayerNet (.onnx) to start from.
         lessons: recordings to learn from beside the scenes.
 
@@ -131,7 +126,7 @@ def train(
 
     Raises:
         InputError: a folder holds no images, there is no checkpoint to resume or no such
-            teacher, the lanes do not go round, or the checkpoint cannot be written.
+            teacher, the lanes do not divide evenly, or the checkpoint cannot be written.
         KeyboardInterrupt: as it was, once a checkpoint is saved.
     """
     if settings.teacher and settings.regime != "label-free":
@@ -174,7 +169,7 @@ def _train(
         runs.unlink(missing_ok=True)
         if init is not None or resume:
             run.export(runs)
-    if here.first and run.step == 0:  # what it can do before it has learnt anything
+    if here.first and run.step == 0:  # before it has learnt anything
         scores = validate(run.kept(), data)
         _record(out, 0, 0.0, running, scores)
     bar = tqdm(total=settings.steps, initial=run.step, unit="step", disable=not here.first or None)
@@ -203,7 +198,7 @@ def _train(
 
 
 def _with_teacher(out: Path, settings: Settings, here: Place) -> Settings:
-    """The settings with what teaches without labels: where none is said, a new network in `out`."""
+    """The settings with label-free's teacher: if none is named, a new network in `out`."""
     if settings.regime != "label-free" or settings.teacher:
         return settings
     path = out / SILENT_TEACHER
@@ -214,7 +209,7 @@ def _with_teacher(out: Path, settings: Settings, here: Place) -> Settings:
 
 
 def _record(out: Path, step: int, seconds: float, loss: float, scores: dict[str, float]) -> None:
-    """Adds a line to curves.csv: step, seconds, the losses' running mean, and the scores."""
+    """Adds a line to curves.csv: step, seconds, running mean of the loss, and the scores."""
     with (out / "curves.csv").open("a", newline="") as file:
         facts = (f"{key}={value:.4f}" for key, value in scores.items())
         csv.writer(file).writerow([step, int(seconds), f"{loss:.4f}", *facts])

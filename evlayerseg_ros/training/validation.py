@@ -1,4 +1,4 @@
-"""How good the network is while it learns, on scenes that it does not learn from."""
+"""How good the network is during training, on scenes that it does not learn from."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from tqdm import tqdm
 
 from evlayerseg_ros.motion.evidence import subsample
 from evlayerseg_ros.network.base import Network
-from evlayerseg_ros.simulation.scenes import random_scene
+from evlayerseg_ros.simulation.depth_scenes import random_world
+from evlayerseg_ros.simulation.planar_scenes import random_scene
 from evlayerseg_ros.simulation.simulator import simulate
 from evlayerseg_ros.simulation.textures import TextureBank
-from evlayerseg_ros.simulation.world import random_world
 from evlayerseg_ros.training.losses import event_iou
 from evlayerseg_ros.training.priors import random_told
 from evlayerseg_ros.training.samples import MOST, Sample, cut_window, to_tensors, true_sample
 
 
 def validation_set(bank: TextureBank, network: Network, windows: int, seed: int) -> list[Sample]:
-    """Windows of scenes that training does not see, one from each of `windows` scenes.
+    """Windows of scenes that training does not see, one of each scene.
 
-    The first half holds 50,000 events each of the paper's kind of scene, the other half comes from
-    worlds with depth in which something moves.
+    The first half are of the paper's kind of scene, 50,000 events each, the others of worlds with
+    depth in which something moves.
     """
     rng = np.random.default_rng([seed, 1 << 20])
     samples: list[Sample] = []
@@ -53,8 +53,8 @@ def validate(network: Network, samples: list[Sample]) -> dict[str, float]:
     """Mean IoU and detection rate over the validation set.
 
     Returns:
-        iou, dr of the scenes of the paper's kind. For a network that is told motions also iou_told,
-        where it is told as in training, and the same of the worlds with depth: world_iou, ..
+        iou, dr: of the paper's kind of scene. For a network that can be told motions also iou_told,
+        dr_told: told as in training; and the same of the worlds with depth: world_iou, ..
     """
     network.eval()
     device = next(network.parameters()).device
@@ -77,7 +77,7 @@ def validate(network: Network, samples: list[Sample]) -> dict[str, float]:
 
 
 def _most_events_first(masks: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
-    """The masks [1, L, H, W] of layers in the order of how many cells with events they win."""
+    """The masks [1, L, H, W], that of the layer which wins most cells with events first."""
     winner = masks.argmax(1)[voxel.abs().sum(1) > 0]
     order = torch.bincount(winner, minlength=masks.shape[1]).argsort(descending=True)
     return masks[:, order]

@@ -12,7 +12,7 @@ from evlayerseg_ros.bench.scenes import PACKET_NS
 from evlayerseg_ros.bench.scenes import packets as scene
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs import Decoder
-from evlayerseg_ros.events.sequence import MOST_BYTES, at_once
+from evlayerseg_ros.events.sequence import MOST_BYTES, Last, batch_size
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
@@ -97,11 +97,11 @@ def test_windows_errors_and_counters_are_those_of_one_by_one(name, several, size
 def test_sound_packets_are_decoded_together_as_long_as_they_are_small():
     packets = stream_of(40)
     decoder = Decoder("evt3", *SIZE)
-    assert at_once(packets[1:], decoder, 0, SIZE) == 39
-    assert at_once(packets[2:], decoder, 0, SIZE) == 0  # one was lost
-    assert at_once(changed(20, width=32)[1:], decoder, 0, (0, 0)) == 19
+    assert batch_size(packets[1:], decoder, Last(seq=0), SIZE) == 39
+    assert batch_size(packets[2:], decoder, Last(seq=0), SIZE) == 0  # one was lost
+    assert batch_size(changed(20, width=32)[1:], decoder, Last(seq=0), (0, 0)) == 19
     large = replace(packets[1], data=np.zeros(MOST_BYTES + 2, np.uint8))
-    assert at_once([large, *packets[2:]], decoder, 0, SIZE) == 0
+    assert batch_size([large, *packets[2:]], decoder, Last(seq=0), SIZE) == 0
 
 
 def test_each_packet_has_its_own_events_clock_and_counters():
@@ -114,4 +114,4 @@ def test_each_packet_has_its_own_events_clock_and_counters():
                 getattr(got.events, part), getattr(events, part), strict=True
             )
         assert (got.now, got.counted) == (alone.now, alone.counted)
-    assert alone.out_of_range > 0
+    assert alone.counted.out_of_range > 0

@@ -10,7 +10,8 @@ import pytest
 from streams import MS, STAMP, events_at, run
 
 from evlayerseg_ros.bench.encode import encode
-from evlayerseg_ros.events.stats import left_out
+from evlayerseg_ros.events.codecs import encode_mono
+from evlayerseg_ros.events.stats import StreamStats, left_out
 from evlayerseg_ros.events.stream import PacketStream
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
@@ -97,16 +98,26 @@ def test_only_the_very_same_packet_is_doubled():
 
 
 def test_a_large_share_left_out_is_told():
-    counts = dict.fromkeys(
-        ("doubled_packets", "bad_packets", "out_of_range", "stray_events", "unsynced"), 0
-    )
-    counts |= {"packets": 100, "events": 10_000}
+    counts = {**StreamStats().counts(), "packets": 100, "events": 10_000}
     assert left_out(counts) == ""
     assert left_out({**counts, "bad_packets": 5, "out_of_range": 500}) == ""
     assert left_out({**counts, "doubled_packets": 400}) == "80 % of the packets were left out."
     told = left_out({**counts, "out_of_range": 10_000})
     assert told.startswith("50 % of the events were left out. They lie outside the sensor")
     assert left_out({**counts, "unsynced": 10_000}) == "50 % of the events were left out."
+    assert left_out({**counts, "time_errors": 999}) == ""
+    assert left_out({**counts, "events": 5, "time_errors": 50}) == ""
+
+
+def test_times_that_begin_anew_in_each_packet_are_told():
+    """A publisher of `mono` that counts from each packet's begin, but whose time base stays 0."""
+    packets = [
+        Packet("mono", 64, 48, 0, encode_mono(events_at(np.arange(600) * 3000), 0), stamp, k)
+        for k, stamp in enumerate(range(STAMP, STAMP + 1_000 * MS, 2 * MS))
+    ]
+    _, stats = run(packets)
+    assert stats.events == 300_000
+    assert "100 % of the events had times that went back, or did not fit." in stats.in_words()
 
 
 @pytest.mark.parametrize("encoding", ["evt3", "mono"])
@@ -127,7 +138,7 @@ def test_packets_without_a_stamp_get_the_time_at_which_they_came(encoding):
     packets = [replace(packet, stamp=0, time_base=base) for packet, (base, _) in
                zip(packets, encoded(encoding, 500, 2 * MS, 5 * MS), strict=True)]  # fmt: skip
     times = [STAMP + packet.time_base + wait for packet, wait in zip(packets, late, strict=True)]
-    came = [packet.came(partial(int, t)) for packet, t in zip(packets, times, strict=True)]
+    came = [packet.with_stamp(partial(int, t)) for packet, t in zip(packets, times, strict=True)]
     windows, stats = run(came)
     assert len(windows) == 31 and stats.unstamped == 500 and stats.time_jumps == 0
     assert all(abs(w.stamp - STAMP - w.end) < 5 * MS for w in windows)
@@ -136,9 +147,11 @@ def test_packets_without_a_stamp_get_the_time_at_which_they_came(encoding):
 
 def test_nobody_is_asked_when_a_packet_with_a_stamp_came():
     stamped = Packet.of_events(events_at([MS]), STAMP)
-    assert stamped.came(partial(pytest.fail, "asked")) is stamped
+    assert stamped.with_stamp(partial(pytest.fail, "asked")) is stamped
     none = Packet.of_events(events_at([MS]), 0)
-    assert none.came(int) is none and none.came(partial(int, STAMP)).stamp == STAMP
+    assert none.with_stamp(partial(int, STAMP)).stamp == STAMP
+    unknown = none.with_stamp(int)
+    assert unknown.stamp == 0 and not unknown.stamped
 
 
 def test_mono_packets_of_one_time_base():

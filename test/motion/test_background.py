@@ -6,12 +6,12 @@ from drifting import carried, flow_at, shift
 
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.motion.background import (
-    CAP,
+    PLACE_EVENTS,
     _gathered,
-    agreement,
     background_motion,
     local_shifts,
     spread_evenly,
+    vote_share,
 )
 
 SPAN = 133_000_000
@@ -73,9 +73,9 @@ def test_a_known_motion_is_followed_and_one_that_was_lost_is_found_again() -> No
 
 
 def test_every_place_has_one_vote() -> None:
-    some = spread_evenly(scene(shift(30, 0), mover=4000), CAP)
+    some = spread_evenly(scene(shift(30, 0), mover=4000), PLACE_EVENTS)
     count, _, _ = np.histogram2d(some.x, some.y, bins=(10, 8), range=((0, 640), (0, 512)))
-    assert count.max() <= CAP + 1
+    assert count.max() <= PLACE_EVENTS + 1
     at, shifts, clear = local_shifts(some, SPAN, np.zeros((2, 3)), 4, 1.0)
     weight = clear[:, 0]
     assert len(at) == len(shifts) == len(weight) <= 80
@@ -94,11 +94,11 @@ def test_too_little_to_see_leaves_the_motion_as_it_was() -> None:
 
 def test_the_right_motion_gathers_most_votes() -> None:
     events = scene(AFFINE)
-    right = agreement(events, SPAN, AFFINE)
+    right = vote_share(events, SPAN, AFFINE)
     assert right > 0.9
     for off in (shift(20, 0), shift(0, -60), shift(300, 300)):
-        assert agreement(events, SPAN, AFFINE + off) < 0.85 * right
-    assert agreement(events[:0], SPAN, AFFINE) == 0
+        assert vote_share(events, SPAN, AFFINE + off) < 0.85 * right
+    assert vote_share(events[:0], SPAN, AFFINE) == 0
 
 
 def test_events_of_one_instant_do_not_break_the_search() -> None:

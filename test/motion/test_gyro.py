@@ -10,8 +10,8 @@ from turning import LENGTH, LENS, TICK, H, W, gyro, rotation, turned, windows
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events, Window
-from evlayerseg_ros.motion.gyro import GAP, MOST, Agreement, Gyro, Lens, is_clear
-from evlayerseg_ros.segmentation.memory import Memory
+from evlayerseg_ros.motion.gyro import GAP, MOST, Gyro, GyroCheck, Lens, is_clear
+from evlayerseg_ros.segmentation.past_events import PastEvents
 
 MS = 1_000_000
 LONG = Lens(5000.0, 4000.0, 150.0, 130.0)  # a long lens: what is quadratic is small
@@ -134,21 +134,21 @@ def shaken(t: float) -> np.ndarray:
     return np.array((0.4 * np.sin(31 * t + 1), 0.6 * np.sin(25 * t), 0.3 * np.sin(19 * t)))
 
 
-def agreement(rate, said, count: int, found: Agreement | None = None) -> Agreement:
+def checked(rate, said, count: int, found: GyroCheck | None = None) -> GyroCheck:
     """Of a camera that turns at a rate, with a gyro that says another."""
-    found, memory = found or Agreement(), Memory()
+    found, past_events = found or GyroCheck(), PastEvents()
     sensed = gyro(said, count * LENGTH // TICK)
     for window in windows(rate, count):
         turn = sensed.turn(window)
-        memory.add(window, turn)
-        past, steadied = (memory.past(window.end, steadied) for steadied in (False, True))
+        past_events.add(window, turn)
+        past, steadied = (past_events.before(window.end, steadied) for steadied in (False, True))
         found.update(past, steadied, window.end, turn, window.duration)
     return found
 
 
 @pytest.mark.parametrize("rate", [slow, shaken])
 def test_a_gyro_that_the_events_bear_out_is_believed(rate) -> None:
-    found = agreement(rate, rate, 40)
+    found = checked(rate, rate, 40)
     assert found.believed and not found.contradicted
 
 
@@ -159,20 +159,20 @@ def test_a_gyro_that_the_events_bear_out_is_believed(rate) -> None:
     ids=["other axes", "the other way", "degrees", "upside down"],
 )
 def test_a_gyro_that_is_wrong_is_contradicted(rate, wrong) -> None:
-    found = agreement(rate, lambda t: wrong(rate(t)), 45)
+    found = checked(rate, lambda t: wrong(rate(t)), 45)
     assert found.contradicted and not found.believed
-    assert not agreement(rate, lambda t: wrong(rate(t)), 8).contradicted  # too early to say
+    assert not checked(rate, lambda t: wrong(rate(t)), 8).contradicted  # too early to say
 
 
 def test_the_gyro_of_something_else_is_contradicted_and_may_be_right_later() -> None:
-    found = agreement(lambda t: np.zeros(3), slow, 45)
+    found = checked(lambda t: np.zeros(3), slow, 45)
     assert found.contradicted
-    assert agreement(slow, slow, 45, found).believed and not found.contradicted
+    assert checked(slow, slow, 45, found).believed and not found.contradicted
 
 
 def test_slow_turns_say_nothing() -> None:
     assert not is_clear(LENS.motion(np.array((0, np.deg2rad(2), 0)), W, H), W, H)
     assert is_clear(LENS.motion(np.array((0, np.deg2rad(10), 0)), W, H), W, H)
     assert is_clear(LENS.motion(np.array((0, 0, np.deg2rad(40))), W, H), W, H)
-    found = agreement(slow, lambda t: np.array((0, 0.02, 0)), 40)
+    found = checked(slow, lambda t: np.array((0, 0.02, 0)), 40)
     assert not found.contradicted and not found.believed

@@ -5,7 +5,7 @@ import pytest
 from drifting import carried, shift
 
 from evlayerseg_ros.events import Events
-from evlayerseg_ros.motion.landing import ACROSS
+from evlayerseg_ros.motion.iwe_counts import ACROSS
 from evlayerseg_ros.motion.proposals import FINE, REACH, STEP, propose, propose_locally, shifts
 
 SPAN = 133_000_000

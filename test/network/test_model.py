@@ -18,7 +18,7 @@ from evlayerseg_ros.network.affine import affine_field, fit_affine, pixel_grid
 from evlayerseg_ros.network.export import export, load_checkpoint, quantise, with_extras
 from evlayerseg_ros.network.layernet import LayerNet, StandardConv, evidence_of, fold
 from evlayerseg_ros.segmentation.model_file import find_model
-from evlayerseg_ros.segmentation.network_input import EXTRAS, GAIN, WITHOUT_WAYS, evidence_score
+from evlayerseg_ros.segmentation.network_input import EXTRAS, GAIN, OLD_EXTRAS, evidence_score
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.segmentation.session import PROVIDERS, available
 from evlayerseg_ros.simulation.presets import PRESETS
@@ -287,7 +287,7 @@ def test_openvino_answers_as_the_cpu_does(demo) -> None:
 def test_what_evidence_says_is_the_same_in_training_and_at_run_time() -> None:
     planes = np.random.default_rng(0).exponential(1, (2, 120, 160)).astype(np.float32)
     voxel = np.zeros((1, 20 + EXTRAS, 240, 320), np.float32)
-    voxel[0, -WITHOUT_WAYS : 2 - WITHOUT_WAYS] = planes.repeat(2, 1).repeat(2, 2) * GAIN
+    voxel[0, -OLD_EXTRAS : 2 - OLD_EXTRAS] = planes.repeat(2, 1).repeat(2, 2) * GAIN
     learnt = evidence_of(torch.from_numpy(voxel))[0, 0].numpy()
     np.testing.assert_allclose(evidence_score(planes), learnt, atol=1e-4)
     whole, bare = LayerNet(), LayerNet()

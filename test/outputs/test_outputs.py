@@ -72,7 +72,7 @@ def test_layers_say_the_motion_exactly(window) -> None:
 def test_moving_events_come_back_from_their_packet(window) -> None:
     segmentation = one_moving_box(window)
     packet = outputs.moving_events(window, segmentation)
-    assert packet.encoding == "mono"
+    assert (packet.encoding, packet.stamp) == ("mono", window.stamp)
     decoder = Decoder("mono", packet.width, packet.height)
     events = decoder.decode(np.frombuffer(packet.data, np.uint8), packet.time_base)
     wanted = window.events[segmentation.event_labels == 1]

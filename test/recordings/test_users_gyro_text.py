@@ -229,3 +229,41 @@ def test_comments_that_leave_the_unit_open_are_told(
     named = [f"t wx_{unit} wy_{unit} wz_{unit}", *comments]
     assert of_comments(path, named) == pytest.approx(10 if unit == "rad_s" else 0.174533, rel=1e-5)
     assert not capsys.readouterr().err
+
+
+SAMPLES = np.random.default_rng(1).normal(0, 0.5, (400, 3))
+SECONDS = np.sort(np.random.default_rng(2).random(400) * 2)
+
+
+def samples(path, head, *columns):
+    """Rates that are read from these columns, rad/s [N, 3]."""
+    np.savetxt(path, np.column_stack(columns), "%.9g", ",", header=head, comments="")
+    return read_samples(path)[1]
+
+
+@pytest.mark.parametrize(
+    "unit, scale",
+    [("mdps", 180_000 / np.pi), ("mrad/s", 1000), ("rpm", 30 / np.pi), ("deg/s", 180 / np.pi)],
+)
+@pytest.mark.parametrize(
+    "head",
+    ["t,gx [{0}],gy [{0}],gz [{0}]", "t,gx,gy,gz\ns,{0},{0},{0}", "# rates in {0}\nt,gx,gy,gz"],
+    ids=["beside names", "below names", "comment"],
+)
+def test_rates_in_any_unit(tmp_path, head, unit, scale):
+    found = samples(tmp_path / "gyro.csv", head.format(unit), SECONDS, SAMPLES * scale)
+    assert np.allclose(found, SAMPLES, atol=1e-5)
+
+
+@pytest.mark.parametrize("gravity, told", [(1, "rad/s and may be deg/s"), (9.81, "")])
+@pytest.mark.parametrize("head", ["t,accX,accY,accZ,gyroX,gyroY,gyroZ", ""])
+def test_accelerations_in_g_raise_a_doubt(tmp_path, capsys, head, gravity, told):
+    """DV writes these in g, and rates in deg/s."""
+    samples(tmp_path / "gyro.csv", head, SECONDS, np.full((400, 3), gravity / 3**0.5), SAMPLES)
+    assert told in (said := capsys.readouterr().err) and bool(told) == bool(said)
+
+
+@pytest.mark.parametrize("head", ["", "t,gx,gy,gz"])
+def test_times_of_a_gyro_that_fall_are_refused(tmp_path, head):
+    with pytest.raises(InputError, match="column 1, taken for times, falls, and column 4 rises"):
+        samples(tmp_path / "gyro.csv", head, SAMPLES, SECONDS)

@@ -175,6 +175,13 @@ def test_x_and_y_that_are_fractions_are_refused(tmp_path, suffix):
         run(path)
 
 
+def test_an_npz_with_a_file_that_is_no_array(tmp_path):
+    np.savez(tmp_path / "some.npz", x=E.x, y=E.y, t=E.t, p=E.p, size=VGA)
+    with zipfile.ZipFile(tmp_path / "some.npz", "a") as archive:
+        archive.writestr("README.txt", "recorded in the yard")
+    assert run(tmp_path / "some.npz")[2].events == 20_000
+
+
 def test_an_npz_whose_polarities_were_never_written(tmp_path):
     np.savez(tmp_path / "some.npz", x=E.x, y=E.y, t=E.t, p=E.p[:0], size=VGA)
     _, windows, stats = run(tmp_path / "some.npz")

@@ -242,3 +242,23 @@ def test_one_byte_again_and_again_is_no_file_of_events(tmp_path):
     path.write_bytes(b"\x05" * 5000)
     with pytest.raises(InputError, match="is no file of events of 40 bits"):
         run(path)
+
+
+def test_an_hdf5_whose_columns_are_told_by_their_values(tmp_path):
+    """Polarities by another name, and the times of frames by a usual one."""
+    e = some_events()
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["x"], file["y"], file["timestamps"], file["isOn"] = e.x, e.y, e.t // 1000, e.p
+        file["t"] = np.arange(30) * 33_333
+    recording, windows, stats = run(tmp_path / "some.h5")
+    assert stats.events == 20_000 and "its isOn is taken as polarities" in recording.note
+    got = np.concatenate([window.events.p for window in windows])
+    assert np.array_equal(got, e.p[: len(got)])
+
+
+def test_a_table_of_hdf5_without_polarities_is_told(tmp_path):
+    e = some_events()
+    table = np.rec.fromarrays([e.x, e.y, e.t // 1000], names="x,y,t")
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["events"] = table
+    assert "it names no polarities: all events are taken as ON" in run(tmp_path / "some.h5")[0].note

@@ -81,7 +81,7 @@ def test_gains_mask_and_rest_follow() -> None:
     assert (got[17] == 1).all()
 
 
-def test_weights_of_before_are_told_all_but_the_kinds_of_way() -> None:
+def test_older_weights_are_told_neither_mover_nor_static() -> None:
     some = window()
     told = prior(some, BACK, MOVER, rests=True)
     new, old = (network_input(some, replace(SPEC, extras=k), told) for k in (EXTRAS, 4))

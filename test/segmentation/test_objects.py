@@ -7,7 +7,7 @@ from drifting import carried, flow_at, shift
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.motion.evidence import BLOCK, Evidence
 from evlayerseg_ros.segmentation.config import PostprocessConfig
-from evlayerseg_ros.segmentation.objects import explains, outside, pieces, with_motions
+from evlayerseg_ros.segmentation.objects import cut_objects, outside, sharpness_ratio, with_motions
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.tracks import Tracks, renumbered
 
@@ -130,13 +130,13 @@ START = shift(7, 7)
 def test_two_motions_in_one_part_are_two_objects() -> None:
     mask = (filled(LEFT, RIGHT, step=CELL) > 0).astype(np.uint8)
     told = evidence(chosen(), shift(0, 0), SLOW, FAST)
-    labels, motions = pieces(mask, told, START, CELL, CONFIG)
+    labels, motions = cut_objects(mask, told, START, CELL, CONFIG)
     np.testing.assert_array_equal(labels > 0, mask > 0)
     one, other = labels[20, 20], labels[20, 50]
     assert {one, other} == {1, 2}
     np.testing.assert_array_equal(motions[[0, one, other]], [shift(0, 0), SLOW, FAST])
     assert (labels[15:35, 15:36] == one).all() and (labels[15:35, 36:55] == other).all()
-    together, _ = pieces(mask, told, START, CELL, PostprocessConfig(split=False))
+    together, _ = cut_objects(mask, told, START, CELL, PostprocessConfig(split=False))
     assert together.max() == 1
 
 
@@ -144,7 +144,9 @@ def test_a_second_motion_in_a_small_share_of_a_part_is_none() -> None:
     choice = np.ones((15, 20), np.uint8)
     choice[4:6, 4:6] = 2
     mask = (filled(LEFT, RIGHT, step=CELL) > 0).astype(np.uint8)
-    labels, motions = pieces(mask, evidence(choice, shift(0, 0), SLOW, FAST), START, CELL, CONFIG)
+    labels, motions = cut_objects(
+        mask, evidence(choice, shift(0, 0), SLOW, FAST), START, CELL, CONFIG
+    )
     np.testing.assert_array_equal(labels, mask)
     np.testing.assert_array_equal(motions, [shift(0, 0), SLOW])
 
@@ -153,7 +155,7 @@ def test_a_part_without_a_proposal_begins_with_the_network_s_motion_and_specks_g
     mask = filled(LEFT, step=CELL)
     mask[0, 0] = 1
     choice = np.zeros((15, 20), np.uint8)
-    labels, motions = pieces(mask, evidence(choice, SLOW, FAST), START, CELL, CONFIG)
+    labels, motions = cut_objects(mask, evidence(choice, SLOW, FAST), START, CELL, CONFIG)
     np.testing.assert_array_equal(labels, filled(LEFT, step=CELL))
     np.testing.assert_array_equal(motions, [SLOW, START])
 
@@ -200,12 +202,12 @@ def test_one_rule_between_motions() -> None:
         Segmentation(window, filled(LEFT), np.array([SLOW, shift(230, -170)])).event_labels
     )
     right = shift(230, -170)
-    assert explains(window, mine, right, SLOW, CONFIG, 9) > 1.2
-    assert explains(window, mine, SLOW, right, CONFIG, 9) < 1 / 1.2
-    assert explains(window, mine, right, right, CONFIG, 9) == 0
+    assert sharpness_ratio(window, mine, right, SLOW, CONFIG, 9) > 1.2
+    assert sharpness_ratio(window, mine, SLOW, right, CONFIG, 9) < 1 / 1.2
+    assert sharpness_ratio(window, mine, right, right, CONFIG, 9) == 0
     # 0.5 px of 320 over 33 ms are 1 px of 640: too close to be told apart.
     near = right + shift(0.5 / 0.033, 0)
-    assert explains(window, mine, near, right, CONFIG, 9) == 9
+    assert sharpness_ratio(window, mine, near, right, CONFIG, 9) == 9
 
 
 def test_events_outside_of_objects() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from evlayerseg_ros.events import Events, Window
-from evlayerseg_ros.segmentation.outline import snap
+from evlayerseg_ros.segmentation.outline import refine_outlines
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 MS = 1_000_000
@@ -59,7 +59,7 @@ def motions(layers: int = 2) -> np.ndarray:
 @pytest.mark.parametrize("grown", [3, 6, 9])
 def test_a_fat_mask_becomes_the_star_that_the_events_draw(grown: int) -> None:
     star, fat = filled(STAR), filled(STAR, grown)
-    found = snap(Segmentation(scene(60_000), fat, motions(), margin=2))
+    found = refine_outlines(Segmentation(scene(60_000), fat, motions(), margin=2))
     assert iou(found.labels, star) > max(0.93, iou(fat, star))
     assert (found.event_labels == 1)[found.window.events.p == 1].mean() > 0.95
 
@@ -67,7 +67,7 @@ def test_a_fat_mask_becomes_the_star_that_the_events_draw(grown: int) -> None:
 def test_other_layers_stay_what_they_are() -> None:
     labels = filled(STAR, 6)
     labels[:60, :60] = 2  # without an outline: something of it stays
-    found = snap(Segmentation(scene(60_000), labels, motions(3))).labels
+    found = refine_outlines(Segmentation(scene(60_000), labels, motions(3))).labels
     assert iou(found == 1, filled(STAR) > 0) > 0.9
     assert set(np.unique(found)) == {0, 1, 2}
 
@@ -76,15 +76,15 @@ def test_other_layers_stay_what_they_are() -> None:
 def test_any_motion_gives_labels(speed: float) -> None:
     labels = filled(STAR, 6)
     with np.errstate(all="ignore"):
-        found = snap(Segmentation(scene(1000), labels, motions() * speed)).labels
+        found = refine_outlines(Segmentation(scene(1000), labels, motions() * speed)).labels
     assert found.shape == labels.shape and found.dtype == np.uint8 and found.max() <= 1
 
 
 def test_an_object_at_the_image_s_border_and_one_that_fills_it() -> None:
     labels = np.zeros(SIZE[::-1], np.uint8)
     labels[100:200, :80] = 1
-    assert snap(Segmentation(scene(1000), labels, motions())).labels.any()
+    assert refine_outlines(Segmentation(scene(1000), labels, motions())).labels.any()
     labels[:] = 1
-    assert snap(Segmentation(scene(1000), labels, motions())).labels.all()
+    assert refine_outlines(Segmentation(scene(1000), labels, motions())).labels.all()
     labels[:] = 0
-    assert not snap(Segmentation(scene(1000), labels, motions())).labels.any()
+    assert not refine_outlines(Segmentation(scene(1000), labels, motions())).labels.any()

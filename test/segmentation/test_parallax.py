@@ -8,7 +8,12 @@ from drifting import shift
 
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.motion.evidence import Evidence
-from evlayerseg_ros.segmentation.parallax import MEMORY, Depth, kinds_of_way, way_past
+from evlayerseg_ros.segmentation.parallax import (
+    MEMORY,
+    ParallaxState,
+    mover_or_static,
+    speed_past_background,
+)
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 
 W, H = 640, 480
@@ -45,16 +50,16 @@ def proposed(votes: float, *motions: np.ndarray) -> Evidence:
 NOTHING = proposed(0)
 
 
-def look(depth: Depth, end: int, *motions: np.ndarray) -> set[int]:
+def look(state: ParallaxState, end: int, *motions: np.ndarray) -> set[int]:
     """Ids of what is at rest; the k-th object has id k."""
-    depth.update(seen(end, *motions), set(range(1, len(motions) + 1)), NOTHING)
-    return depth.at_rest(end)
+    state.update(seen(end, *motions), set(range(1, len(motions) + 1)), NOTHING)
+    return state.static_tracks(end)
 
 
 @pytest.mark.parametrize(("motion", "px"), [(CHAIR, 100), (TABLE, 300), (HILL, -80)])
 def test_how_far_a_thing_at_rest_passes(motion, px) -> None:
-    assert way_past(motion, WALL, AT, SIZE) == pytest.approx(px * 0.133)
-    twice = way_past(2 * motion, 2 * WALL, 2 * AT, 2 * SIZE)
+    assert speed_past_background(motion, WALL, AT, SIZE) == pytest.approx(px * 0.133)
+    twice = speed_past_background(2 * motion, 2 * WALL, 2 * AT, 2 * SIZE)
     assert twice == pytest.approx(px * 0.133)
 
 
@@ -64,7 +69,7 @@ def test_how_far_a_thing_at_rest_passes(motion, px) -> None:
     ids=["aside", "against", "faster than anything near"],
 )
 def test_what_goes_elsewhere_does_not_pass(motion) -> None:
-    assert way_past(motion, WALL, AT, SIZE) == 0
+    assert speed_past_background(motion, WALL, AT, SIZE) == 0
 
 
 @pytest.mark.parametrize(
@@ -80,11 +85,11 @@ def test_what_goes_elsewhere_does_not_pass(motion) -> None:
     ],
     ids=["near", "nearer", "far", "back", "aside", "too fast", "at rest"],
 )
-def test_kinds_of_way(motion, background, kinds) -> None:
+def test_mover_or_static(motion, background, kinds) -> None:
     choice = np.zeros((30, 40), np.uint8)
     choice[10:12, 20:25] = 1
     told = Evidence(np.array([background, motion]), choice, np.zeros((2, 1, 1)), np.zeros(2), 2.0)
-    found = kinds_of_way(told, W)
+    found = mover_or_static(told, W)
     np.testing.assert_allclose(found[:, 10:12, 20:25].mean((1, 2)), kinds, atol=0.15)
     assert not found[:, choice == 0].any()
 
@@ -94,8 +99,8 @@ def test_a_zoom_of_the_camera_does_not_hide_the_line() -> None:
     # still across the slide's line, and what is carried by the slide alone still shows.
     zoom = np.array([[-0.5, 0.0, 0.5 * W / 2], [0.0, -0.5, 0.5 * H / 2]])
     away = np.array([320.0, 400.0])  # there 80 px/s up
-    assert way_past(TABLE, WALL + zoom, away, SIZE) == pytest.approx(300 * 0.133)
-    assert way_past(PERSON, WALL + zoom, away, SIZE) == 0
+    assert speed_past_background(TABLE, WALL + zoom, away, SIZE) == pytest.approx(300 * 0.133)
+    assert speed_past_background(PERSON, WALL + zoom, away, SIZE) == 0
 
 
 def test_where_one_of_the_lines_is_none_the_other_tells() -> None:
@@ -105,72 +110,72 @@ def test_where_one_of_the_lines_is_none_the_other_tells() -> None:
     zoom = np.array([[-1.0, 0.0, W / 2], [0.0, -1.0, H / 2]])
     still = np.array([220.0, 240.0])
     np.testing.assert_allclose((WALL + zoom) @ (*still, 1), 0)
-    assert way_past(TABLE, WALL + zoom, still, SIZE) == pytest.approx(300 * 0.133)
+    assert speed_past_background(TABLE, WALL + zoom, still, SIZE) == pytest.approx(300 * 0.133)
     # A camera that drives ahead: nothing moves at the image's middle, and who walks aside goes
     # elsewhere than the background does at his place.
-    assert way_past(zoom + shift(0, 150), zoom, np.array([520.0, 240.0]), SIZE) == 0
-    assert way_past(zoom + shift(0, 150), zoom, AT, SIZE) is None  # there is no line at all
+    assert speed_past_background(zoom + shift(0, 150), zoom, np.array([520.0, 240.0]), SIZE) == 0
+    assert speed_past_background(zoom + shift(0, 150), zoom, AT, SIZE) is None  # no line at all
 
 
 @pytest.mark.parametrize(("votes", "at_rest"), [(30, {1}), (10, set())])
 def test_motions_of_no_object_show_depth_if_much_speaks_for_them(votes, at_rest) -> None:
-    depth = Depth()
-    depth.update(seen(33 * MS, CHAIR, PERSON), {1, 2}, proposed(votes, CHAIR, TABLE))
-    assert depth.at_rest(33 * MS) == at_rest
-    depth = Depth()
-    depth.update(seen(33 * MS, CHAIR, PERSON), {1, 2}, proposed(votes, CHAIR, PERSON))
-    assert depth.at_rest(33 * MS) == set()
+    state = ParallaxState()
+    state.update(seen(33 * MS, CHAIR, PERSON), {1, 2}, proposed(votes, CHAIR, TABLE))
+    assert state.static_tracks(33 * MS) == at_rest
+    state = ParallaxState()
+    state.update(seen(33 * MS, CHAIR, PERSON), {1, 2}, proposed(votes, CHAIR, PERSON))
+    assert state.static_tracks(33 * MS) == set()
 
 
 def test_what_is_too_slow_says_nothing() -> None:
-    assert way_past(WALL + shift(-10, 0), WALL, AT, SIZE) is None  # 1.3 px
-    assert way_past(CHAIR, shift(-10, 0), AT, SIZE) is None
+    assert speed_past_background(WALL + shift(-10, 0), WALL, AT, SIZE) is None  # 1.3 px
+    assert speed_past_background(CHAIR, shift(-10, 0), AT, SIZE) is None
 
 
 def test_two_depths_are_at_rest_and_who_walks_aside_is_not() -> None:
-    assert look(Depth(), 33 * MS, CHAIR, PERSON, TABLE) == {1, 3}
-    assert look(Depth(), 33 * MS, CHAIR, HILL) == {1, 2}
+    assert look(ParallaxState(), 33 * MS, CHAIR, PERSON, TABLE) == {1, 3}
+    assert look(ParallaxState(), 33 * MS, CHAIR, HILL) == {1, 2}
 
 
 def test_one_thing_alone_may_be_a_mover() -> None:
-    assert look(Depth(), 33 * MS, CHAIR, PERSON) == set()
-    assert look(Depth(), 33 * MS, CHAIR, CHAIR) == set()  # two parts of one
+    assert look(ParallaxState(), 33 * MS, CHAIR, PERSON) == set()
+    assert look(ParallaxState(), 33 * MS, CHAIR, CHAIR) == set()  # two parts of one
 
 
 def test_depth_is_remembered_for_a_while() -> None:
-    depth = Depth()
-    look(depth, 33 * MS, CHAIR, TABLE)
-    assert look(depth, 66 * MS, CHAIR) == {1}
+    state = ParallaxState()
+    look(state, 33 * MS, CHAIR, TABLE)
+    assert look(state, 66 * MS, CHAIR) == {1}
     late = 33 * MS + MEMORY
-    assert look(depth, late, CHAIR) == {1} and look(depth, late + 1, CHAIR) == set()
+    assert look(state, late, CHAIR) == {1} and look(state, late + 1, CHAIR) == set()
 
 
 def test_one_wrong_measurement_changes_nothing_and_many_do() -> None:
-    depth = Depth()
+    state = ParallaxState()
     for k in range(1, 5):
-        look(depth, k * 33 * MS, CHAIR, TABLE)
-    assert look(depth, 5 * 33 * MS, PERSON, TABLE) == {1, 2}
+        look(state, k * 33 * MS, CHAIR, TABLE)
+    assert look(state, 5 * 33 * MS, PERSON, TABLE) == {1, 2}
     for k in range(6, 10):
-        last = look(depth, k * 33 * MS, PERSON, TABLE)
+        last = look(state, k * 33 * MS, PERSON, TABLE)
     assert last == {2}
 
 
 def test_a_lost_track_s_id_begins_anew() -> None:
-    depth = Depth()
+    state = ParallaxState()
     for k in range(1, 5):
-        look(depth, k * 33 * MS, CHAIR, TABLE)
-    look(depth, 5 * 33 * MS, CHAIR)
-    assert look(depth, 6 * 33 * MS, CHAIR, PERSON) == {1}
+        look(state, k * 33 * MS, CHAIR, TABLE)
+    look(state, 5 * 33 * MS, CHAIR)
+    assert look(state, 6 * 33 * MS, CHAIR, PERSON) == {1}
 
 
 def test_before_a_camera_at_rest_everything_moves_and_lost_tracks_are_forgotten() -> None:
-    depth = Depth()
-    look(depth, 33 * MS, CHAIR, TABLE)
+    state = ParallaxState()
+    look(state, 33 * MS, CHAIR, TABLE)
     resting = replace(seen(66 * MS, CHAIR, TABLE), rests=True)
-    depth.update(resting, {1, 2}, NOTHING)
-    assert depth.at_rest(66 * MS) == set()
-    depth.update(resting, {2}, NOTHING)
-    assert look(depth, 99 * MS, PERSON) == set()
+    state.update(resting, {1, 2}, NOTHING)
+    assert state.static_tracks(66 * MS) == set()
+    state.update(resting, {2}, NOTHING)
+    assert look(state, 99 * MS, PERSON) == set()
 
 
 def test_what_is_at_rest_becomes_background() -> None:

@@ -8,7 +8,7 @@ import pytest
 from evlayerseg_ros.events.types import Events
 from evlayerseg_ros.motion.proposals import Proposal
 from evlayerseg_ros.segmentation import search as module
-from evlayerseg_ros.segmentation.search import SETTLED, TURNS, Found, Search, Seen
+from evlayerseg_ros.segmentation.search import SCHEDULE, SETTLED, Found, Search, Seen
 
 END = 133_000_000  # ns
 FEW = Events.from_arrays([1, 2], [3, 4], [0, END - 1], [0, 1], 640, 480)
@@ -36,7 +36,7 @@ def test_in_a_round_of_turns_all_is_looked_for(monkeypatch: pytest.MonkeyPatch) 
         search.update(seen())
     assert looked == ["anywhere", "slow"] * SETTLED
     looked.clear()
-    for _ in range(10 * len(TURNS) + 1):
+    for _ in range(10 * len(SCHEDULE) + 1):
         search.update(seen())
     assert looked.count("anywhere") >= 10 and looked.count("slow") >= 10
     (newest,) = search.found.proposed  # of the last time that it was looked for, and no other

@@ -8,7 +8,7 @@ from drifting import LENGTH, drifting
 
 from evlayerseg_ros.events import Window
 from evlayerseg_ros.segmentation.config import PostprocessConfig, SegmenterConfig
-from evlayerseg_ros.segmentation.memory import LASTS, Memory
+from evlayerseg_ros.segmentation.past_events import LASTS, PastEvents
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 
@@ -149,27 +149,27 @@ def test_no_window_is_too_empty(segmenter: Segmenter) -> None:
 
 
 def test_memory_keeps_133_ms_and_takes_nothing_twice() -> None:
-    memory = Memory()
+    past_events = PastEvents()
     whole = [window(index) for index in range(8)]
     for one in whole:
-        assert memory.followed_by(one)
-        memory.add(one)
+        assert past_events.followed_by(one)
+        past_events.add(one)
     end = whole[-1].end
-    past = memory.past(end)
+    past = past_events.before(end)
     assert past.t[0] >= end - 133_000_000 and (np.diff(past.t) >= 0).all()
     later = np.concatenate([one.events.t for one in whole])
     later = later[(later >= end - 133_000_000) & (later <= end)]
     assert 0.2 * len(later) < len(past) <= len(later)
-    memory.add(replace(whole[-1], start=end - 1))  # overlaps with itself
-    assert len(memory.past(end)) == len(past)
-    assert memory.windows == 9
+    past_events.add(replace(whole[-1], start=end - 1))  # overlaps with itself
+    assert len(past_events.before(end)) == len(past)
+    assert past_events.windows == 9
 
 
 def test_what_follows_a_window() -> None:
-    memory = Memory()
-    memory.add(window(5))
-    assert memory.followed_by(window(6)) and memory.followed_by(window(5))
-    assert memory.followed_by(window(6, gap=LASTS))
-    assert not memory.followed_by(window(6, gap=LASTS + 1))
-    assert not memory.followed_by(window(4))
-    assert not memory.followed_by(window(6, (W, H - 1)))
+    past_events = PastEvents()
+    past_events.add(window(5))
+    assert past_events.followed_by(window(6)) and past_events.followed_by(window(5))
+    assert past_events.followed_by(window(6, gap=LASTS))
+    assert not past_events.followed_by(window(6, gap=LASTS + 1))
+    assert not past_events.followed_by(window(4))
+    assert not past_events.followed_by(window(6, (W, H - 1)))

@@ -13,8 +13,8 @@ from turning import LENGTH, LENS, TICK, H, W, gyro, windows
 from evlayerseg_ros.events import Events, Window
 from evlayerseg_ros.motion.gyro import Gyro
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig
-from evlayerseg_ros.segmentation.memory import Memory
-from evlayerseg_ros.segmentation.parallax import Depth
+from evlayerseg_ros.segmentation.parallax import ParallaxState
+from evlayerseg_ros.segmentation.past_events import PastEvents
 from evlayerseg_ros.segmentation.search import Found, Search, Seen
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.segmentation.turn import Turn
@@ -76,7 +76,7 @@ def test_a_wrong_gyro_changes_nothing(segmenter, wrong: Callable) -> None:
         errors(segmenter, seen, said, shaken), errors(segmenter, seen, None, shaken)
     )
     errors(segmenter, seen, said, shaken)
-    assert segmenter.turn.agreement.contradicted
+    assert segmenter.turn.check.contradicted
 
 
 def test_missing_samples_are_survived(segmenter) -> None:
@@ -111,7 +111,7 @@ def test_the_turn_is_used_only_where_it_is_asked_for() -> None:
     said = gyro(sudden, 12 * LENGTH // TICK)
     for window in seen:
         auto(window, said.turn(window))
-    assert not auto.turn.agreement.believed
+    assert not auto.turn.check.believed
 
 
 def test_what_was_found_turns_with_the_camera() -> None:
@@ -125,19 +125,20 @@ def test_what_was_found_turns_with_the_camera() -> None:
 
 def test_events_of_before_are_moved_to_where_an_even_turn_would_have_them() -> None:
     """One far point, seen by a camera that turns faster and faster: px/s 100, 200, 300."""
-    memory, at, speeds = Memory(), 20.0, (100, 200, 300)
+    past_events, at, speeds = PastEvents(), 20.0, (100, 200, 300)
     for k, speed in enumerate(speeds):
         t = np.arange(10) * 3 * MS + k * 30 * MS
         x = at + speed * (t - k * 30 * MS) * 1e-9
         at += speed * 0.03
         n = len(t)
         events = Events.from_arrays(np.rint(x).astype(int), np.full(n, 50), t, np.ones(n), W, H)
-        memory.add(Window(events, k * 30 * MS, (k + 1) * 30 * MS, 0), shift(speed, 0))
-    np.testing.assert_array_equal(memory.turn_changed, shift(100, 0))
-    past = memory.past(90 * MS, steadied=True)
+        window = Window(events, k * 30 * MS, (k + 1) * 30 * MS, 0)
+        changed = past_events.add(window, shift(speed, 0))
+    np.testing.assert_array_equal(changed, shift(100, 0))
+    past = past_events.before(90 * MS, steadied=True)
     landed = past.x + 300 * (90 * MS - past.t) * 1e-9
     assert np.abs(landed - at).max() < 1.5 and (past.y == 50).all()
-    raw = memory.past(90 * MS)
+    raw = past_events.before(90 * MS)
     assert np.abs(raw.x + 300 * (90 * MS - raw.t) * 1e-9 - at).max() > 8
 
 
@@ -148,11 +149,11 @@ def test_a_turn_has_no_parallax() -> None:
     pan, slide = shift(-300, 0), shift(0, -100)
     near, nearer, across = pan + 2 * slide, pan + 4 * slide, pan + shift(-200, 0)
     for turn, at_rest in ((pan, {1, 2}), (shift(0, 0), set())):
-        depth, found = Depth(), seen(33 * MS, near, nearer, across)
+        state, found = ParallaxState(), seen(33 * MS, near, nearer, across)
         affine = found.affine.copy()
         affine[0] = pan + slide
-        depth.update(replace(found, affine=affine), {1, 2, 3}, NOTHING, turn)
-        assert depth.at_rest(33 * MS) == at_rest
+        state.update(replace(found, affine=affine), {1, 2, 3}, NOTHING, turn)
+        assert state.static_tracks(33 * MS) == at_rest
 
 
 def test_a_pipeline_tells_how_many_windows_had_no_turn() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections import defaultdict
 from dataclasses import replace
 
 import pytest
@@ -31,7 +30,6 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from evlayerseg_ros.bench.encode import encode
-from evlayerseg_ros.node.diagnostics import Facts, Monitor
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +168,7 @@ def test_clock_of_the_host_set_back(camera):
 
 def test_two_publishers(camera):
     other = camera.client.matched(camera.client.publisher())
-    status = camera.client.told(lambda s: "publishers send" in s.message, "two publishers")
+    status = camera.client.told(lambda s: "has 2 publishers" in s.message, "two publishers")
     assert status.level == DiagnosticStatus.WARN
     before = int(values(status)["restarts"])
     sent = 0
@@ -187,7 +185,7 @@ def test_two_publishers(camera):
 
     camera.client.until(mixed, "restarts")
     camera.client.node.destroy_publisher(other)
-    camera.client.told(lambda s: "publishers send" not in s.message, "one publisher")
+    camera.client.told(lambda s: "publishers" not in s.message, "one publisher")
     hour = 3600 * 10**9
     camera.send(moved(packets(moving_box()), base=hour, stamp=hour, seq=10**12))
     assert camera.stamps_after(EPOCH + hour, 7) == [end + hour for end in ends(moving_box())]
@@ -227,9 +225,3 @@ def test_subscriber_that_is_slow(camera):
     camera.client.until(lambda: len(flows) >= 31, "31 flows")
     slow.destroy_node()
     rclpy.shutdown(context=context)
-
-
-def test_counts_are_told_in_whole_sentences():
-    for count, sentence in ((1, "The camera began anew."), (2, "The camera began anew 2 times.")):
-        grown = defaultdict(int, restarts=count)
-        assert Monitor()._verdict(Facts("active"), grown)[1] == sentence

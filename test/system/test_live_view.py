@@ -75,9 +75,10 @@ def test_a_short_recording_played_again_is_shown_again(monkeypatch):
 def test_dropped_windows_are_plotted_as_they_grow():
     scene = Noted()
     with LiveView("/nope", scene) as view:
+        topics = {heard.topic_name: heard.callback for heard in view.node.subscriptions}
         for count in (3, 3, 5, 0):  # the node was started again at the end
             entry = KeyValue(key="windows dropped", value=str(count))
             names = ("/nope: it", "/nope2: it")  # the other is another node
             told = [DiagnosticStatus(name=name, values=[entry]) for name in names]
-            view._diagnose(DiagnosticArray(status=told))
+            topics["/diagnostics"](DiagnosticArray(status=told))
     assert [figures["windows dropped/s"] for figures in scene.did] == [0, 0, 2, 0]

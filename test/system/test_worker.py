@@ -68,7 +68,7 @@ class Slow:
             max_wait=max_wait,
             clock=lambda: self.now,
         )
-        take = self.worker._take
+        take = self.worker._decode_messages
 
         def counted(items):
             take(items)
@@ -76,7 +76,7 @@ class Slow:
                 self.decoded += len(items)
                 self._changed.notify()
 
-        self.worker._take = counted
+        self.worker._decode_messages = counted
         self.worker.start()
 
     def _wait_in(self, name, action):

@@ -9,7 +9,7 @@ def sample():
     """The first 30,000 events of a scene of one object, with its truth."""
     pytest.importorskip("torch", reason="training is an extra")
     from evlayerseg_ros.network.layernet import LayerNet
-    from evlayerseg_ros.simulation.scenes import random_scene
+    from evlayerseg_ros.simulation.planar_scenes import random_scene
     from evlayerseg_ros.simulation.simulator import simulate
     from evlayerseg_ros.simulation.textures import TextureBank
     from evlayerseg_ros.training.samples import cut_window, true_sample

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="training is an extra")
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.segmentation.model_file import find_model
 from evlayerseg_ros.segmentation.segmenter import Segmenter
-from evlayerseg_ros.simulation.scenes import random_scene
+from evlayerseg_ros.simulation.planar_scenes import random_scene
 from evlayerseg_ros.simulation.simulator import simulate
 from evlayerseg_ros.simulation.textures import TextureBank
 from evlayerseg_ros.training import learner, recordings

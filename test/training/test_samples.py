@@ -7,14 +7,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is an extra")
 
-from evlayerseg_ros.motion.evidence import EVENTS, SPAN, Evidence
+from evlayerseg_ros.motion.evidence import EVIDENCE_EVENTS, SPAN, Evidence
 from evlayerseg_ros.network.affine import affine_field, pixel_grid
 from evlayerseg_ros.network.layernet import LayerNet
 from evlayerseg_ros.segmentation.network_input import Prior
-from evlayerseg_ros.simulation.scenes import KINDS, random_scene
+from evlayerseg_ros.simulation.depth_scenes import MOST_LAYERS
+from evlayerseg_ros.simulation.planar_scenes import KINDS, random_scene
 from evlayerseg_ros.simulation.simulator import simulate
 from evlayerseg_ros.simulation.textures import TextureBank
-from evlayerseg_ros.simulation.world import MOST_LAYERS
 from evlayerseg_ros.training.priors import Told, random_told
 from evlayerseg_ros.training.samples import clip_samples, to_tensors
 
@@ -97,7 +97,7 @@ def test_true_motion_makes_each_layer_sharp_in_its_own_grid(sample) -> None:
 
 def test_a_sample_remembers_133_ms_and_not_what_follows(sample) -> None:
     past, end = sample.past, sample.window.end
-    assert len(past) <= EVENTS and past.t[-1] <= end
+    assert len(past) <= EVIDENCE_EVENTS and past.t[-1] <= end
     assert past.t[0] >= end - SPAN
     assert (np.diff(past.t) >= 0).all()
 

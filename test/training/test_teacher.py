@@ -12,10 +12,10 @@ from evlayerseg_ros.events.voxel import VoxelSpec
 from evlayerseg_ros.network.export import export
 from evlayerseg_ros.segmentation.network_input import EXTRAS
 from evlayerseg_ros.segmentation.segmentation import Segmentation
-from evlayerseg_ros.simulation.scenes import random_scene
+from evlayerseg_ros.simulation.depth_scenes import MOST_LAYERS
+from evlayerseg_ros.simulation.planar_scenes import random_scene
 from evlayerseg_ros.simulation.simulator import Scene, simulate
 from evlayerseg_ros.simulation.textures import TextureBank
-from evlayerseg_ros.simulation.world import MOST_LAYERS
 from evlayerseg_ros.training.learner import make_network
 from evlayerseg_ros.training.losses import true_motion
 from evlayerseg_ros.training.rehearsal import run_of

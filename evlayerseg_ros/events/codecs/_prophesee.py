@@ -31,9 +31,9 @@ from evlayerseg_ros.events.codecs._state import (
     next_high,
 )
 
-# How far the high time may step at once, about 65 ms in each format's unit.
-NEAR_EVT3 = 16  # of 4096 us
-NEAR_EVT2 = 1024  # of 64 us
+# Unit of each format's high time, and how far that may step at once: about 65 ms.
+HIGH_EVT3, HIGH_EVT2, NEAR = 4_096_000, 64_000, 65_536_000  # ns
+NEAR_EVT3, NEAR_EVT2 = NEAR // HIGH_EVT3, NEAR // HIGH_EVT2
 
 # Set bits are the EVT 3.0 types 0x7, 0xA, 0xE, 0xF: trigger, vendor's own and their continuations.
 EVT3_IGNORED = 0xC480

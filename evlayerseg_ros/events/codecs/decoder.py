@@ -11,8 +11,9 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clean import OVERLAP, is_stray
-from evlayerseg_ros.events.codecs import _prophesee, _ros
+from evlayerseg_ros.events.codecs import _prophesee, _time_base
 from evlayerseg_ros.events.codecs import _state as field
+from evlayerseg_ros.events.codecs._prophesee import HIGH_EVT2, HIGH_EVT3, NEAR
 from evlayerseg_ros.events.types import Events, check_size
 
 # More events than any camera sends at once: 436 MB when they are decoded.
@@ -23,14 +24,18 @@ _EVENTS_PER_BYTE = 6
 
 @dataclass(frozen=True)
 class _Codec:
-    """How to decode one encoding: its word (numpy type, bytes), loop and time unit in ns."""
+    """How to decode one encoding: its word (numpy type, bytes), loop and units of time in ns."""
 
     words: np.dtype[Any]
     word_bytes: int
     loop: Callable[..., int]
     capacity: Callable[[np.ndarray], int]
     tick: int
-    has_base: bool
+    high: int  # unit of the high time; 0 where packets have a time base
+
+    @property
+    def has_base(self) -> bool:
+        return not self.high
 
 
 def _evt3_capacity(words: np.ndarray) -> int:
@@ -47,12 +52,12 @@ def _one_per_two_halves(words: np.ndarray) -> int:
 
 _U2, _U4 = np.dtype("<u2"), np.dtype("<u4")
 _CODECS = {
-    "evt3": _Codec(_U2, 2, _prophesee.evt3, _evt3_capacity, 1000, False),
-    "evt2": _Codec(_U4, 4, _prophesee.evt2, len, 1000, False),
-    "evt21": _Codec(_U4, 8, _prophesee.evt21, _prophesee.evt21_capacity, 1000, False),
-    "libcaer": _Codec(_U4, 8, _ros.libcaer, _one_per_two_halves, 1, True),
-    "libcaer_cmp": _Codec(_U2, 2, _ros.libcaer_cmp, _libcaer_cmp_capacity, 1, True),
-    "mono": _Codec(_U4, 8, _ros.mono, _one_per_two_halves, 1, True),
+    "evt3": _Codec(_U2, 2, _prophesee.evt3, _evt3_capacity, 1000, HIGH_EVT3),
+    "evt2": _Codec(_U4, 4, _prophesee.evt2, len, 1000, HIGH_EVT2),
+    "evt21": _Codec(_U4, 8, _prophesee.evt21, _prophesee.evt21_capacity, 1000, HIGH_EVT2),
+    "libcaer": _Codec(_U4, 8, _time_base.libcaer, _one_per_two_halves, 1, 0),
+    "libcaer_cmp": _Codec(_U2, 2, _time_base.libcaer_cmp, _libcaer_cmp_capacity, 1, 0),
+    "mono": _Codec(_U4, 8, _time_base.mono, _one_per_two_halves, 1, 0),
 }
 ENCODINGS: tuple[str, ...] = tuple(_CODECS)
 
@@ -102,6 +107,9 @@ class Decoder:
         encoding: one of ENCODINGS, as in event_camera_msgs/EventPacket.
         width, height: size of the sensor in px, 1 to MAX_SIDE; events outside are dropped.
 
+    Attributes:
+        word_bytes: the encoding's word, whose bytes belong together.
+
     Raises:
         InputError: unknown encoding, or a size that no sensor has.
     """
@@ -114,6 +122,7 @@ class Decoder:
         check_size(width, height)
         self.encoding, self.width, self.height = encoding, int(width), int(height)
         self._codec = _CODECS[encoding]
+        self.word_bytes = self._codec.word_bytes
         self._state = np.zeros(field.SIZE, np.int64)
         self.reset()
 
@@ -242,11 +251,6 @@ class Decoder:
         """What was left out, skipped or mended so far."""
         return Counted(*self._state[field.COUNTERS[0] :].tolist())
 
-    @property
-    def out_of_range(self) -> int:
-        """Events dropped because they lie outside the sensor."""
-        return self.counted.out_of_range
-
     def resync(self) -> None:
         """Go on after lost bytes: wait for a fresh time and address, keep the wraps counted."""
         state = self._state
@@ -255,31 +259,31 @@ class Decoder:
         if self._codec.has_base:
             state[field.BASE] = -1
 
+    def pause(self, data: np.ndarray | bytes, length: int) -> None:
+        """Tell, before the packet `data` is decoded, that none came for some time.
+
+        A far step of EVT's high time may be a bit error: it is believed after CONFIRM words, and
+        the events before them have the time before the step. After a pause the first is believed.
+
+        Args:
+            data: as for decode().
+            length: of the pause, ns, by another clock: it tells how often the time wrapped.
+        """
+        if self._codec.has_base:
+            return
+        high, state, words = self._codec.high, self._state, self._words(data)
+        if self.encoding == "evt21":
+            words = words[state[field.LAYOUT] % 2 :: 2]
+        bits = 8 * words.itemsize - 4
+        codes = words[words >> bits == 0x8][: field.CONFIRM].astype(np.int64)
+        mask, near = (1 << bits) - 1, NEAR // high
+        agree = len(codes) and np.all((codes - codes[0]) & mask <= near)
+        if agree and near < (step := int(codes[0] - state[field.HIGH]) & mask) <= mask - near:
+            state[[field.HAS_HIGH, field.HAS_LOW, field.CONFIRMED]] = 0
+            wraps = round((length / high - step) / (mask + 1))
+            state[field.HIGH] += max(wraps, 0) << bits
+
     def reset(self) -> None:
         """Forget everything but the counters, as if the stream began now."""
         self._state[: field.COUNTERS[0]] = 0
         self.resync()
-
-
-def encode_mono(events: Events, time_base: int) -> bytes:
-    """The events as the bytes of a `mono` packet.
-
-    Args:
-        events: t in ns, from time_base on and less than 2^32 ns (4.29 s) after it.
-        time_base: ns, the packet's time_base.
-
-    Raises:
-        InputError: an event lies outside that time span.
-    """
-    if len(events) == 0:
-        return b""
-    dt = events.t - time_base
-    if dt[0] < 0 or dt[-1] >= 1 << 32:
-        raise InputError(
-            f"A mono packet with time base {time_base} ns cannot hold events from {events.t[0]} to "
-            f"{events.t[-1]} ns: expected 0 to 4.29 s after the time base."
-        )
-    words = np.empty((len(events), 2), "<u4")
-    words[:, 0] = dt
-    words[:, 1] = events.p.astype(np.uint32) << 31 | events.y.astype(np.uint32) << 16 | events.x
-    return words.tobytes()

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from evlayerseg_ros.simulation import world
-from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor, simulate
-from evlayerseg_ros.simulation.textures import TextureBank
-from evlayerseg_ros.simulation.world import (
+from evlayerseg_ros.simulation import depth_scenes
+from evlayerseg_ros.simulation.depth_scenes import (
     KNOTS,
     MOST_LAYERS,
     SENSORS,
@@ -14,6 +12,8 @@ from evlayerseg_ros.simulation.world import (
     random_camera,
     random_world,
 )
+from evlayerseg_ros.simulation.simulator import Layer, Motion, Scene, Sensor, simulate
+from evlayerseg_ros.simulation.textures import TextureBank
 
 NONE = np.zeros(KNOTS)
 S = np.linspace(0, 1, KNOTS)
@@ -107,7 +107,7 @@ def test_events_have_the_labels_of_objects() -> None:
 def test_a_puppet_is_one_object_whose_parts_move_apart() -> None:
     rng = np.random.default_rng(1)
     camera = random_camera(rng, np.array(SIZE), 0.3, True)
-    parts = world._puppet(rng, TextureBank(), np.array(SIZE), camera, 3, 0.3)
+    parts = depth_scenes._puppet(rng, TextureBank(), np.array(SIZE), camera, 3, 0.3)
     assert len(parts) == 6 and {part.label for part in parts} == {3}
     angles = np.array([part.motion.rotation - part.motion.rotation[0] for part in parts])
     assert np.ptp(angles, axis=0).max() > 0.02
@@ -133,7 +133,7 @@ def test_random_worlds_are_sound() -> None:
 
 def test_what_rests_before_a_camera_at_rest_does_not_move() -> None:
     camera = Camera(np.zeros((KNOTS, 2)), np.zeros((KNOTS, 2)), NONE + 1, NONE)
-    thing = world._thing(np.random.default_rng(0), TextureBank(), np.array(SIZE), camera)
+    thing = depth_scenes._thing(np.random.default_rng(0), TextureBank(), np.array(SIZE), camera)
     assert thing.label == 0
     assert np.ptp(thing.motion.shift, axis=0).max() == 0
     a, b = (random_world(np.random.default_rng(4), TextureBank()) for _ in range(2))

@@ -18,7 +18,7 @@ from evlayerseg_ros.events.types import EPOCH, Events, Window
 
 # What arrives after younger packets is at most so much (ns) late.
 LATE_TIME = 1_000_000_000
-# So many packets in a row that come again, with none newer between: the publisher began anew.
+# After so many repeated packets in a row the publisher has restarted.
 AGAIN = 5
 # So few events, or so small a share, at the end of a message, so long (ns) after all others, may be
 # strays.
@@ -34,13 +34,14 @@ class _Message(NamedTuple):
     stamp: int  # ns
 
 
-class DecodedEvents:
-    """Pushes messages of decoded events on, those that lie far before the last ones apart.
+class EventArrayFilter:
+    """Pushes messages of decoded events on, but for strays and messages that come again or late.
 
-    A few events of a message that do are strays and dropped. A message that comes again is left
-    out. A whole message far before the last one waits until it is known: AGAIN in a row, or one far
-    enough back, are a clock that was set back; less came late. A few events far after the others
-    wait for the next message, and are strays if it lies before.
+    A few events far back are strays: dropped. A repeated message is dropped. A whole message far
+    back is held: AGAIN in a row, or one far enough back, mean the clock was set back; fewer were
+    late. A few events far ahead are held, and are strays if the next message is earlier.
+
+    Only messages of decoded events come here, never encoded packets.
 
     Args:
         timeline: takes the events.

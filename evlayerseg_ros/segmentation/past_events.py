@@ -1,4 +1,4 @@
-"""What the Segmenter keeps from window to window."""
+"""The events of the windows before."""
 
 from __future__ import annotations
 
@@ -15,19 +15,14 @@ EVENTS = 20_000  # of each window that are kept
 
 
 @dataclass
-class Memory:
-    """Events of the windows before, and what the network said.
+class PastEvents:
+    """Events of the last windows, as long as each follows the one before.
 
     Attributes:
-        guess: float64 [2, 3], px/s, what the network last said of what moves; None before it did.
         windows: how many windows came.
-        turn_changed: float64 [2, 3], px/s, by how much the camera's turn is another than in the
-            window before; zero where either is not known.
     """
 
-    guess: np.ndarray | None = None
     windows: int = 0
-    turn_changed: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
     _parts: deque[Events] = field(default_factory=deque)
     _turns: deque[np.ndarray | None] = field(default_factory=deque)  # of the parts
     _end: int | None = None
@@ -40,18 +35,20 @@ class Memory:
         same = (events.width, events.height) == (last.width, last.height)
         return same and self._end <= window.end and window.start - self._end <= LASTS
 
-    def add(self, window: Window, turn: np.ndarray | None = None) -> None:
+    def add(self, window: Window, turn: np.ndarray | None = None) -> np.ndarray:
         """Take a window, thinned. What overlaps with the last one is not taken twice.
 
         Args:
             window: later than those before.
             turn: float64 [2, 3], px/s, the motion that the camera's turn makes; None: not known.
+
+        Returns:
+            float64 [2, 3], px/s, by how much that is another than in the window before; zero where
+            either is not known.
         """
         new = window.events
         before = self._turns[-1] if self._turns else None
-        self.turn_changed = np.zeros((2, 3))
-        if turn is not None and before is not None:
-            self.turn_changed = turn - before
+        changed = np.zeros((2, 3)) if turn is None or before is None else turn - before
         if self._end is not None:
             new = new[int(np.searchsorted(new.t, self._end, side="right")) :]
         self._parts.append(subsample(new, EVENTS))
@@ -63,8 +60,9 @@ class Memory:
         ):
             self._parts.popleft()
             self._turns.popleft()
+        return changed
 
-    def past(self, end: int, steadied: bool = False) -> Events:
+    def before(self, end: int, steadied: bool = False) -> Events:
         """The events of the last SPAN ns before `end` that are kept.
 
         Args:
@@ -76,7 +74,7 @@ class Memory:
         return events[int(np.searchsorted(events.t, end - SPAN)) :]
 
     def _steadied(self) -> list[Events]:
-        """The parts, those before the last one warped by what the turn was other than in that."""
+        """The parts; earlier ones are warped by how their turn differs from the last one's."""
         parts, now, behind, after = list(self._parts), self._turns[-1], np.zeros((2, 3)), self._end
         if now is None or after is None:
             return parts

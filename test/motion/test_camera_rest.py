@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evlayerseg_ros.events import Events
-from evlayerseg_ros.motion.camera import MEMORY, CameraState, supported_by_chance
+from evlayerseg_ros.motion.camera_rest import MEMORY, CameraRest, supported_by_chance
 
 SIZE = 640, 480
 LENGTH = 33_000_000
@@ -44,28 +44,28 @@ ALL = [(0, 0, 640, 480, 12)]
 
 @pytest.mark.parametrize("noise", [200, 5000, 20_000])
 def test_noise_alone_is_rest(noise) -> None:
-    assert all(run(CameraState(), [], 5, noise=noise)[1:])
+    assert all(run(CameraRest(), [], 5, noise=noise)[1:])
 
 
 def test_one_compact_mover_is_rest() -> None:
-    assert all(run(CameraState(), MOVER, 6)[1:])
+    assert all(run(CameraRest(), MOVER, 6)[1:])
 
 
 def test_a_near_thing_that_is_empty_within_is_rest_in_noise() -> None:
     sides = [(180, 60, 20, 240, 12), (440, 60, 20, 240, 12)]
     ends = [(180, 60, 280, 20, 12), (180, 280, 280, 20, 12)]
-    assert all(run(CameraState(), sides + ends, 3, noise=15_000))
+    assert all(run(CameraRest(), sides + ends, 3, noise=15_000))
 
 
 def test_a_few_short_edges_in_the_middle_of_the_scene_are_motion() -> None:
     places = np.random.default_rng(1).uniform(0.2, 0.8, (12, 2)) * SIZE
     edges = [(int(left), int(top), 40, 12, 12) for left, top in places]
-    assert not any(run(CameraState(), edges, 12, noise=4000)[2:])
+    assert not any(run(CameraRest(), edges, 12, noise=4000)[2:])
 
 
 def test_faint_edges_all_over_a_noisy_scene_are_motion() -> None:
     rows = [(40 + 80 * (j % 2), 30 + 80 * j, 520, 8, 12) for j in range(6)]
-    assert not any(run(CameraState(), rows, 6, noise=60_000))
+    assert not any(run(CameraRest(), rows, 6, noise=60_000))
 
 
 @pytest.mark.parametrize("density", [0.5, 1.5])
@@ -77,7 +77,7 @@ def test_noise_supports_itself_as_often_as_said(density) -> None:
         rng.integers(0, SIZE[0], n), rng.integers(0, SIZE[1], n), t, t % 2, *SIZE
     )
     half = int(np.searchsorted(t, MEMORY))
-    state = CameraState("still")  # all events are looked at
+    state = CameraRest("still")  # all events are looked at
     state.update(noise[:half], int(MEMORY))
     state.update(noise[half:], 2 * int(MEMORY))
     share = state.supported_counts(SIZE[::-1], 1.0).sum() / (n - half)
@@ -87,7 +87,7 @@ def test_noise_supports_itself_as_often_as_said(density) -> None:
 def test_supported_events_are_counted_where_they_are() -> None:
     rng = np.random.default_rng(0)
     x, y, t = rng.integers(0, 346, 9000), rng.integers(0, 260, 9000), np.arange(9000) * 3000
-    state = CameraState("still")
+    state = CameraRest("still")
     state.update(Events.from_arrays(x, y, t, t % 2, 346, 260), 27_000_000)
     px = state.supported_counts((260, 346), 1.0)
     step = 2.1625
@@ -101,17 +101,17 @@ def test_supported_events_are_counted_where_they_are() -> None:
 
 
 def test_the_whole_image_is_motion() -> None:
-    assert not any(run(CameraState(), ALL, 6))
+    assert not any(run(CameraRest(), ALL, 6))
 
 
 def test_edges_all_over_the_scene_are_motion_though_they_are_few() -> None:
     corners = [(40 + 460 * i, 40 + 340 * j, 60, 60, 12) for i in (0, 1) for j in (0, 1)]
     middle = [(280, 200, 60, 60, 12), (160, 120, 60, 60, 12), (400, 280, 60, 60, 12)]
-    assert not run(CameraState(), corners + middle, 6)[-1]
+    assert not run(CameraRest(), corners + middle, 6)[-1]
 
 
 def test_what_was_told_changes_only_with_time() -> None:
-    state = CameraState()
+    state = CameraRest()
     assert run(state, MOVER, 10)[-1]
     told = run(state, ALL, 10, first=10)
     assert told[-1] is False  # it began to move, and that is seen within 0.33 s
@@ -123,11 +123,11 @@ def test_what_was_told_changes_only_with_time() -> None:
 
 
 def test_a_camera_that_is_known_to_rest_rests() -> None:
-    assert all(run(CameraState("still"), ALL, 3))
+    assert all(run(CameraRest("still"), ALL, 3))
 
 
 def test_no_events_and_another_sensor_are_taken() -> None:
-    state = CameraState()
+    state = CameraRest()
     state.update(Events.empty(*SIZE), LENGTH)
     run(state, MOVER, 2)
     some = events(3, MOVER)

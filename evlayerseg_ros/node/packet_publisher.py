@@ -11,8 +11,8 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.node.graph import subscribed_topics
-from evlayerseg_ros.node.messages import to_bytes, to_time
-from evlayerseg_ros.node.own import OwnNode
+from evlayerseg_ros.node.messages import to_message
+from evlayerseg_ros.node.standalone_node import StandaloneNode
 
 DEFAULT_TOPIC = "/event_camera/events"
 
@@ -26,7 +26,7 @@ DELIVERY = 0.1
 COMPILING = 600.0
 
 
-class PacketPublisher(OwnNode):
+class PacketPublisher(StandaloneNode):
     """Publishes EventPackets under a node `event_camera` of its own; a context manager.
 
     Reliable, so that best-effort and reliable subscribers both hear it.
@@ -65,17 +65,8 @@ class PacketPublisher(OwnNode):
 
     def publish(self, packet: Packet) -> None:
         """Publishes one packet of encoded events; seq None becomes 0."""
-        message = EventPacket(
-            height=packet.height,
-            width=packet.width,
-            seq=packet.seq or 0,
-            time_base=packet.time_base,
-            encoding=packet.encoding,
-            is_bigendian=packet.big_endian,
-            events=to_bytes(packet.data),
-        )
-        message.header.stamp = to_time(packet.stamp)
-        message.header.frame_id = packet.frame_id
+        message = to_message(packet, packet.stamp, packet.frame_id, packet.seq or 0)
+        message.is_bigendian = packet.big_endian
         self._publisher.publish(message)
 
     def close(self) -> None:

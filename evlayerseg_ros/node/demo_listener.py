@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from event_camera_msgs.msg import EventPacket
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -21,7 +21,8 @@ from sensor_msgs.msg import Image, PointCloud2
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.node.messages import from_time
-from evlayerseg_ros.node.own import OwnNode
+from evlayerseg_ros.node.standalone_node import StandaloneNode
+from evlayerseg_ros.outputs.messages import TOPIC_TYPES, output_of
 from evlayerseg_ros.outputs.outputs import LAYER_DTYPE
 
 # s for the node to become active. Its first start after an installation compiles, which takes half
@@ -32,7 +33,7 @@ PATIENCE = 15.0  # s after which we say what we wait for
 QUIET, FIRST = 2.0, 30.0
 
 
-class Listener(OwnNode):
+class Listener(StandaloneNode):
     """A ROS node that hears the events and the outputs, and when each went and came.
 
     Args:
@@ -53,7 +54,7 @@ class Listener(OwnNode):
         self._home, self._topic = home, events
         hear = self.node.create_subscription
         hear(PointCloud2, f"{home}/layers", self._hear_layers, 100)
-        hear(DiagnosticArray, "/diagnostics", self._hear_diagnostics, 10)
+        self.hear_diagnostics(home, self._hear_diagnostics)
         for name in pictures:
             hear(Image, f"{home}/{name}", self._picture_hearer(name), 100, raw=True)
 
@@ -107,8 +108,9 @@ class Listener(OwnNode):
     def picture(self, name: str, stamp: int) -> np.ndarray:
         """An image that came: uint8 [H, W] or [H, W, 3]."""
         message = deserialize_message(self.pictures[name][stamp], Image)
-        data = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, -1)
-        return data if data.shape[-1] == 3 else data[..., 0]
+        image = output_of(message, TOPIC_TYPES[name])
+        assert image is not None
+        return image.data
 
     def _active(self) -> bool:
         name = self._home.rsplit("/", 1)[-1]
@@ -128,13 +130,10 @@ class Listener(OwnNode):
         stamp = from_time(message.header.stamp)
         self.layers[stamp] = np.frombuffer(message.data, LAYER_DTYPE)
 
-    def _hear_diagnostics(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name.startswith(f"{self._home}:"):
-                self.diagnostics = {entry.key: entry.value for entry in status.values}
-                self.said = status.message
-                if status.level == DiagnosticStatus.ERROR:
-                    self.fault = status.message
+    def _hear_diagnostics(self, status: DiagnosticStatus, values: dict[str, str]) -> None:
+        self.diagnostics, self.said = values, status.message
+        if status.level == DiagnosticStatus.ERROR:
+            self.fault = status.message
 
     def _picture_hearer(self, name: str) -> Callable[[Any], None]:
         def hear(message: bytes) -> None:

@@ -19,20 +19,21 @@ from evlayerseg_ros.events.types import Events
 BLOCKS = 20  # across the sensor: places that hold supported events or not
 SUPPORT = 10_000_000  # ns: an event is supported by two neighbours that fired so shortly before it
 MEMORY = 100e6  # ns in which what was seen fades to 1/e
-NEWEST, AT_REST = 12_000, 500_000  # events of a window that are looked at; more at rest
+# Events of a window that are looked at, the newest ones; more at rest.
+MOST_EVENTS, MOST_AT_REST = 12_000, 500_000
 # Supported events per pixel in MEMORY, and in all, from which on a place holds something.
 DENSE, FEWEST = 0.03, 8
 PURE, BEYOND = 0.4, 0.1  # and their share of all events there, or that much more than by chance
-# Shares of the image. A hull is compact up to the largest of TINY; LOOSE times its places and
-# AROUND; SCATTERED times its places and AROUND, but at most SMALL. Where more than CROWDED of the
-# image holds supported events, the camera moves.
+# Shares of the image. Where places with supported events fill a `share` above CROWDED, the camera
+# moves. Else their hull is compact up to
+# max(TINY, LOOSE * share + AROUND, min(SMALL, SCATTERED * share + AROUND)).
 TINY, SMALL, LOOSE, SCATTERED, AROUND, CROWDED = 0.1, 0.24, 1.25, 2.0, 0.02, 0.45
 DOUBT = 0.15  # of the image: a hull that much larger than compact counts as one full window
 SURE = 8.0  # windows of 33 ms: evidence that adds up at most
 
 
-class CameraState:
-    """What is known of the camera's own motion, window after window.
+class CameraRest:
+    """Whether the camera rests, window after window.
 
     Args:
         motion: "still": it rests, whatever is seen; else that is told from the events.
@@ -63,7 +64,7 @@ class CameraState:
             side = events.width / BLOCKS
             self._counts: np.ndarray = np.zeros((2, int(np.ceil(events.height / side)), BLOCKS))
             self._time, self._belief = None, 0.0
-        most = AT_REST if self.rests or self._time is None else NEWEST
+        most = MOST_AT_REST if self.rests or self._time is None else MOST_EVENTS
         newest = events[max(0, len(events) - most) :]
         if not len(newest):
             return self.rests

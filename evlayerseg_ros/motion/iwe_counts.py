@@ -1,4 +1,4 @@
-"""How many events land where each one does, for many shifts in turn: compiled loops."""
+"""Counts in images of warped events (IWE): how many events land in the cell of each one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ ACROSS = 160  # cells of an image of warped events across the sensor
 
 
 @numba.njit(nogil=True, cache=True)
-def places_of(x, y, t, end, motion, cell, span):  # type: ignore[no-untyped-def]
-    """Place (cells) of each event at `end` along a motion (px/s), and its age (0 to 1)."""
+def warp_to_cells(x, y, t, end, motion, cell, span):  # type: ignore[no-untyped-def]
+    """Where each event is at `end` along a motion (px/s), in cells, and its age (0 to 1)."""
     n = len(t)
     (a0, a1, a2), (b0, b1, b2) = motion[0], motion[1]
     u, v, age = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
@@ -25,7 +25,7 @@ def places_of(x, y, t, end, motion, cell, span):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def logarithms(n):  # type: ignore[no-untyped-def]
+def log_table(n):  # type: ignore[no-untyped-def]
     """float32 [n + 2]: logarithms, 0 of 0."""
     table = np.zeros(n + 2, np.float32)
     for k in range(1, n + 2):
@@ -34,10 +34,10 @@ def logarithms(n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def land(u, v, age, dx, dy, rows, table, count, where, out):  # type: ignore[no-untyped-def]
+def log_counts(u, v, age, dx, dy, rows, table, count, where, out):  # type: ignore[no-untyped-def]
     """out[i]: logarithm of how many events land in the cell of each one, shifted by its age.
 
-    `count` (uint16 [rows * ACROSS + 1]) and `where` (int32 [N]) are room to work in, from `room`.
+    `count` (uint16 [rows * ACROSS + 1]) and `where` (int32 [N]) are a `workspace`.
     """
     count[:] = 0
     nowhere = np.int32(rows * ACROSS)
@@ -53,6 +53,6 @@ def land(u, v, age, dx, dy, rows, table, count, where, out):  # type: ignore[no-
 
 
 @numba.njit(nogil=True, cache=True)
-def room(n, rows):  # type: ignore[no-untyped-def]
-    """`count` and `where` for `land`: in 16 bits the cells stay in the processor's first cache."""
+def workspace(n, rows):  # type: ignore[no-untyped-def]
+    """`count` and `where` for `log_counts`: 16 bits, so that cells stay in the first cache."""
     return np.empty(rows * ACROSS + 1, np.uint16), np.empty(n, np.int32)

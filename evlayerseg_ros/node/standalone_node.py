@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
@@ -17,7 +19,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.node.start import why_no_start
 from evlayerseg_ros.surroundings import quiet_if_it_fails
 
-Self = TypeVar("Self", bound="OwnNode")
+Self = TypeVar("Self", bound="StandaloneNode")
 
 
 # Where Fast DDS looks for settings: up to Jazzy, and from Kilted on.
@@ -52,13 +54,14 @@ def profile_names() -> tuple[str, ...]:
     """
     try:
         share = Path(get_package_share_directory("rmw_fastrtps_shared_cpp"))
-        version = re.search(r"<version>(\d+)", (share / "package.xml").read_text())
+        manifest = (share / "package.xml").read_text("utf-8", "replace")
+        version = re.search(r"<version>(\d+)", manifest)
     except (PackageNotFoundError, OSError):
         return PROFILES
     return PROFILES[1:] if version and int(version[1]) >= KILTED else PROFILES
 
 
-class OwnNode:
+class StandaloneNode:
     """Has a `node`, and a context that ends with it and leaves signals alone; a context manager.
 
     Args:
@@ -80,6 +83,18 @@ class OwnNode:
             raise InputError(why_no_start(error, [])) from error
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
+
+    def hear_diagnostics(
+        self, name: str, hear: Callable[[DiagnosticStatus, dict[str, str]], None]
+    ) -> None:
+        """Calls `hear` with each status that the node `name` tells, and its values by key."""
+
+        def pick(message: DiagnosticArray) -> None:
+            for status in message.status:
+                if status.name.startswith(f"{name}:"):
+                    hear(status, {entry.key: entry.value for entry in status.values})
+
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", pick, 100)
 
     def spin(self, seconds: float) -> None:
         """Hears what comes for so long."""

@@ -17,17 +17,26 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
-from evlayerseg_ros.recordings.units import to_ns, unit_of, unit_of_masks
+from evlayerseg_ros.recordings.rows import told_of
+from evlayerseg_ros.recordings.units import Unit, to_ns, unit_of, unit_of_masks
 
-# Bytes read at a time: so many are lost with a damaged one.
+# Bytes read at a time; a damaged one spoils as many.
 _PIECE = 1 << 12
 
 
 class NpyStream:
     """One array of an npz, read from front to back without loading it whole.
 
+    Args:
+        file: inside an archive.
+        dimensions: how many the array has to have.
+
     Attributes:
-        broken: reading came to a damaged part, and ended there.
+        shape, dtype: of the array.
+        broken: whether reading ended at a damaged part.
+
+    Raises:
+        InputError: it is another array, or holds no numbers.
     """
 
     def __init__(self, file: IO[bytes], dimensions: int = 1) -> None:
@@ -35,7 +44,7 @@ class NpyStream:
         self.broken = False
         self.shape, by_columns, self.dtype = npy_header(file)
         n = math.prod(self.shape)
-        if dimensions == 1 and n in self.shape:  # a column or a row of a matrix, as of Matlab
+        if dimensions == 1 and n in self.shape:  # one column or one row, as Matlab writes it
             self.shape, by_columns = (n,), False
         if self.dtype.kind not in "biuf":
             raise InputError(f"An array is of type {self.dtype}: expected numbers.")
@@ -45,7 +54,7 @@ class NpyStream:
             raise InputError("An array is stored column by column: expected rows.")
 
     def read(self, n: int) -> np.ndarray:
-        """The next n rows, or what is left of them; `broken` is true where they cannot be read."""
+        """The next n rows; fewer at the end, or where a damaged part sets `broken`."""
         row = math.prod(self.shape[1:]) * self.dtype.itemsize
         found = bytearray()
         while not self.broken and len(found) < n * row:
@@ -62,11 +71,11 @@ class NpyStream:
 
 
 def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """The shape of an npy, whether it lies column by column, and its type; its data come next."""
+    """Shape of an npy, whether it is stored column by column, and type; the file is at its data."""
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
-        (3, 0): np.lib.format.read_array_header_2_0,  # which differs in names beyond ASCII
+        (3, 0): np.lib.format.read_array_header_2_0,  # but for names beyond ASCII
     }[np.lib.format.read_magic(file)]
     return read(file)
 
@@ -74,7 +83,7 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 class NpzRecording(Table):
     """npz with x, y (px), t (int64, ns), p (0 or 1) and size (width, height).
 
-    Without `size` a size is assumed; times of another unit are recognised; both are noted. Without
+    Without `size` a size is assumed, times in another unit are recognised; both are noted. Without
     `p` all events are ON.
     """
 
@@ -88,31 +97,40 @@ class NpzRecording(Table):
                 if names is None:
                     lacking = columns.lacking(archive.files)
                     raise InputError(f"{path} lacks {lacking}: expected x, y, t, p and size.")
-                self._names, has_size = names, "size" in archive.files
+                has_size = "size" in archive.files
+                self._names = self._settled(names, archive.files)
+                entries = archive.zip.infolist()  # some may be no arrays
+                sizes = {e.filename.removesuffix(".npy"): e.file_size for e in entries}
+                others = [k for k in columns.of_another(archive.files) if sizes[k] > _PIECE]
                 small = [name for name in sensors.NAMES if name in archive.files]
-                small = [k for k in small if archive.zip.getinfo(f"{k}.npy").file_size < _PIECE]
+                small = [k for k in small if sizes[k] < _PIECE]
                 said = {}
                 for name in small:
                     with contextlib.suppress(ValueError):  # an array of Python's objects
                         said[name] = archive[name]
                 masks = "mask_t" in archive.files
-            self._there = [name for name in "xytp" if name in names]
+            if others:
+                self.notice(f"{', '.join(others)} may be another camera's and are not read")
+            self._there = [name for name in "xytp" if name in self._names]
             with self._streams(*self._there) as streams:
                 lengths = [column.shape[0] for column in streams]
-            if "p" in self._there and not lengths[-1]:  # which was never written
+            if "p" in self._there and not lengths[-1]:  # it was never written
                 del lengths[-1], self._there[-1]
             if len(set(lengths)) != 1:
                 raise InputError(f"{path}: expected x, y, t, p of one length.")
             self._set_length(lengths[0])
-            self._find_size(said)
+            with self._streams("x", "y") as streams:
+                x, y = (stream.read(1 << 22) for stream in streams)
+            self.find_size(x, y, partial(sensors.stated, said))
             self._find_unit(has_size, masks)
+            self._tell_signs()
         except zipfile.BadZipFile as error:
             raise InputError(
                 f"{self.path} was cut off or damaged: the list of its arrays, which is at its end, "
                 "cannot be read, so copy or download it again."
             ) from error
         except Exception as error:
-            raise self._told(error) from error
+            raise self._as_input_error(error) from error
 
     @contextlib.contextmanager
     def _streams(self, *names: str) -> Iterator[list[NpyStream]]:
@@ -121,24 +139,50 @@ class NpzRecording(Table):
             archive = stack.enter_context(opened(self.path))
             yield [NpyStream(stack.enter_context(archive.open(file))) for file in files]
 
-    def _find_size(self, said: dict[str, np.ndarray]) -> None:
-        with self._streams("x", "y") as streams:
-            x, y = (stream.read(1 << 22) for stream in streams)
-        self.find_size(x, y, partial(sensors.stated, said))
+    def _settled(self, names: dict[str, str], files: list[str]) -> dict[str, str]:
+        """The columns by their values, too; see columns.settled."""
+        self._names = {}
+        with self._streams(names["x"]) as (x,):
+            n = x.shape[0]
+        rows = {}
+        for name in files:
+            # Others are no columns, or damaged.
+            with contextlib.suppress(Exception), self._streams(name) as (stream,):
+                if stream.shape[0] == n:
+                    rows[name] = stream.read(CHUNK)
+        with np.load(self.path) as archive:
+            for name in filter(columns.is_camera, files):
+                values = np.empty(0)
+                with contextlib.suppress(ValueError):  # an array of Python's objects
+                    values = archive[name]
+                columns.check_camera(name, values, n)
+        found, told = columns.settled(names, rows)
+        self.notice(told)
+        return found
+
+    def _tell_signs(self) -> None:
+        """Notes what is assumed of odd polarities."""
+        with self._streams(*self._there[3:]) as streams:
+            for stream in streams:
+                self.notice(told_of(stream.read(CHUNK)))
 
     def _find_unit(self, has_size: bool, masks: bool) -> None:
         with self._streams("t") as (t,):
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
-            trust = 3.0 if has_size else 0.5  # of our layout
-            size = (self.width, self.height)
+            trust = 3.0 if has_size else 0.5  # with a size it has our layout
             times, n = t.read(CHUNK), t.shape[0]
-        if masks:  # on the clock of the events
+        if masks:  # they are on the events' clock
             with self._streams("mask_t") as (t,):
                 usual, trust = unit_of_masks(t.read(CHUNK)), 3.0
         said = columns.unit_in(self._names["t"])
-        unit = unit_of([times], size, usual, self.path, n, trust, said)
-        self.notice(unit.told("ns"))
-        self._unit = unit.name
+        size = (self.width, self.height)
+        if has_size and not masks and not said:  # a size is trusted, but other programs write one
+            other = unit_of([times], size, usual, self.path, n, 0.5, said).name
+            sure = unit_of([times], size, usual, self.path, n, trust, said)
+            if not sure.other and other != sure.name:
+                self._unit = sure.name
+                return self.notice(Unit(sure.name, other).told("ns"))
+        self.find_unit([times], usual, n, trust, said, documented="ns")
 
     def _columns(self) -> Iterator[Columns]:
         with self._streams(*self._there) as streams:

@@ -1,7 +1,7 @@
-"""Compiled loops for libcaer, libcaer_cmp and mono, whose packets carry a time base in ns.
+"""libcaer, libcaer_cmp and mono, whose packets carry a time base in ns; the encoder of mono.
 
-They are called as the loops for Prophesee's formats are (see _prophesee.py). Times are given as
-they are in the packet: those that go back are counted, and Decoder puts them right.
+The compiled loops are called as those for Prophesee's formats are (see _prophesee.py). Times are
+given as they are in the packet: those that go back are counted, and Decoder puts them right.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit, uint32
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.codecs._state import (
     BASE,
     CANDIDATE,
@@ -28,6 +29,7 @@ from evlayerseg_ros.events.codecs._state import (
     count_bits,
     lowest_bit,
 )
+from evlayerseg_ros.events.types import Events
 
 
 @njit(**JIT)
@@ -149,3 +151,27 @@ def mono(words: Any, state: Any, width: int, height: int, x: Any, y: Any, t: Any
             state[OUTSIDE] += 1
     state[FLOOR], state[HIGH], state[LOW], state[CANDIDATE] = floor, high, last, before
     return n
+
+
+def encode_mono(events: Events, time_base: int) -> bytes:
+    """The events as the bytes of a `mono` packet.
+
+    Args:
+        events: t in ns, from time_base on and less than 2^32 ns (4.29 s) after it.
+        time_base: ns, the packet's time_base.
+
+    Raises:
+        InputError: an event lies outside that time span.
+    """
+    if len(events) == 0:
+        return b""
+    dt = events.t - time_base
+    if dt[0] < 0 or dt[-1] >= 1 << 32:
+        raise InputError(
+            f"A mono packet with time base {time_base} ns cannot hold events from {events.t[0]} to "
+            f"{events.t[-1]} ns: expected 0 to 4.29 s after the time base."
+        )
+    words = np.empty((len(events), 2), "<u4")
+    words[:, 0] = dt
+    words[:, 1] = events.p.astype(np.uint32) << 31 | events.y.astype(np.uint32) << 16 | events.x
+    return words.tobytes()

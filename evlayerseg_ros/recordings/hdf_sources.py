@@ -1,4 +1,4 @@
-"""What an HDF5 file holds: tables of events, and what states a size."""
+"""Where an HDF5 file holds events, and what in it states a size."""
 
 from __future__ import annotations
 
@@ -11,26 +11,37 @@ import numpy as np
 from evlayerseg_ros.errors import InputError, needs
 from evlayerseg_ros.recordings import columns, sensors
 
-# Rows that tell the order of the columns.
+# So many rows tell the order of the columns.
 _ROWS = 8192
-# Rows of a table that is not called events and may be one.
+# A table that is not called events has to have more rows than this.
 _FEW = 50
 
 
 class Source(NamedTuple):
-    """Where the events of one camera lie: four data sets, or one with four columns."""
+    """Where the events of one camera lie.
+
+    Attributes:
+        data: data sets of x, y, t and p (None: there is none), or one table of all four.
+        order: of a plain table's columns, as in "txyp"; else "".
+        names: of the columns by x, y, t, p; none of a plain table.
+    """
 
     data: tuple[Any, ...]
-    order: str  # of the columns of one plain table, "" else
+    order: str
     names: dict[str, str]
 
     @property
     def signed(self) -> bool:
-        """Whether there are polarities."""
+        """Whether it has polarities."""
         return bool(self.order) or "p" in self.names
 
+    @property
+    def lengths(self) -> list[int]:
+        """Events in each data set."""
+        return [_length(column) for column in self.data if column is not None]
+
     def read(self, part: slice) -> list[np.ndarray]:
-        """x, y, t, p of some events."""
+        """x, y, t, p [N] of some events; p is 1 where there are no polarities."""
         if self.order:
             rows = _rows(self.data[0], part)
             return [rows[:, self.order.index(name)] for name in "xytp"]
@@ -47,14 +58,18 @@ class Source(NamedTuple):
 
 
 def sources_in(file: Any) -> dict[str, Source]:
-    """Everything in a file that holds events, by its path."""
+    """Everything in a file that may be events, by its path in it.
+
+    Raises:
+        InputError: there is none, but something that nearly is.
+    """
     found: dict[str, Source] = {}
     faults: list[InputError] = []
     for name, item in _all_in(file):
         try:
             if source := _of_group(item) if hasattr(item, "keys") else _of_table(name, item):
                 found[name or "/"] = source
-        except InputError as error:  # of something beside the events, or of these
+        except InputError as error:  # about the events, or about something beside them
             faults.append(error)
     if faults and not found:
         raise faults[0]
@@ -62,7 +77,7 @@ def sources_in(file: Any) -> dict[str, Source]:
 
 
 def _all_in(file: Any) -> Iterator[tuple[str, Any]]:
-    """A file and all groups and data sets in it, also behind links, each once."""
+    """A file and all its groups and data sets, each once, links followed."""
     info = needs("h5py").h5o.get_info
     seen, ahead = set(), deque([("", file)])
     while ahead:
@@ -79,7 +94,7 @@ def _all_in(file: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _get(group: Any, key: str) -> Any:
-    """What a group holds by that name, None if it is a link that leads nowhere."""
+    """The group or data set of that name in a group; None if it is neither, or a broken link."""
     try:
         found = group[key]
         return found if hasattr(found, "keys") or hasattr(found, "shape") else None
@@ -87,11 +102,33 @@ def _get(group: Any, key: str) -> Any:
         return None
 
 
-def _of_group(group: Any) -> Source | None:
-    named = columns.by_names(group.keys())
+def settled(item: Any, source: Source) -> tuple[Source, str]:
+    """The columns of a group or table by their values, too, and what is told; see columns.settled.
+
+    Raises:
+        OSError: its first rows cannot be read.
+    """
+    n = _length(source.data[0])
+    if source.order or not n:
+        return source, ""
+    if not hasattr(item, "keys"):
+        first = item[:_ROWS]
+        found, told = columns.settled(source.names, {k: first[k] for k in item.dtype.names})
+        return source._replace(names=found), told
+    rows = {}
+    for name in item:
+        data = _get(item, name)
+        if _is_column(data) and _length(data) == n and data.dtype.kind in "biuf":
+            rows[name] = np.ravel(_rows(data, slice(_ROWS)))
+    found, told = columns.settled(source.names, rows)
+    return _of_group(item, found) or source, told
+
+
+def _of_group(group: Any, named: dict[str, str] | None = None) -> Source | None:
+    named = named or columns.by_names(group.keys())
     data = {k: _get(group, name) for k, name in (named or {}).items()}
     if "p" in data and not any(_shape(data["p"])):
-        del data["p"]  # which was never written
+        del data["p"]  # it was never written
     sound = all(column is not None and _is_column(column) for column in data.values())
     return Source(tuple(data.get(k) for k in "xytp"), "", named) if named and sound else None
 
@@ -108,7 +145,7 @@ def _of_table(name: str, item: Any) -> Source | None:
 
 
 def _shape(data: Any) -> tuple[int, ...]:
-    """Of a data set; () for a group, (0,) where there is no space, as h5py.Empty makes it."""
+    """A data set's shape; () of a group, (0,) of an h5py.Empty."""
     return (0,) if getattr(data, "shape", ()) is None else getattr(data, "shape", ())
 
 
@@ -118,22 +155,22 @@ def _is_column(data: Any) -> bool:
 
 
 def _on_side(data: Any) -> bool:
-    """Whether a matrix has an event a column, as Matlab writes it."""
+    """Whether each column of a matrix is an event, as Matlab writes it."""
     shape = _shape(data)
     return len(shape) == 2 and (shape[0] == 1 or (shape[0] == 4 != shape[1]))
 
 
-def length_of(data: Any) -> int:
+def _length(data: Any) -> int:
     return _shape(data)[1 if _on_side(data) else 0]
 
 
 def _rows(data: Any, part: slice) -> np.ndarray:
-    """Some rows of a data set, with an event a row."""
+    """Some events of a data set, one a row."""
     return data[:, part].T if _on_side(data) else data[part]
 
 
 def said_by(item: Any) -> dict[str, Any]:
-    """What may state a size or offset: attributes, what a group and its `calib` hold, by name."""
+    """What may state a size or an offset, by name: attributes, data in a group or its `calib`."""
     said = {name: value for name, value in item.attrs.items() if _shape(value) != (0,)}
     if not hasattr(item, "keys"):
         return said

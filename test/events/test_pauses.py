@@ -1,0 +1,81 @@
+"""A camera that sends nothing for a while: numbers go on, stamps and sensor time jump ahead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from streams import MS, STAMP, events_at, run
+
+from evlayerseg_ros.bench.encode import encode
+from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.events.window import WindowConfig
+
+EVT = ("evt3", "evt2", "evt21")
+GAPS = (80, 300, 1_500, 4_000, 18_000, 100_000)  # ms; EVT3's counter wraps after 16,777 ms
+
+
+def paused(encoding: str, gap: int, n: int = 50) -> list[Packet]:
+    """n packets of 10 ms with 20 events each, `gap` ms without any, n more."""
+    packets = []
+    for k in range(2 * n):
+        base = 5 * MS + k * 10 * MS + (k >= n) * gap * MS
+        data = encode(encoding, events_at(base + np.arange(20) * MS // 2), base)
+        packets.append(Packet(encoding, 64, 48, base, data, STAMP + base, k))
+    return packets
+
+
+def facts(windows):
+    return [(w.start, w.end, w.stamp, len(w.events)) for w in windows]
+
+
+@pytest.mark.parametrize("encoding", EVT)
+@pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize("seq", [lambda k: k, lambda k: 0, lambda k: None])
+def test_windows_after_a_pause_are_those_of_an_encoding_with_a_time_base(encoding, gap, seq):
+    packets = [replace(p, seq=seq(p.seq)) for p in paused(encoding, gap)]
+    windows, stats = run(packets)
+    wanted, sound = run(paused("libcaer", gap))
+    assert facts(windows) == facts(wanted)
+    assert all(w.stamp == STAMP + w.end for w in windows)
+    assert stats.counts() == sound.counts() and stats.last_fault == ""
+    assert stats.pauses == (gap > 2_000) and stats.events == 2_000
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_a_pause_among_packets_that_are_decoded_in_one_call(gap):
+    stream, windows = PacketStream(WindowConfig()), []
+    for some in stream.push_each(paused("evt3", gap)):
+        windows += some
+    assert facts(windows + stream.flush()) == facts(run(paused("libcaer", gap))[0])
+
+
+def test_a_pause_in_which_empty_packets_come():
+    before, after = np.split(np.array(paused("evt3", 1_500)), 2)
+    empty = [replace(before[-1], data=b"", stamp=before[-1].stamp + k * MS) for k in range(1, 1500)]
+    packets = [replace(p, seq=None) for p in [*before, *empty, *after]]
+    windows, stats = run(packets)
+    assert all(w.stamp == STAMP + w.end for w in windows) and stats.time_jumps == 0
+    joined = PacketStream(WindowConfig())
+    together = [w for some in joined.push_each(packets) for w in some]
+    assert facts(together + joined.flush()) == facts(windows)
+
+
+def test_packets_that_only_came_late_lose_nothing():
+    """The host stood still: the stamps go on far, the sensor's times do not."""
+    packets = paused("evt3", 0)
+    packets[50:] = [replace(p, stamp=p.stamp + 300 * MS) for p in packets[50:]]
+    windows, stats = run(packets)
+    assert (stats.events, stats.unsynced, stats.time_jumps) == (2_000, 0, 0)
+    assert [w.end for w in windows] == [w.end for w in run(paused("evt3", 0))[0]]
+
+
+def test_a_wrong_time_word_after_a_pause_is_not_believed():
+    packets = paused("evt3", 80)
+    words = packets[50].data.view("<u2").copy()
+    words[0] ^= 0x400  # of the high time: 4 s ahead
+    packets[50] = replace(packets[50], data=words.view(np.uint8))
+    windows, stats = run(packets)
+    assert stats.time_jumps == 0 and windows[-1].stamp == STAMP + windows[-1].end

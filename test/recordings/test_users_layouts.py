@@ -1,0 +1,285 @@
+"""Files laid out in another way than the documents of their kind say: read, told or refused."""
+
+from __future__ import annotations
+
+import struct
+
+import faery
+import h5py
+import numpy as np
+import pytest
+from faulty import PACKETS, SIZE, bases
+from faulty_files import STAMP, array_bag, packet_bag, plain_mcap
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as Writer2
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from whole_files import VGA, run, some_events, write_table
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings.readers import open_recording
+
+OFFSET = 49_599_300_523  # us
+
+
+@pytest.mark.parametrize("name", ["HISTO3D", "DIFF3D", "AER-8b", "MTR12", "EVT4"])
+def test_a_raw_file_of_what_is_no_stream_of_events_is_refused(tmp_path, name):
+    head = f"% format {name};height=320;width=320\n% plugin_name hal_plugin_genx320\n% end\n"
+    (tmp_path / "some.raw").write_bytes(head.encode() + bytes(range(256)) * 9)
+    with pytest.raises(InputError, match=f"is {name}, which is not read"):
+        open_recording(tmp_path / "some.raw")
+
+
+def test_a_header_of_aedat_in_another_language(tmp_path):
+    e, path = some_events(size=(240, 180)), tmp_path / "some.aedat"
+    address = (
+        (179 - e.y.astype("u4")) << 22 | (239 - e.x.astype("u4")) << 12 | e.p.astype("u4") << 11
+    )
+    words = np.column_stack([address, (e.t // 1000).astype("u4")]).astype(">u4").tobytes()
+    head = "#!AER-DAT2.0\r\n# Küche\r\n# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C\r\n"
+    path.write_bytes(head.encode() + b"# End\r\n" + words)
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height, stats.events) == (240, 180, 20_000)
+
+
+def bag_of_other_events(path, one: str) -> None:
+    """A bag that defines its EventArray's events like that; it holds one message."""
+    ros1 = path.suffix == ".bag"
+    types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
+    stamp = "time" if ros1 else "builtin_interfaces/Time"
+    types.register(get_types_from_msg(one.replace("TIME", stamp), "my_msgs/msg/Event"))
+    array = "std_msgs/Header header\nuint32 height\nuint32 width\nmy_msgs/Event[] events"
+    types.register(get_types_from_msg(array, "my_msgs/msg/EventArray"))
+    plugin = StoragePlugin.MCAP if path.suffix == ".mcap" else StoragePlugin.SQLITE3
+    folder = path.with_suffix(".bag") if ros1 else path
+    with Writer1(folder) if ros1 else Writer2(folder, version=9, storage_plugin=plugin) as bag:
+        connection = bag.add_connection("/events", "my_msgs/msg/EventArray", typestore=types)
+        bag.write(connection, STAMP, bytes(100))
+
+
+@pytest.mark.parametrize("name", ["some.bag", "some.mcap", "some"])
+@pytest.mark.parametrize(
+    "one",
+    [
+        "uint16 x\nuint16 y\nuint64 ts\nbool polarity",
+        "uint16 y\nuint16 x\nTIME ts\nbool polarity",
+        "uint16 x\nuint16 y\nTIME ts\nint8 polarity",
+        "TIME ts\nuint16 x\nuint16 y\nbool polarity",
+        "uint8 ON=1\nuint16 x\nuint16 y\nTIME ts\nbool polarity\nfloat32 weight",
+    ],
+)
+def test_an_event_array_with_other_fields_is_refused_by_its_definition(tmp_path, name, one):
+    bag_of_other_events(tmp_path / name, one)
+    with pytest.raises(InputError, match=r"events have `.*`: expected `uint16 x, uint16 y, time"):
+        open_recording(tmp_path / name)
+
+
+def test_an_event_array_with_a_number_for_the_polarity_or_without_a_definition_is_read(tmp_path):
+    with array_bag(tmp_path / "some") as add:
+        add(some_events(1000), STAMP)
+    with open_recording(tmp_path / "some") as opened:
+        (storage,) = opened._storages
+        messages = [(raw.time, bytes(raw.data)) for raw in storage.messages(storage.counts)]
+    path = plain_mcap(tmp_path / "plain.mcap", messages, "/events", "my_msgs/msg/EventArray")
+    assert run(path)[2].events == run(tmp_path / "some")[2].events == 1000
+    one = "uint16 x # px\nuint16 y\nTIME ts\n\nuint8 polarity"
+    bag_of_other_events(tmp_path / "numbers", one)
+    with pytest.raises(InputError, match="none on /events could be read"):  # but it may hold them
+        open_recording(tmp_path / "numbers")
+
+
+@pytest.mark.parametrize("frames", [("left", "right"), ("left", ""), ("left", "left")])
+def test_a_topic_with_the_packets_of_two_cameras_is_told(tmp_path, frames):
+    with packet_bag(tmp_path / "some") as (_, add):
+        for seq, data in enumerate(PACKETS["mono"]):
+            base = bases()[seq]
+            add(STAMP + base, *SIZE, seq, base, "mono", data, frame=frames[seq % 2])
+    told = f"{tmp_path / 'some'}: /events has events of left, right, which are read as one."
+    assert run(tmp_path / "some")[0].note == (told if "right" in frames else "")
+
+
+@pytest.mark.parametrize("lack", ["events", "polarities"])
+def test_the_other_camera_of_an_hdf5_that_is_not_read_is_told(tmp_path, lack):
+    e = some_events()
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        for side, n in (("left", 20_000), ("right", 100 if lack == "events" else 20_000)):
+            for name in "xytp" if (side, lack) != ("right", "polarities") else "xyt":
+                file[f"{side}/events/{name}"] = getattr(e, name)[:n] // (1000 if name == "t" else 1)
+    recording, _, stats = run(tmp_path / "some.h5")
+    assert stats.events == 20_000
+    assert "of left/events and right/events the first is read (--topic chooses)" in recording.note
+    assert "first" not in run(tmp_path / "some.h5", topic="right/events")[0].note
+
+
+def test_a_table_at_the_root_of_an_hdf5_can_be_chosen(tmp_path):
+    e = some_events()
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        for where, shift in (("", 0), ("other/", 1)):
+            for name, column in zip("xytp", (e.x, e.y, e.t // 1000 + shift, e.p), strict=True):
+                file[f"{where}{name}"] = column
+    with pytest.raises(InputError, match="choose: /, other"):
+        open_recording(tmp_path / "some.h5")
+    windows = run(tmp_path / "some.h5", topic="/")[1]
+    assert windows[0].events.t[0] == e.t[0]
+    with pytest.raises(InputError, match="no events at more: it has /, other"):
+        open_recording(tmp_path / "some.h5", topic="more")
+
+
+@pytest.mark.parametrize("where", ["cam0/events/t_offset", "cam0/t_offset", "t_offset"])
+@pytest.mark.parametrize("attribute", [False, True])
+def test_where_an_hdf5_says_from_when_on_its_times_count(tmp_path, where, attribute):
+    e = some_events()
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        for name, column in zip("xytp", (e.x, e.y, e.t // 1000, e.p), strict=True):
+            file[f"cam0/events/{name}"] = column
+        at, _, name = where.rpartition("/")
+        if attribute:
+            file[at or "/"].attrs[name] = OFFSET
+        else:
+            file[where] = OFFSET
+    windows = run(tmp_path / "some.h5")[1]
+    assert windows[0].events.t[0] == e.t[0] + OFFSET * 1000
+
+
+@pytest.mark.parametrize("dtype", ["u4", "i4"])
+def test_nanoseconds_in_32_bits_go_on_where_they_wrap(tmp_path, dtype):
+    e = some_events(60_000, span_us=6_000_000)
+    path = write_table(tmp_path / "some.h5", e, e.t.astype(dtype))
+    _, windows, stats = run(path)
+    assert stats.events == 60_000 and stats.restarts == 0
+    assert windows[-1].events.t[-1] - windows[0].events.t[0] > 5_900_000_000
+
+
+def evimo(path, e, t, size=VGA):
+    """A sequence of EVIMO2 or, where the path ends in .npz, of EVIMO."""
+    meta = np.array({"frames": [], "meta": {"res_x": size[0], "res_y": size[1]}}, dtype=object)
+    if path.suffix:
+        rows, mask = np.column_stack([t, e.x, e.y, e.p]), np.zeros((1, *size[::-1]), np.uint8)
+        np.savez(path, events=rows, mask=mask, meta=meta)
+        return path
+    path.mkdir()
+    for name, values in (("t", t), ("xy", np.column_stack([e.x, e.y])), ("p", e.p)):
+        np.save(path / f"dataset_events_{name}.npy", values)
+    np.savez(path / "dataset_info.npz", meta=meta)
+    return path
+
+
+@pytest.mark.parametrize("name", ["some", "some.npz"])
+@pytest.mark.parametrize(("unit", "ns"), [("us", 1000), ("ns", 1), ("s", 10**9)])
+def test_evimo_in_other_units_and_with_its_sides_exchanged(tmp_path, name, unit, ns):
+    e = some_events()
+    t = e.t / ns if unit == "s" else e.t // ns
+    recording, windows, stats = run(evimo(tmp_path / name, e, t, VGA[::-1]))
+    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
+    assert "it says 480x640 pixels, and by its events is taken as 640x480" in recording.note
+    assert (f"its times are taken as {unit}" in recording.note) == (unit != "s")
+    assert windows[0].events.t[0] == pytest.approx(e.t[0], abs=2)
+
+
+def test_evimo2_names_the_file_that_it_lacks(tmp_path):
+    e = some_events(100)
+    folder = evimo(tmp_path / "some", e, e.t * 1e-9)
+    (folder / "dataset_events_p.npy").unlink()
+    with pytest.raises(InputError, match=r"some lacks its file dataset_events_p\.npy\.$"):
+        open_recording(folder)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_event_without_a_place_is_left_out(tmp_path, suffix, bad):
+    e = some_events(size=(2000, 1500))  # no known sensor's
+    path, x = tmp_path / f"some.{suffix}", e.x.astype(float)
+    x[7] = bad
+    if suffix == "npz":
+        np.savez(path, x=x, y=e.y, t=e.t, p=e.p)
+    else:
+        with h5py.File(path, "w") as file:
+            for name, column in zip("xytp", (x, e.y, e.t // 1000, e.p), strict=True):
+                file[name] = column
+    recording, _, stats = run(path)
+    assert stats.events == 19_999 and stats.out_of_range == 1
+    assert (recording.width, recording.height) == (2000, 1500)
+
+
+def test_places_that_no_sensor_has_do_not_make_a_larger_one(tmp_path):
+    e = some_events()
+    y = e.y.astype(int)
+    y[3000:3030] = 33_014
+    np.savez(tmp_path / "some.npz", x=e.x, y=y, t=e.t, p=e.p)
+    recording, _, stats = run(tmp_path / "some.npz")
+    assert (recording.width, recording.height, stats.out_of_range) == (*VGA, 30)
+
+
+def test_rows_that_were_never_filled_do_not_make_a_smaller_sensor(tmp_path):
+    e = some_events(1000)
+    columns = (np.concatenate([c, np.zeros(1_500_000, c.dtype)]) for c in (e.x, e.y, e.t, e.p))
+    np.savez_compressed(tmp_path / "some.npz", **dict(zip("xytp", columns, strict=True)))
+    recording, _, stats = run(tmp_path / "some.npz")
+    assert (recording.width, recording.height, stats.events) == (*VGA, 1000)
+
+
+def test_places_that_count_from_the_middle_are_refused(tmp_path):
+    e = some_events()
+    np.savez(tmp_path / "some.npz", x=e.x.astype(int) - 320, y=e.y.astype(int) - 240, t=e.t, p=e.p)
+    with pytest.raises(InputError, match=r"many of its x or y are negative.*expected px"):
+        open_recording(tmp_path / "some.npz")
+
+
+@pytest.mark.parametrize("name", ["size", "sensor_size", "geometry", "img_size"])
+def test_a_size_that_says_the_height_first_where_it_fits_both_ways(tmp_path, name):
+    e = some_events(size=(200, 100))
+    np.savez(tmp_path / "some.npz", x=e.x, y=e.y, t=e.t, p=e.p, **{name: VGA[::-1]})
+    recording, *_ = run(tmp_path / "some.npz")
+    assert (recording.width, recording.height) == VGA
+    assert "it says 480x640 pixels, and by its events is taken as 640x480" in recording.note
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        *("image_size", "Resolution", "frame_size", "shape", "dims", "res"),
+        *(("sensor_width", "sensor_height"), ("WIDTH", "HEIGHT"), ("W", "H"), ("res_x", "res_y")),
+    ],
+)  # fmt: skip
+def test_other_names_of_sizes(tmp_path, suffix, names):
+    e = some_events(size=(200, 100))
+    path = write_table(tmp_path / f"some.{suffix}", e)
+    said = {names: VGA} if isinstance(names, str) else dict(zip(names, VGA, strict=True))
+    if suffix == "npz":
+        np.savez(path, x=e.x, y=e.y, t=e.t * 1e-9, p=e.p, **said)
+    else:
+        with h5py.File(path, "a") as file:
+            file["events"].attrs.update(said)
+    recording, *_ = run(path)
+    assert (recording.width, recording.height) == VGA and "assumed" not in recording.note
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        *("# resolution: [640, 480]", "# sensor_size = 640, 480", "# 640×480", "# Sensor: 640x480"),
+        *("# sensor_width: 640\n# sensor_height: 480", "# height,width: 480,640"),
+        *("# cols=640 rows=480", "# sensor size: 640 by 480"),
+    ],
+)
+def test_other_words_for_sizes_in_text(tmp_path, head):
+    path = write_table(tmp_path / "some.txt", some_events(size=(200, 100)))
+    path.write_text(f"{head}\n{path.read_text()}", encoding="utf-8")
+    recording, _, stats = run(path)
+    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
+    assert not recording.note
+
+
+def test_aedat4_that_was_cut_off_within_its_table_of_packets(tmp_path):
+    e, path = some_events(), tmp_path / "some.aedat4"
+    table = np.zeros(len(e), faery.EVENTS_DTYPE)
+    table["t"], table["x"], table["y"], table["on"] = e.t // 1000, e.x, e.y, e.p
+    faery.events_stream_from_array(table, VGA).to_file(path, zero_t0=False)
+    content = path.read_bytes()
+    path.write_bytes(content[:-20])
+    assert run(path)[2].events == 20_000
+    (length,) = struct.unpack("<I", content[14:18])
+    path.write_bytes(content[: 18 + length // 2])
+    with pytest.raises(InputError, match="cannot be read as an AEDAT4 file"):
+        open_recording(path)
