@@ -113,7 +113,8 @@ def left_out(counts: Mapping[str, Any]) -> str:
             told = f"{100 * lost / (lost + used):.0f} % of the {what} were left out."
             return f"{told}{_OUTSIDE if outside else ''}"
     mended, events = counts["time_errors"], counts["events"]
-    if mended > max(_FEW, LARGE_SHARE * events):
-        share = min(100 * mended / max(events, 1), 100)
-        return f"{share:.0f} % of the events had times that went back, or did not fit."
+    # Where they are more than events, they are time words.
+    if max(_FEW, LARGE_SHARE * events) < mended <= events:
+        told = f"{100 * mended / events:.0f} % of the events"
+        return f"{told} had times that went back, or did not fit."
     return ""

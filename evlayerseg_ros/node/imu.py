@@ -47,7 +47,8 @@ class ImuInput:
         self._sample_lags: deque[int] = deque(maxlen=500)
         self._window_lags: deque[int] = deque(maxlen=100)
         self._missed: deque[bool] = deque(maxlen=100)  # whether windows had no samples
-        self._no_lens = self._useless = ""  # what is wrong with the lens, and with the last sample
+        self._no_lens = self._useless = ""  # what is wrong with the lens, and with a sample
+        self._useless_at = 0.0  # s, when that sample came
         self._lock = threading.Lock()  # of the lags
         self._subscription = node.create_subscription(Imu, "~/imu", self._hear, _LOOSE)
 
@@ -58,13 +59,14 @@ class ImuInput:
     def _hear(self, message: Imu) -> None:
         rate, stamp = message.angular_velocity, from_time(message.header.stamp)
         values = (rate.x, rate.y, rate.z)
+        now = time.monotonic()
         if message.angular_velocity_covariance[0] == -1:
-            self._useless = "say that they hold no rates (angular_velocity_covariance[0] is -1)"
+            no_rates = "say that they hold no rates (angular_velocity_covariance[0] is -1)"
+            self._useless, self._useless_at = no_rates, now
         elif not np.isfinite(values).all():
-            self._useless = "are no numbers"
+            self._useless, self._useless_at = "are no numbers", now
         else:
-            self._useless = ""
-            self._heard = time.monotonic()
+            self._heard = now
             self._frame = message.header.frame_id
             self._gyro.add(stamp, values)
             self._note(self._sample_lags, time.monotonic_ns() - stamp)
@@ -112,7 +114,7 @@ class ImuInput:
         silent = time.monotonic() - self._heard
         if silent > QUIET:
             self._missed.clear()
-            if self._useless:
+            if self._useless and time.monotonic() - self._useless_at < QUIET:
                 return "useless", f"The samples on {topic} {self._useless}."
             since = f"for {silent:.0f} s" if self._gyro.span else "yet"
             return "silent", f"No sample came on {topic} {since}."

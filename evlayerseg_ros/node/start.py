@@ -87,7 +87,7 @@ def why_no_start(error: BaseException, args: list[str]) -> str:
             "config/segment.yaml."
         )
     no_name = f"ROS takes no name such as one in {rules!r}: expected words between single /."
-    if "//" in rules or any(re.match(r"__\w+:=.*[^\w/]", arg) for arg in args):
+    if "//" in rules or any(re.match(r"__(ns|node|name):=.*[^\w/]", arg) for arg in args):
         return no_name
     if empty := next((arg for arg in args if arg.endswith(":=")), ""):
         return f"{empty} gives no value: expected NAME:=VALUE."

@@ -279,7 +279,11 @@ class Worker:
             now = self._clock()
             while len(self._windows) > 1 and now - self._windows[0].arrived > self.max_wait:
                 self._drop_window()
+            if calm := now - self._dropped_at > CALM:
+                self._dropped_at = math.inf
             waiting = self._windows.popleft() if self._windows and not self._stopping else None
+        if calm:
+            give_back_memory()
         if forget:
             self._forget_motions()
         if waiting is None:
@@ -290,11 +294,7 @@ class Worker:
         segmentation = self._segment(waiting.window)
         self._publish(waiting.window, segmentation, waiting.frame_id, waiting.arrived)
         self.counters.windows_done += 1
-        now = self._clock()
-        self._measure(now - waiting.arrived)
-        if now - self._dropped_at > CALM:
-            self._dropped_at = math.inf
-            give_back_memory()
+        self._measure(self._clock() - waiting.arrived)
 
     def _deadline(self) -> float:
         return self._last + self.stream.silence_ns * 1e-9

@@ -79,3 +79,40 @@ def test_a_wrong_time_word_after_a_pause_is_not_believed():
     packets[50] = replace(packets[50], data=words.view(np.uint8))
     windows, stats = run(packets)
     assert stats.time_jumps == 0 and windows[-1].stamp == STAMP + windows[-1].end
+
+
+@pytest.mark.parametrize("encoding", EVT)
+@pytest.mark.parametrize("gap", [60, 100])
+def test_a_wrong_time_word_after_a_pause_is_not_believed_alone(encoding, gap):
+    """Nor where the packet has no other one: the header stamps do not say the same."""
+    packets, when = [], []
+    for k in range(100):
+        base = 5 * MS + k * gap * MS
+        data = encode(encoding, events_at(base + np.arange(4) * MS // 4), base)
+        when.append(base)
+        packets.append(Packet(encoding, 64, 48, base, data, STAMP + base, k))
+    wide = "<u2" if encoding == "evt3" else "<u4"
+    words = packets[50].data.view(wide).copy()
+    codes = np.flatnonzero(words >> (8 * words.itemsize - 4) == 0x8)
+    words[codes[0]] ^= 1 << (10 if encoding == "evt3" else 26)
+    packets[50] = replace(packets[50], data=words.view(np.uint8))
+    windows, stats = run(packets)
+    assert stats.time_jumps == 0 and max(w.end for w in windows) <= when[-1] + MS
+
+
+@pytest.mark.parametrize("encoding", EVT)
+def test_a_host_whose_clock_is_set_in_a_pause_does_not_move_the_sensors(encoding):
+    packets = paused(encoding, 100)
+    packets[50:] = [replace(p, stamp=p.stamp + 1_700_000_000_000 * MS) for p in packets[50:]]
+    windows, stats = run(packets)
+    assert max(w.end for w in windows) == max(w.end for w in run(paused(encoding, 100))[0])
+
+
+def test_words_ahead_of_the_first_time_are_of_the_time_before_the_pause():
+    """Packets may be cut anywhere: no event is lost."""
+    before, after = np.split(np.array(paused("evt3", 300)), 2)
+    words = np.concatenate([before[-1].data, after[0].data])
+    half = len(before[-1].data) // 4 * 2
+    cut = replace(before[-1], data=words[:half]), replace(after[0], data=words[half:])
+    _, stats = run([*before[:-1], *cut, *after[1:]])
+    assert (stats.events, stats.unsynced) == (2_000, 0)

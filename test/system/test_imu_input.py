@@ -21,9 +21,8 @@ from evlayerseg_ros.node import imu
         ("", "No sample came on /imu yet."),
     ],
 )
-def test_samples_that_say_nothing(monkeypatch, fault, told):
+def test_samples_that_say_nothing(fault, told):
     """REP 145: a covariance of -1 says that there is no estimate."""
-    monkeypatch.setattr(imu, "QUIET", 0.0)
     topic = SimpleNamespace(topic_name="/imu")
     node = SimpleNamespace(create_subscription=lambda *how: topic)
     heard = imu.ImuInput(node, None)
@@ -35,5 +34,8 @@ def test_samples_that_say_nothing(monkeypatch, fault, told):
         message.angular_velocity_covariance[0] = -1.0
     if fault:
         heard._hear(message)
+    heard._heard = -imu.QUIET  # nothing of use for long
     assert heard._why(False)[1].startswith(told)
+    heard._useless_at = -imu.QUIET
+    assert heard._why(False)[1] == "No sample came on /imu yet."
     assert not heard._gyro.span

@@ -252,7 +252,7 @@ def test_memory_of_an_overload_is_given_back_once_it_is_over(make, monkeypatch):
     stats, counters = slow.worker.stream.stats, slow.worker.counters
     slow.until(lambda: len(slow.masks) == stats.windows - counters.windows_dropped > 4)
     slow.worker.stop()
-    assert gave == [3]
+    assert gave == [2]
 
 
 def reset_while_busy(make):

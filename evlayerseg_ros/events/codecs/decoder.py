@@ -20,6 +20,7 @@ from evlayerseg_ros.events.types import Events, check_size
 MAX_EVENTS = 1 << 25
 # At most so many events are in one byte of any encoding: 12 in a word of EVT 3.0.
 _EVENTS_PER_BYTE = 6
+CLOCKS_APART = 1_000_000_000  # ns by which two clocks may measure a pause differently
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,8 @@ class Decoder:
         """Tell, before the packet `data` is decoded, that none came for some time.
 
         A far step of EVT's high time may be a bit error: it is believed after CONFIRM words, and
-        the events before them have the time before the step. After a pause the first is believed.
+        the events before them have the time before the step. After a pause the first is believed
+        if the other clock says about the same and the next ones agree.
 
         Args:
             data: as for decode().
@@ -277,11 +279,18 @@ class Decoder:
         bits = 8 * words.itemsize - 4
         codes = words[words >> bits == 0x8][: field.CONFIRM].astype(np.int64)
         mask, near = (1 << bits) - 1, NEAR // high
-        agree = len(codes) and np.all((codes - codes[0]) & mask <= near)
-        if agree and near < (step := int(codes[0] - state[field.HIGH]) & mask) <= mask - near:
+        if not len(codes) or np.any((codes - codes[0]) & mask > near):
+            return
+        step = int(codes[0] - state[field.HIGH]) & mask
+        wraps = max(round((length / high - step) / (mask + 1)), 0)
+        off = abs(length - (step + wraps * (mask + 1)) * high)
+        if not near < step <= mask - near or off > CLOCKS_APART:
+            return  # a bit error, or the other clock was set or stood still
+        if wraps or not state[field.HAS_HIGH]:
             state[[field.HAS_HIGH, field.HAS_LOW, field.CONFIRMED]] = 0
-            wraps = round((length / high - step) / (mask + 1))
-            state[field.HIGH] += max(wraps, 0) << bits
+            state[field.HIGH] += wraps << bits
+        else:  # events before its first time word are of the time before the pause
+            state[field.CANDIDATE], state[field.CONFIRMED] = codes[0] & mask, field.CONFIRM - 1
 
     def reset(self) -> None:
         """Forget everything but the counters, as if the stream began now."""
