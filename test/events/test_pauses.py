@@ -104,7 +104,7 @@ def test_a_wrong_time_word_after_a_pause_is_not_believed_alone(encoding, gap):
 def test_a_host_whose_clock_is_set_in_a_pause_does_not_move_the_sensors(encoding):
     packets = paused(encoding, 100)
     packets[50:] = [replace(p, stamp=p.stamp + 1_700_000_000_000 * MS) for p in packets[50:]]
-    windows, stats = run(packets)
+    windows, _ = run(packets)
     assert max(w.end for w in windows) == max(w.end for w in run(paused(encoding, 100))[0])
 
 
