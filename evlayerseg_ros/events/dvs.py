@@ -67,15 +67,17 @@ def check_layout(definition: str) -> None:
         definition: the .msg file, and those of the types in it, as bags hold them.
 
     Raises:
-        InputError: its events have other fields. A definition without their type passes.
+        InputError: its events' fields lie in another way. A definition without their type passes.
     """
     head, *others = re.split(r"^={3,}\s*^MSG:\s*(\S+)\s*$", definition, flags=re.M)
     of_event = re.search(r"(\w+)\[\][ \t]+\w+", head)
     parts = {n.rsplit("/", 1)[-1]: text for n, text in zip(others[::2], others[1::2], strict=True)}
     fields = _FIELD.findall(parts.get(of_event[1], "") if of_event else "")
     kinds = [kind.rsplit("/", 1)[-1].lower() for kind, _ in fields]
-    of_layout = kinds[:3] == ["uint16", "uint16", "time"] and kinds[3:] in (["bool"], ["uint8"])
-    if fields and not (of_layout and [name for _, name in fields[:2]] == ["x", "y"]):
+    of_layout = [kind.removeprefix("u") for kind in kinds[:3]] == ["int16", "int16", "time"]
+    of_layout = of_layout and kinds[3:] in (["bool"], ["uint8"], ["byte"])
+    names = [name.lower() for _, name in fields[:2]]
+    if fields and (not of_layout or names[0] in ("y", "row") or names[1] in ("x", "col")):
         raise InputError(
             f"Its events have `{', '.join(map(' '.join, fields))}`: expected `uint16 x, uint16 y, "
             "time ts, bool polarity`."

@@ -188,10 +188,12 @@ def _table_in(array: Any) -> _Columns | None:
         named = columns.by_names((key for key in array if isinstance(key, str)), split=True)
         if named is None:
             return None
-        found = {}
-        for name in (*named.values(), *(name for name in array if isinstance(name, str))):
-            with contextlib.suppress(*() if name in named.values() else (ValueError,)):
-                found[name] = np.ravel(array[name])  # Python's objects raise
+        found = {name: np.ravel(array[name]) for name in named.values()}
+        n = len(found[named["x"]])
+        for name in (name for name in array if isinstance(name, str) and name not in found):
+            with contextlib.suppress(ValueError):  # Python's objects
+                if np.size(array[name]) == n:
+                    found[name] = np.ravel(array[name])
         return _settled(found, named)
     array = np.asarray(array)
     array = np.squeeze(array) if array.ndim > 2 else array

@@ -34,9 +34,13 @@ _WORDS = (
 )
 _PLACE = re.compile(rf"^(?:(?:{_WORDS})[_./\s-]?)?([xyz])(?:[_./\s-]?(?:{_WORDS}))?$")
 _SIDE = re.compile(r"^(?:left|right)(?:_|$)|(?:^|_)(?:left|right)$|(?<=[a-z])_?[0-3]$")
-# A column that tells several cameras, and one that tells events apart otherwise.
-_CAMERA = re.compile(r"(?:camera|cam|sensor)(?:[_\s]?id)?|side|source|view")
-_OTHER = re.compile(r"label|mask|class|id$|object|valid|layer|track|corner|noise|frame")
+# A column that tells several cameras.
+_CAMERA = re.compile(r"cam(?:era)?(?:[_\s]?id)?|sensor[_\s]?id")
+# Other names of polarities: `isOn`, `on_off`, `val`, `event_type`; not `motion` or `is_signal`.
+_SIGN = re.compile(
+    r"pol(?:ar\w*|s?$|[\W_])|^[psc]$|"
+    r"(?:^(?:is)?|[\W_])(?:on|off|on_?off|sign|val|value|type|parity)(?:$|[\W_])"
+)
 # So many rows tell whether times that are not quite in order rise.
 _MANY = 640
 # Orders of columns in tables without names.
@@ -115,30 +119,36 @@ def settled(found: dict[str, str], rows: Mapping[str, np.ndarray]) -> tuple[dict
         rows: of all columns that are as long as x, by name: the first values, [N].
 
     Returns:
-        The columns, and what is assumed of polarities, a clause; "" if nothing is.
+        The columns, and what is assumed of times and polarities, a clause; "" if nothing is.
 
     Raises:
         InputError: times fall, while what is named x, y or p rises as times do.
     """
-    aliases, found, told = _aliases(rows), dict(found), ""
+    aliases, named, found = _aliases(rows), found, dict(found)
     if "n" not in found and (times := aliases.get("t")):
         found["t"] = _times_among(times, rows) or (found["t"] if found["t"] in rows else times[0])
-    if (signs := aliases.get("p", [])) and (len(signs) > 1 or found["p"] not in rows):
+    signs = aliases.get("p", [])
+    if signs and not (found["p"] in rows and _fits_a_pair(rows[found["p"]])):
         found["p"] = next((name for name in signs if _is_pair(rows[name])), found["p"])
+    changes = [(found[k], what) for k, what in (("t", "times"), ("p", "polarities"))
+               if k in named and found[k] != named[k]]  # fmt: skip
+    told = ", ".join(f"its {name} is taken as {what}" for name, what in changes)
     t = rows.get(found["t"], np.empty(0))
     there = [name for name in (found.get(column, "") for column in "xyp") if name in rows]
     for name in there if len(t) >= _MANY and falls(t) > 0.25 else ():
         if rises(rows[name]) and moves(rows[name]):
             raise InputError(
-                f"Its column {found['t']} falls, and {name} rises as times do: expected the names "
+                f"Its column {found['t'].strip()} falls, and {name.strip()} rises as times do: "
+                "expected the names "
                 "in the order of the columns."
             )
     if "p" not in found:
-        left = [n for n in rows if n not in found.values() and not _OTHER.search(n.lower())]
-        signs = [name for name in left if _is_pair(rows[name]) and not is_camera(name)]
+        left = [n for n in rows if n not in found.values() and _SIGN.search(n.strip().lower())]
+        signs = [name for name in left if _is_pair(rows[name])]
         found |= {"p": signs[0]} if len(signs) == 1 else {}
-        told = "it names no polarities: all events are taken as ON"
-        told = f"its {signs[0]} is taken as polarities" if len(signs) == 1 else told
+        clause = "it names no polarities: all events are taken as ON"
+        clause = f"its {signs[0]} is taken as polarities" if len(signs) == 1 else clause
+        told = f"{told}, {clause}" if told else clause
     return found, told
 
 
@@ -165,20 +175,26 @@ def is_camera(name: str) -> bool:
 
 def _is_pair(p: np.ndarray) -> bool:
     """Whether a column holds two values, which polarities may have."""
-    if p.dtype.kind not in "biuf":
-        return False
-    values = usual(p)
-    return len(values) == 2 and any(set(values) <= set(pair) for pair in PAIRS)
+    return _fits_a_pair(p) and len(usual(p)) == 2
+
+
+def _fits_a_pair(p: np.ndarray) -> bool:
+    """Whether the values of a column are polarities; one value is enough."""
+    values = set(usual(p)) if p.dtype.kind in "biuf" else set()
+    return bool(values) and any(values <= set(pair) for pair in PAIRS)
 
 
 def _times_among(names: list[str], rows: Mapping[str, np.ndarray]) -> str | None:
-    """The first column that rises as times do, unless another tells far more times apart."""
+    """The first column that rises as times do, unless another tells far more times apart.
+
+    One that counts events is the last choice.
+    """
     sound = [
         name for name in names
         if rows[name].dtype.kind in "iuf"
         and (rises(rows[name]) or _rises_by_blocks(rows[name]))
-        and not (len(rows[name]) > 1 and np.all(np.diff(rows[name]) == 1))  # it counts events
     ]  # fmt: skip
+    sound.sort(key=lambda name: len(rows[name]) > 1 and bool(np.all(np.diff(rows[name]) == 1)))
     distinct = {name: len(np.unique(rows[name])) for name in sound}
     return next((name for name in sound if 2 * distinct[name] >= max(distinct.values())), None)
 
@@ -220,7 +236,7 @@ def falls(t: np.ndarray) -> float:
 def rises(t: np.ndarray) -> bool:
     """Whether a column [N] rises as times do: from row to row, but for a few."""
     few = np.count_nonzero(t[1:] < t[:-1]) <= 0.05 * len(t)
-    return bool(few and (len(t) < 50 or _ends_above(t)))
+    return bool(few and (len(t) < 50 or t[-1] > t[0] or _ends_above(t)))
 
 
 def _rises_by_blocks(t: np.ndarray) -> bool:

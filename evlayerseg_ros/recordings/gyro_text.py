@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.recordings import columns, text
-from evlayerseg_ros.recordings.text import is_comment
+from evlayerseg_ros.recordings import columns
+from evlayerseg_ros.recordings.lines import is_comment, numbers_in
 from evlayerseg_ros.recordings.units import is_part, to_ns, unit_by_steps
 
 LINES = "lines `t x y z`, t in s as the events have it, turn rates in rad/s"
@@ -83,10 +83,10 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Lines are `t x y z` or, with accelerations, which are not used, `t ax ay az x y z`; a line of
     names may say another order. Spaces, commas, semicolons or tabs lie between. t is in s; rates
-    are in rad/s, or in deg/s, mdps, mrad/s or rpm where their names, a line of units below these or
-    a comment (`#`) say so. By their size, times are recognised to be in ms, us or ns, rates
-    to be in deg/s or to stand before accelerations; this is told. Lines that are no samples are
-    left out, which is told, too.
+    are in rad/s, or in deg/s, mdps, mrad/s or rpm where their names or a line of units below these
+    say so, or in deg/s where a comment (`#`) does. By their size, times are recognised to be in ms,
+    us or ns, rates to be in deg/s or to stand before accelerations; this is told. Lines that are no
+    samples are left out, which is told, too.
 
     Raises:
         InputError: there is no such file, or it holds something else.
@@ -121,8 +121,10 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     times += sum(to_ns(rows[:, k], its_unit) for k, its_unit in rest)
     if unit != "s":
         tell(path, f"its times are taken as {unit}")
-    said = _units_in(named.heads) or _units_in("\n".join(heads))
+    words = "\n".join(heads)
+    said = _units_in(named.heads) or _units_in(words, common=True)
     said = said or ["rad/s", *["deg/s"] * _in_g(rows[:, list(named.accelerations)])]
+    said += [] if _units_in(named.heads) else _units_in(words)
     factor = dict(_RADIANS.values())[said[0]]
     if said[0] == "rad/s" and np.quantile(np.abs(rates), 0.99) > _FASTEST:
         factor = np.pi / 180
@@ -152,16 +154,17 @@ def _in_g(accelerations: np.ndarray) -> bool:
     return bool(abs(np.median(norms) - 1) < 0.1)
 
 
-def _units_in(words: str) -> list[str]:
-    """The units of turn rates in some words, the surest first."""
+def _units_in(words: str, common: bool = False) -> list[str]:
+    """The units of turn rates in some words, the surest first; of common ones only rad/s, deg/s."""
     units = [unit for unit in _UNIT.finditer(words) if not unit["other"]]
+    units = [unit for unit in units if not common or unit["degrees"] or unit["radians"]]
     stated = [unit for unit in units if unit["to"]] + [unit for unit in units if unit["in"]]
     return [name for unit in stated or units for k, (name, _) in _RADIANS.items() if unit[k]]
 
 
 def _numbers(line: str) -> list[float] | None:
-    """See text.numbers_in; but words for polarities, as a lone sign, are no numbers."""
-    return text.numbers_in(line.encode(), signs=False)
+    """See lines.numbers_in; but words for polarities, as a lone sign, are no numbers."""
+    return numbers_in(line.encode(), signs=False)
 
 
 def _names_in(head: str) -> _Named | None:

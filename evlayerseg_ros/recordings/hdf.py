@@ -114,11 +114,11 @@ class HdfRecording(Table):
         self.notice(told_of(np.concatenate([p for *_, p in stretches])))
         usual = "us" if np.issubdtype(times[0].dtype, np.integer) else "s"
         offset = next((said["t_offset"] for said in self._said(where) if "t_offset" in said), None)
-        dsec = usual == "us" and (offset is not None or "ms_to_idx" in self._file)
+        dsec = usual == "us" and {"t_offset", "ms_to_idx"} & set(self._file)
         trust = 5.0 if dsec else 0.5
         self.find_unit(times, usual, self._count, trust, self._said_unit(), documented=usual)
         begin = np.ravel(np.asarray(offset))[:1]
-        if begin.dtype.kind in "iuf":  # DSEC counts from it
+        if len(begin) and begin.dtype.kind in "iuf":  # DSEC counts from it
             begins = int(to_ns(begin, self._unit)[0])
             self._zero = self._offset = begins if begins < MAX_TIME else 0
 

@@ -106,7 +106,7 @@ class NpzRecording(Table):
                 small = [k for k in small if sizes[k] < _PIECE]
                 said = {}
                 for name in small:
-                    with contextlib.suppress(ValueError):  # an array of Python's objects
+                    with contextlib.suppress(Exception):  # Python's objects, or damaged
                         said[name] = archive[name]
                 masks = "mask_t" in archive.files
             if others:
@@ -145,15 +145,21 @@ class NpzRecording(Table):
         with self._streams(names["x"]) as (x,):
             n = x.shape[0]
         rows = {}
-        for name in files:
-            # Others are no columns, or damaged.
-            with contextlib.suppress(Exception), self._streams(name) as (stream,):
-                if stream.shape[0] == n:
-                    rows[name] = stream.read(CHUNK)
+        with opened(self.path) as archive:
+            entries = {e.filename.removesuffix(".npy"): e for e in archive.infolist()}
+            for name in files:
+                # Others are no columns, or damaged.
+                with contextlib.suppress(Exception):
+                    if entries[name].file_size < n:
+                        continue
+                    with archive.open(entries[name]) as file:
+                        stream = NpyStream(file)
+                        if stream.shape[0] == n:
+                            rows[name] = stream.read(CHUNK)
         with np.load(self.path) as archive:
             for name in filter(columns.is_camera, files):
                 values = np.empty(0)
-                with contextlib.suppress(ValueError):  # an array of Python's objects
+                with contextlib.suppress(Exception):  # Python's objects, or damaged
                     values = archive[name]
                 columns.check_camera(name, values, n)
         found, told = columns.settled(names, rows)

@@ -155,7 +155,7 @@ def _encoding_of(header: str, path: Path) -> str:
     found = re.search(r"^evt\s*(\d+(?:\.\d+)?)", header, re.MULTILINE | re.IGNORECASE)
     said = found[1] if found else ""
     if not found:
-        found = re.search(r"^format\s+(?:EVT\s*(\d)\.?(\d?)\b)?([\w-]*)", header, re.M | re.I)
+        found = re.search(r"^format[ \t]+(?:EVT[ \t]*(\d)\.?(\d?))?([\w-]*)", header, re.M | re.I)
         said = f"{found[1]}.{found[2] or 0}" if found and found[1] else ""
     other = f"EVT{said.removesuffix('.0')}" if said else found[3] if found else ""
     if other and said not in _VERSIONS:

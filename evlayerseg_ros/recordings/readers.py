@@ -109,7 +109,8 @@ class Recording(ABC):
     def take_size(self, said: tuple[int, int], x: np.ndarray, y: np.ndarray) -> None:
         """Takes a size that the file says.
 
-        Width and height are exchanged, which is noted, if only so the events lie on the sensor.
+        Width and height are exchanged, which is noted, where the events show or hint it; see
+        sensors.turned.
 
         Args:
             said: width and height, px.
@@ -122,8 +123,7 @@ class Recording(ABC):
         self.width, self.height = sensors.turned(said, x, y)
         if (self.width, self.height) != said:
             self.notice(
-                f"it says {said[0]}x{said[1]} pixels, and by its events is taken as "
-                f"{self.width}x{self.height}"
+                f"it says {said[0]}x{said[1]} pixels, and is taken as {self.width}x{self.height}"
             )
 
     def notice(self, what: str) -> None:
@@ -181,7 +181,7 @@ class Table(Recording):
         x, y = x[known := np.isfinite(x) & np.isfinite(y)], y[known]
         if not len(x):
             raise InputError(f"{self.path} holds no events: expected {self.kind}.")
-        if fault := sensors.no_px(x, y):
+        if fault := sensors.no_px(x, y, self.size or stated(x, y)):
             raise InputError(f"{self.path}: {fault}: expected px.")
         for first in (1, 0):
             from_0 = x - first, y - first

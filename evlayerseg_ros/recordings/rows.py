@@ -13,6 +13,8 @@ Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 _MINUS_ONE = tuple(float((1 << bits) - 1) for bits in (8, 16, 32, 64))
 # The values that polarities have in a table; Matlab's count from 1.
 PAIRS = ((-1, 0, 1), (0, 255), (1, 2), *((1, number) for number in _MINUS_ONE))
+# Of two other values the rarer has to have this share: fewer are wrong ones.
+_RARE = 0.02
 # So many rows of zeros in a chunk are space that was never filled.
 _ZEROS = 16
 
@@ -32,7 +34,7 @@ class Rows:
         self.zeros = 0
         self._zero, self._first = zero, first
         self._begun = False  # whether a row was read
-        self._counts: Counter[float] = Counter()  # of polarities, until two are known
+        self._counts: Counter[float] = Counter()  # of polarities, until two sure ones are known
         self._off: float | None = None  # what stands for OFF, if not what is 0 or less
         self._wraps = Wraps(1000)
 
@@ -42,10 +44,9 @@ class Rows:
         if not self._begun:
             zeros[:1] = False  # the first row may be an event
             self._begun = len(p) > 0
-        if len(_usual(self._counts)) < 2:
-            values, counts = np.unique(p[~zeros], return_counts=True)
-            self._counts.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-            self._off = _off(_usual(self._counts))
+        if not _sure(_usual(self._counts)):
+            self._counts.update(_counts_of(p[~zeros]))
+            self._off = _off(self._counts)
         if (n := np.count_nonzero(zeros)) >= _ZEROS:
             self.zeros += n
             x, y, t, p = x[~zeros], y[~zeros], t[~zeros], p[~zeros]
@@ -56,16 +57,21 @@ class Rows:
 
 def usual(p: np.ndarray) -> list[float]:
     """The values in a column of polarities [N], but for a few, ascending."""
-    values, counts = np.unique(p, return_counts=True)
-    return _usual(Counter(dict(zip(values.tolist(), counts.tolist(), strict=True))))
+    return _usual(_counts_of(p))
 
 
 def told_of(p: np.ndarray) -> str:
     """What is assumed of polarities [N] of two odd values, a clause; "" if nothing is."""
-    values = usual(p)
-    if _off(values) is None or tuple(values) in PAIRS:
+    counts = _counts_of(p)
+    values = _usual(counts)
+    if _off(counts) is None or tuple(values) in PAIRS:
         return ""
     return f"its polarities are {values[0]:g} and {values[1]:g}, the larger is taken as ON"
+
+
+def _counts_of(p: np.ndarray) -> Counter[float]:
+    values, counts = np.unique(p, return_counts=True)
+    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
 
 def _usual(counts: Counter[float]) -> list[float]:
@@ -73,8 +79,17 @@ def _usual(counts: Counter[float]) -> list[float]:
     return sorted(value for value, count in counts.items() if count > few)
 
 
-def _off(values: list[float]) -> float | None:
+def _sure(values: list[float]) -> bool:
+    """Whether values are two polarities that no later value makes doubtful."""
+    return len(values) == 2 and (tuple(values) in PAIRS or values[0] <= 0 < values[1])
+
+
+def _off(counts: Counter[float]) -> float | None:
     """What means OFF of two polarities; None where it is what is 0 or less, or if it is open."""
+    values = _usual(counts)
     if len(values) != 2 or values[0] < 0 < values[1] or values[0] == 0:
+        return None
+    rarer = min(counts[value] for value in values)
+    if tuple(values) not in PAIRS and rarer < _RARE * counts.total():
         return None
     return values[1] if values[0] == 1 and float(values[1]) in _MINUS_ONE else values[0]

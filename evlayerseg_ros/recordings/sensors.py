@@ -51,6 +51,8 @@ _WORDS = (
 _OF = ("", "sensor_", "image_", "img_", "im_", "frame_", "camera_")
 _SIDES = (("width", "height"), ("res_x", "res_y"), ("w", "h"))
 _PAIRS = ("size", "geometry", "resolution", "shape", "dims", "res")
+# Those of sensors; others may be of a frame camera or a patch.
+_SURE = ("sensor_size", "geometry", "width", "height", "sensor_resolution", "resolution")
 # What states a size in a file of arrays has one of these names.
 NAMES = tuple(
     dict.fromkeys(
@@ -61,9 +63,14 @@ NAMES = tuple(
     )
 )
 # A size in a line of a header.
+_SIZES = (
+    re.compile(r"\b(?:geometry|resolution|size)[\s:=(]+(\d+)\s*[x*, ]\s*(\d+)", re.I),
+    re.compile(r"^[^\w\n]*(\d+) *[x*] *(\d+)[^\w\n]*$", re.I | re.M),
+)
+# What may be one, too, if it is a known sensor's.
 _BEFORE = rf"\b(?:{'|'.join(_OF)})"
 _BY = r"\s*(?:[x*×]|\xc3\x97|\bby\b)\s*"  # the second is UTF-8's ×, read as Latin-1
-_SIZES = (
+_OTHERS = (
     re.compile(
         rf"{_BEFORE}(?:geometry|resolution|size)[\s:=(\[]+(\d+)(?:{_BY}|\s*[, ]\s*)(\d+)", re.I
     ),
@@ -136,18 +143,22 @@ class Pair(tuple[int, int]):
 def turned(size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> tuple[int, int]:
     """A size (px); width and height exchanged if only so it holds these events.
 
-    A Pair that stands upright is exchanged, too, if it holds them both ways: few sensors do.
+    A Pair that stands upright is exchanged, too, if so it is a known sensor's that holds them.
     """
-    upright = isinstance(size, Pair) and size[0] < size[1]
+    upright = isinstance(size, Pair) and size[0] < size[1] and size[::-1] in SENSORS
     return size[::-1] if (upright or not holds(size, x, y)) and holds(size[::-1], x, y) else size
 
 
-def no_px(x: np.ndarray, y: np.ndarray) -> str:
-    """Why x and y [N] of events, finite, are no px of a sensor, one clause; "" if they may be."""
+def no_px(x: np.ndarray, y: np.ndarray, size: tuple[int, int] | None) -> str:
+    """Why x and y [N] of events, finite, are no px of a sensor, one clause; "" if they may be.
+
+    With a stated size (px) those that are negative are taken to lie outside.
+    """
     whole = (x == np.rint(x)) & (y == np.rint(y))
     if np.mean((x <= 1) & (y <= 1)) > 0.99 and np.mean(whole) < 0.5:
         return "its x and y are fractions of the sensor"
-    if np.mean((x < -1) | (y < -1)) > 0.1:
+    ends = np.percentile([x, y], (1, 99), axis=1)
+    if not size and np.any((ends[0] < -1) & (np.abs(ends.sum(0)) < 0.1 * (ends[1] - ends[0]))):
         return "many of its x or y are negative, as if they began in the middle of the sensor"
     return ""
 
@@ -155,8 +166,8 @@ def no_px(x: np.ndarray, y: np.ndarray) -> str:
 def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
     """The size (width, height) in px that named values of a file state; None if none does.
 
-    `size` is believed. What other names state has to hold the events; of pairs some programs write
-    the height first.
+    `size` is believed as it stands. What other names state has to hold the events, and what no name
+    of a sensor's size states has to be a known sensor's.
 
     Args:
         values: by name, of NAMES: numbers, pairs of them or text as 640x480; 0 says nothing.
@@ -166,21 +177,33 @@ def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int
         A Pair where it may be the height that comes first.
     """
     if sides := _sides(values.get("size")):
-        return Pair(sides)
+        return sides
+    found = _holding({name: values[name] for name in _SURE if name in values}, x, y)
     lower = {name.lower(): value for name, value in values.items()}
+    found += filter(_is_known, _holding(lower, x, y))
+    return found[0] if found else None
+
+
+def _holding(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> list[tuple[int, int]]:
+    """The sizes (px) in values by name that hold these events, the likeliest first."""
 
     def pairs(*names: str) -> list[tuple[int, int]]:
-        found = (_sides(lower.get(of + name)) for name in names for of in _OF)
+        found = (_sides(values.get(of + name)) for name in names for of in _OF)
         return [sides for sides in found if sides]
 
     found: list[tuple[int, int]] = [Pair(sides) for sides in pairs("size", "geometry")]
     for of, (width, height) in product(_OF, _SIDES):
-        numbers = _numbers(lower.get(of + width)) + _numbers(lower.get(of + height))
+        numbers = _numbers(values.get(of + width)) + _numbers(values.get(of + height))
         found += [sides] if (sides := _sides(numbers)) else []
     found = [sides for sides in found if holds(turned(sides, x, y), x, y)]
     for short, long in map(sorted, pairs("resolution", "res", "shape", "dims")):
         found += [sides for sides in ((long, short), (short, long)) if holds(sides, x, y)]
-    return found[0] if found else None
+    return found
+
+
+def _is_known(size: tuple[int, int]) -> bool:
+    """Whether it is a known sensor's, upright or not."""
+    return size in SENSORS or size[::-1] in SENSORS
 
 
 def in_words(header: str) -> tuple[int, int] | None:
@@ -191,11 +214,18 @@ def in_words(header: str) -> tuple[int, int] | None:
 def sizes_in(header: str) -> list[tuple[int, int]]:
     """All sizes (width, height) in px that the lines of a header may state, the likeliest first."""
     texts: list[Any] = [found for pattern in _SIZES for found in pattern.findall(header)]
-    for names in (("width", "height"), ("cols", "rows")):
-        sides = [re.search(rf"{_BEFORE}{k}[=:\s]+([1-9]\d*)", header, re.I) for k in names]
-        texts.append([side[1] for side in sides if side])
-    texts += [found[::-1] for found in _HEIGHT_FIRST.findall(header)]
-    return [size for size in map(_sides, texts) if size]
+    texts.append(_both(r"\b", ("width", "height"), header))
+    others: list[Any] = [found for pattern in _OTHERS for found in pattern.findall(header)]
+    others += [_both(_BEFORE, names, header) for names in (("width", "height"), ("cols", "rows"))]
+    others += [found[::-1] for found in _HEIGHT_FIRST.findall(header)]
+    sizes, known = ([size for size in map(_sides, said) if size] for said in (texts, others))
+    return sizes + [size for size in known if _is_known(size)]
+
+
+def _both(before: str, names: tuple[str, str], header: str) -> list[str]:
+    """The numbers behind both names, those that there are."""
+    sides = [re.search(rf"{before}{name}[=:\s]+([1-9]\d*)", header, re.I) for name in names]
+    return [side[1] for side in sides if side]
 
 
 def _sides(value: Any) -> tuple[int, int] | None:

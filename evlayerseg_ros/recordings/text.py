@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,6 +11,17 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.lines import (
+    COMMENT,
+    event_in,
+    events_in,
+    is_comment,
+    names_in,
+    numbers_in,
+    order_of,
+    plain_of,
+    words_in,
+)
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.rows import told_of
 from evlayerseg_ros.recordings.units import is_part, to_ns
@@ -20,15 +29,6 @@ from evlayerseg_ros.recordings.units import is_part, to_ns
 # Size and unit are told by so many stretches of so many bytes.
 _STRETCHES, _BYTES = 16, 1 << 18
 _BOM = b"\xef\xbb\xbf"  # some editors write it first
-_COMMENTS = (b"#", b"%", b"//")
-_COMMENT = re.compile(b"|".join(_COMMENTS))
-_SPACES = bytes.maketrans(b",;|\"'[](){}", b" " * 11)
-_MINUS = "\u2212".encode()
-# Polarities in words.
-_SIGNS = {
-    **dict.fromkeys(("true", "t", "on", "+", "p", "pos", "positive"), 1.0),
-    **dict.fromkeys(("false", "f", "off", "-", "n", "neg", "negative"), 0.0),
-}
 _EXPECTED = "expected t x y p, or a first line that names the columns"
 
 
@@ -45,6 +45,7 @@ class TextRecording(Table):
     def __init__(self, path: Path, size: tuple[int, int] | None = None) -> None:
         super().__init__(path, size)
         self._names: list[str] = []  # of the columns
+        self._commented = False  # whether a comment gave them
         self._order: str | None = None  # of the columns, as in "txyp"
         self._said = ""  # the times' unit by their column's name
         self._rest = ""  # the unit of a second column, added to one of seconds; "" if there is none
@@ -63,11 +64,12 @@ class TextRecording(Table):
         with self.path.open("rb") as file:
             self._start = file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
             prose: int | None = None  # where the first line begins that is none of these
-            named: list[list[str]] = []
+            named: list[list[str]] = []  # from comments, too
+            in_comments: list[list[str]] = []
             for line in iter(file.readline, b""):
                 plain = line.lstrip(b"#%/ \t")  # numpy.savetxt's header is a comment
                 comment = is_comment(line)
-                words = _words(_COMMENT.split(plain)[0])
+                words = words_in(COMMENT.split(plain)[0])
                 self._comments += plain.decode("latin-1") if comment else ""
                 if len(words) == 2 and all(word.isdigit() for word in words):
                     size = int(words[0]), int(words[1])
@@ -76,15 +78,17 @@ class TextRecording(Table):
                     elif self.size is None:
                         self.width, self.height = size
                 elif not comment and (said := sensors.in_words(line.decode("latin-1"))):
-                    self.width, self.height = self.size or said
+                    self._sizes.append(said)
                 elif found := names_in(plain):
                     named.append(found)
+                    in_comments += [found] * comment
                 elif not comment and words != [""]:
                     if line.startswith(b'"1"'):  # R counts the rows, without a name
                         named += [["", *names] for names in named]
-                    fits = [names for names in named if _numbers(line, _order_of(names)[0])]
+                    fits = [names for names in named if event_in(line, order_of(names)[0])]
                     if fits or numbers_in(line) is not None:
                         self._take(fits[-1] if fits else [])
+                        self._commented = self._names in in_comments
                         return
                     self._prose = self._prose or line.decode("latin-1").strip()[:40]
                     prose = self._start if prose is None else prose
@@ -97,7 +101,7 @@ class TextRecording(Table):
         """Takes the names of all columns, none if there are none, and those of x, y, t, p."""
         self._names = names
         if names:
-            self._order, self._said, self._rest = _order_of(names, found)
+            self._order, self._said, self._rest = order_of(names, found)
 
     def _find_order(self, stretches: list[np.ndarray]) -> None:
         """Finds what each column holds, by its name and by its values."""
@@ -107,8 +111,19 @@ class TextRecording(Table):
             for k, name in enumerate(self._names):
                 columns.check_camera(name, every[:, k], len(every))
             found = columns.by_names(self._names, split=True) or {}
-            found, told = columns.settled(found, rows)
-            self._take(self._names, found)
+            values = columns.by_values(stretches[0]) if len(self._names) == 4 else None
+            try:
+                found, told = columns.settled(found, rows)
+            except InputError:
+                if not (self._commented and values):
+                    raise
+                told = f"a comment's names do not fit, its columns are taken as {' '.join(values)}"
+                self._names, self._said, self._rest = [], "", ""
+                self._order = values
+            else:
+                self._take(self._names, found)
+                if self._commented and values and self._order != values and not told:
+                    told = f"its columns are taken as {' '.join(self._order or '')} by a comment"
             self.notice(told)
             return
         self._order = columns.by_values(stretches[0])
@@ -151,9 +166,9 @@ class TextRecording(Table):
         return to_ns(np.floor(t), "s", to_ns(rows[:, self._order.index("n")], self._rest))
 
     def _stated(self, x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
-        """The size of the first line, or of a comment that fits the events."""
+        """The size of the first line, or of a comment or sentence that fits the events."""
         sizes = [*sensors.sizes_in(self._comments), *self._sizes]
-        fits = (size for size in sizes if sensors.holds(size, x, y))
+        fits = (size for size in sizes if sensors.holds(sensors.turned(size, x, y), x, y))
         return (self.width, self.height) if self.width else next(fits, None)
 
     def _stretches(self) -> Iterator[np.ndarray]:
@@ -184,115 +199,37 @@ class TextRecording(Table):
         if not lines:
             return np.empty((0, width)), 0
         try:
-            rows = np.loadtxt(_plain(b"".join(lines)).splitlines(), ndmin=2)
+            rows = np.loadtxt(plain_of(b"".join(lines)).splitlines(), ndmin=2)
             if rows.size == 0 or rows.shape[1] == width:
                 return rows.reshape(-1, width), 0
         except ValueError:
             pass
-        good = [numbers for line in lines if (numbers := _numbers(line, self._order or "?" * 4))]
+        order = self._order or "?" * 4
+        good = events_in(lines, order)
+        if good is None:
+            good = np.array([event for line in lines if (event := event_in(line, order))])
         self._zeros = self._zeros or any(b"\0" in line for line in lines)
-        if strict and lines and not good:
+        if strict and not len(good):
             line = lines[0].decode(errors="replace").strip()[:40]
             raise InputError(f"{self.path}: the line {line!r} is no event: {_EXPECTED}.")
-        return np.array(good, np.float64).reshape(-1, width), len(lines) - len(good)
+        return good.reshape(-1, width).astype(np.float64), len(lines) - len(good)
 
     def _columns(self) -> Iterator[Columns]:
         assert self._order is not None
         where = [self._order.find(name) for name in "xyp"]
         with self.path.open("rb") as file:
             file.seek(self._start)
+            last = 0.0  # the polarity of the last event
             while lines := list(islice(file, CHUNK)):
                 rows, bad = self._parsed(lines)
                 # A line that is no event counts as an event outside the sensor.
                 rows = np.concatenate([rows, np.full((bad, rows.shape[1]), -1.0)])
                 x, y, p = (rows[:, k] if k >= 0 else np.ones(len(rows)) for k in where)
+                good = len(rows) - bad
+                last = p[good - 1] if good else last
+                p[good:] = last  # -1 would count as a polarity
                 times = to_ns(self._times(rows), self._unit)
-                times[len(rows) - bad :] = times[:1] if bad < len(rows) else 0
+                times[good:] = times[:1] if good else 0
                 yield x, y, times, p
         if self._zeros:
             raise InputError(f"{self.path} holds zeros amid its text: its recorder lost its power.")
-
-
-def _plain(text: bytes) -> bytes:
-    """Lines with only spaces between their numbers, and decimal points where they had commas."""
-    if b"," in text and (b";" in text or b"\t" in text):
-        text = re.sub(rb"[,;\t ]+(?=[\r\n]|$)", b"", text)
-        if b";" in text or b"\t" in text:
-            text = re.sub(rb"(?<=\d),(?=\d)", b".", text)
-    fields = text.split(b"\n", 1)[0].split(b"#")[0].split()
-    if len(fields) > 3 and all(re.fullmatch(rb"[^,]+(,\d+)?", field) for field in fields):
-        text = re.sub(rb"(?<=\d),(?=\d)", b".", text)
-    return text.replace(_MINUS, b"-").translate(_SPACES)
-
-
-def _words(line: bytes) -> list[str]:
-    return _plain(line).decode("latin-1").strip().split() or [""]
-
-
-def names_in(line: bytes) -> list[str]:
-    """The names of all columns that a line gives, maybe behind a colon or in brackets; or none."""
-    whole = line.decode("latin-1").replace('"', "").strip()
-    inside = re.search(r"[\[({](.*)[\])}]", whole)
-    texts = [whole, whole.rsplit(":", 1)[-1].strip(" []()"), inside[1].strip() if inside else ""]
-    best: tuple[int, list[str]] = (0, [])
-    for text in texts:
-        words = re.split(r"[,;\t]" if re.search(r"[,;\t]", text) else r"\s+", text)
-        found = len(columns.by_names(words, split=True) or {})
-        if (found, -len(words)) > (best[0], -len(best[1])):
-            best = found, words
-    return best[1]
-
-
-def _order_of(names: list[str], found: dict[str, str] | None = None) -> tuple[str, str, str]:
-    """Order of named columns, as in "txyp", and units.
-
-    The first unit is that of the times. Where these are in two columns, t and n, it is ns, and the
-    second unit that of n; else the second is "".
-
-    Args:
-        names: of all columns.
-        found: the names of x, y, t, p; None: by columns.by_names.
-    """
-    found = found or columns.by_names(names, split=True) or {}
-    where = {v: k for k, v in found.items()}
-    rest = columns.unit_in(found.get("n", ""))
-    order = "".join(where.get(name, "-") for name in names)
-    return order, "ns" if rest else columns.unit_in(found["t"]), rest
-
-
-def is_comment(line: bytes) -> bool:
-    """Whether all of a line is a comment."""
-    return line.lstrip().startswith(_COMMENTS)
-
-
-def numbers_in(line: bytes, signs: bool = True) -> list[float] | None:
-    """The numbers of a line, up to a comment; None if it holds anything else.
-
-    Args:
-        line: some text.
-        signs: whether words for polarities, as `on`, are numbers, too.
-    """
-    try:
-        words = _words(_COMMENT.split(line)[0])
-        return [float(_SIGNS.get(word.lower(), word) if signs else word) for word in words]
-    except ValueError:
-        return None
-
-
-def _numbers(line: bytes, order: str) -> list[float] | None:
-    """The numbers of an event's line, None if it is none; words in columns that are not used count.
-
-    Args:
-        line: some text.
-        order: of the columns, as in "txyp", with - for those that are not used.
-    """
-    numbers = numbers_in(line)
-    words = _words(_COMMENT.split(line)[0]) if numbers is None and "-" in order else []
-    if len(words) == len(order):
-        there = [numbers_in(word.encode()) for word in words]
-        if all(number or name == "-" for number, name in zip(there, order, strict=True)):
-            numbers = [
-                number[0] if number else float(zlib.crc32(word.encode()))
-                for number, word in zip(there, words, strict=True)
-            ]
-    return numbers if numbers is not None and len(numbers) == len(order) else None

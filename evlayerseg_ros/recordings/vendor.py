@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from evlayerseg_ros.errors import InputError, needs
+from evlayerseg_ros.errors import InputError, MissingPackage, needs
 from evlayerseg_ros.recordings.readers import Columns, Table
+
+# Bytes of `#!AER-DAT4.0`, a new line and the length of the header behind them.
+_BEGIN = 18
 
 
 class Aedat4Recording(Table):
@@ -66,15 +69,24 @@ class Aedat4Recording(Table):
         """A decoder of the file, or of a copy without the table of packets at its end.
 
         faery refuses a file that was cut off within this table, which nothing needs.
+
+        Raises:
+            Exception: faery's, if it is not for the table that it refuses the file.
         """
         try:
             return self._decoder()
+        except MissingPackage:
+            raise
         except Exception:
             if not 0 < table < self.path.stat().st_size:
                 raise
         folder = self._folder.enter_context(tempfile.TemporaryDirectory(prefix="evlayerseg_"))
         self._read = Path(folder) / "some.aedat4"
-        shutil.copy(self.path, self._read)
+        with self.path.open("rb") as file:
+            begin = file.read(_BEGIN)
+            self._read.write_bytes(begin + file.read(struct.unpack("<I", begin[-4:])[0]))
+        self._decoder()  # the header alone is sound
+        shutil.copyfile(self.path, self._read)
         os.truncate(self._read, table)
         return self._decoder()
 
@@ -162,8 +174,7 @@ def _aedat4_header(path: Path) -> tuple[str, int]:
         return struct.unpack_from(f"<{kind}", header, at)[0]
 
     with path.open("rb") as file:
-        file.seek(len("#!AER-DAT4.0\r\n"))
-        header = file.read(struct.unpack("<I", file.read(4))[0])
+        header = file.read(struct.unpack("<I", file.read(_BEGIN)[-4:])[0])
     begin = number("I", 0)
     fields = begin - number("i", begin)
     position = number("H", fields + 6)

@@ -16,7 +16,10 @@ from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from whole_files import VGA, run, some_events, write_table
 
-from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.bench.encode import encode
+from evlayerseg_ros.errors import InputError, MissingPackage
+from evlayerseg_ros.events.dvs import check_layout
+from evlayerseg_ros.recordings import vendor
 from evlayerseg_ros.recordings.readers import open_recording
 
 OFFSET = 49_599_300_523  # us
@@ -28,6 +31,16 @@ def test_a_raw_file_of_what_is_no_stream_of_events_is_refused(tmp_path, name):
     (tmp_path / "some.raw").write_bytes(head.encode() + bytes(range(256)) * 9)
     with pytest.raises(InputError, match=f"is {name}, which is not read"):
         open_recording(tmp_path / "some.raw")
+
+
+@pytest.mark.parametrize(
+    "line", ["format EVT3_LEGACY", "format\n% plugin_name hal_plugin_imx636_evk3"]
+)
+def test_a_raw_file_whose_header_says_more_than_its_encoding(tmp_path, line):
+    e, path = some_events(), tmp_path / "some.raw"
+    head = f"% {line}\n% geometry 640x480\n% end\n"
+    path.write_bytes(head.encode() + encode("evt3", e, 0).tobytes())
+    assert run(path)[2].events == 20_000
 
 
 def test_a_header_of_aedat_in_another_language(tmp_path):
@@ -65,6 +78,7 @@ def bag_of_other_events(path, one: str) -> None:
         "uint16 y\nuint16 x\nTIME ts\nbool polarity",
         "uint16 x\nuint16 y\nTIME ts\nint8 polarity",
         "TIME ts\nuint16 x\nuint16 y\nbool polarity",
+        "uint16 row\nuint16 col\nTIME ts\nbool polarity",
         "uint8 ON=1\nuint16 x\nuint16 y\nTIME ts\nbool polarity\nfloat32 weight",
     ],
 )
@@ -86,6 +100,14 @@ def test_an_event_array_with_a_number_for_the_polarity_or_without_a_definition_i
     bag_of_other_events(tmp_path / "numbers", one)
     with pytest.raises(InputError, match="none on /events could be read"):  # but it may hold them
         open_recording(tmp_path / "numbers")
+
+
+@pytest.mark.parametrize(
+    "one",
+    ["uint16 col\nuint16 row\ntime ts\nbool on", "uint16 x\nuint16 y\ntime ts\nbyte polarity"],
+)
+def test_an_event_array_of_the_same_layout_with_other_names_passes(one):
+    check_layout(f"Event[] events\n{'=' * 80}\nMSG: my_msgs/Event\n{one}\n")
 
 
 @pytest.mark.parametrize("frames", [("left", "right"), ("left", ""), ("left", "left")])
@@ -141,6 +163,17 @@ def test_where_an_hdf5_says_from_when_on_its_times_count(tmp_path, where, attrib
     assert windows[0].events.t[0] == e.t[0] + OFFSET * 1000
 
 
+@pytest.mark.parametrize("offset", [OFFSET, np.zeros((1, 0))])
+def test_an_attribute_with_an_offset_does_not_make_a_file_one_of_dsec(tmp_path, offset):
+    e = some_events()
+    path = write_table(tmp_path / "some.h5", e, e.t // 10**6)
+    notes = [run(path)[0].note]
+    with h5py.File(path, "a") as file:
+        file.attrs["t_offset"] = offset
+    notes.append(run(path)[0].note)
+    assert "its times are taken as ms" in notes[0] == notes[1]
+
+
 @pytest.mark.parametrize("dtype", ["u4", "i4"])
 def test_nanoseconds_in_32_bits_go_on_where_they_wrap(tmp_path, dtype):
     e = some_events(60_000, span_us=6_000_000)
@@ -171,7 +204,7 @@ def test_evimo_in_other_units_and_with_its_sides_exchanged(tmp_path, name, unit,
     t = e.t / ns if unit == "s" else e.t // ns
     recording, windows, stats = run(evimo(tmp_path / name, e, t, VGA[::-1]))
     assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
-    assert "it says 480x640 pixels, and by its events is taken as 640x480" in recording.note
+    assert "it says 480x640 pixels, and is taken as 640x480" in recording.note
     assert (f"its times are taken as {unit}" in recording.note) == (unit != "s")
     assert windows[0].events.t[0] == pytest.approx(e.t[0], abs=2)
 
@@ -182,93 +215,6 @@ def test_evimo2_names_the_file_that_it_lacks(tmp_path):
     (folder / "dataset_events_p.npy").unlink()
     with pytest.raises(InputError, match=r"some lacks its file dataset_events_p\.npy\.$"):
         open_recording(folder)
-
-
-@pytest.mark.parametrize("suffix", ["npz", "h5"])
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_an_event_without_a_place_is_left_out(tmp_path, suffix, bad):
-    e = some_events(size=(2000, 1500))  # no known sensor's
-    path, x = tmp_path / f"some.{suffix}", e.x.astype(float)
-    x[7] = bad
-    if suffix == "npz":
-        np.savez(path, x=x, y=e.y, t=e.t, p=e.p)
-    else:
-        with h5py.File(path, "w") as file:
-            for name, column in zip("xytp", (x, e.y, e.t // 1000, e.p), strict=True):
-                file[name] = column
-    recording, _, stats = run(path)
-    assert stats.events == 19_999 and stats.out_of_range == 1
-    assert (recording.width, recording.height) == (2000, 1500)
-
-
-def test_places_that_no_sensor_has_do_not_make_a_larger_one(tmp_path):
-    e = some_events()
-    y = e.y.astype(int)
-    y[3000:3030] = 33_014
-    np.savez(tmp_path / "some.npz", x=e.x, y=y, t=e.t, p=e.p)
-    recording, _, stats = run(tmp_path / "some.npz")
-    assert (recording.width, recording.height, stats.out_of_range) == (*VGA, 30)
-
-
-def test_rows_that_were_never_filled_do_not_make_a_smaller_sensor(tmp_path):
-    e = some_events(1000)
-    columns = (np.concatenate([c, np.zeros(1_500_000, c.dtype)]) for c in (e.x, e.y, e.t, e.p))
-    np.savez_compressed(tmp_path / "some.npz", **dict(zip("xytp", columns, strict=True)))
-    recording, _, stats = run(tmp_path / "some.npz")
-    assert (recording.width, recording.height, stats.events) == (*VGA, 1000)
-
-
-def test_places_that_count_from_the_middle_are_refused(tmp_path):
-    e = some_events()
-    np.savez(tmp_path / "some.npz", x=e.x.astype(int) - 320, y=e.y.astype(int) - 240, t=e.t, p=e.p)
-    with pytest.raises(InputError, match=r"many of its x or y are negative.*expected px"):
-        open_recording(tmp_path / "some.npz")
-
-
-@pytest.mark.parametrize("name", ["size", "sensor_size", "geometry", "img_size"])
-def test_a_size_that_says_the_height_first_where_it_fits_both_ways(tmp_path, name):
-    e = some_events(size=(200, 100))
-    np.savez(tmp_path / "some.npz", x=e.x, y=e.y, t=e.t, p=e.p, **{name: VGA[::-1]})
-    recording, *_ = run(tmp_path / "some.npz")
-    assert (recording.width, recording.height) == VGA
-    assert "it says 480x640 pixels, and by its events is taken as 640x480" in recording.note
-
-
-@pytest.mark.parametrize("suffix", ["npz", "h5"])
-@pytest.mark.parametrize(
-    "names",
-    [
-        *("image_size", "Resolution", "frame_size", "shape", "dims", "res"),
-        *(("sensor_width", "sensor_height"), ("WIDTH", "HEIGHT"), ("W", "H"), ("res_x", "res_y")),
-    ],
-)  # fmt: skip
-def test_other_names_of_sizes(tmp_path, suffix, names):
-    e = some_events(size=(200, 100))
-    path = write_table(tmp_path / f"some.{suffix}", e)
-    said = {names: VGA} if isinstance(names, str) else dict(zip(names, VGA, strict=True))
-    if suffix == "npz":
-        np.savez(path, x=e.x, y=e.y, t=e.t * 1e-9, p=e.p, **said)
-    else:
-        with h5py.File(path, "a") as file:
-            file["events"].attrs.update(said)
-    recording, *_ = run(path)
-    assert (recording.width, recording.height) == VGA and "assumed" not in recording.note
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        *("# resolution: [640, 480]", "# sensor_size = 640, 480", "# 640×480", "# Sensor: 640x480"),
-        *("# sensor_width: 640\n# sensor_height: 480", "# height,width: 480,640"),
-        *("# cols=640 rows=480", "# sensor size: 640 by 480"),
-    ],
-)
-def test_other_words_for_sizes_in_text(tmp_path, head):
-    path = write_table(tmp_path / "some.txt", some_events(size=(200, 100)))
-    path.write_text(f"{head}\n{path.read_text()}", encoding="utf-8")
-    recording, _, stats = run(path)
-    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
-    assert not recording.note
 
 
 def test_aedat4_that_was_cut_off_within_its_table_of_packets(tmp_path):
@@ -283,3 +229,23 @@ def test_aedat4_that_was_cut_off_within_its_table_of_packets(tmp_path):
     path.write_bytes(content[: 18 + length // 2])
     with pytest.raises(InputError, match="cannot be read as an AEDAT4 file"):
         open_recording(path)
+
+
+@pytest.mark.parametrize("error", [MissingPackage("faery is lacking."), RuntimeError("no codec")])
+def test_aedat4_is_not_copied_where_its_table_of_packets_is_not_at_fault(
+    tmp_path, monkeypatch, error
+):
+    e, path = some_events(), tmp_path / "some.aedat4"
+    table = np.zeros(len(e), faery.EVENTS_DTYPE)
+    faery.events_stream_from_array(table, VGA).to_file(path, zero_t0=False)
+
+    def refuses(_: object) -> None:
+        raise error
+
+    copied: list[object] = []
+    monkeypatch.setattr(vendor.Aedat4Recording, "_decoder", refuses)
+    monkeypatch.setattr(vendor.shutil, "copyfile", lambda *paths, **_: copied.append(paths))
+    kind = MissingPackage if isinstance(error, MissingPackage) else InputError
+    with pytest.raises(kind, match=r"some\.aedat4"):
+        open_recording(path)
+    assert not copied

@@ -230,7 +230,7 @@ def test_messages_that_say_the_height_for_the_width(tmp_path, how, ros1):
                 add(replace(some, width=SIZE[1], height=SIZE[0]), STAMP + int(some.t[0]))
     recording, _, stats = run(path)
     assert (recording.width, recording.height) == SIZE and stats.out_of_range == 0
-    assert "it says 240x320 pixels, and by its events is taken as 320x240" in recording.note
+    assert "it says 240x320 pixels, and is taken as 320x240" in recording.note
 
 
 def test_messages_of_a_camera_that_stands_upright(tmp_path):
@@ -256,7 +256,7 @@ def test_headers_that_say_the_height_for_the_width(tmp_path, kind):
         path.write_bytes(b"% Version 2\n% Width 480\n% Height 640\n\x0c\x08" + rows)
     recording, _, stats = run(path)
     assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
-    assert "it says 480x640 pixels, and by its events is taken as 640x480" in recording.note
+    assert "it says 480x640 pixels, and is taken as 640x480" in recording.note
 
 
 @pytest.mark.parametrize("encoding, unit", [("evt2", "u4"), ("evt21", "u8"), ("evt3", "u2")])

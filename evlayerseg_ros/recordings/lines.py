@@ -1,0 +1,135 @@
+"""Lines of text: comments, names of columns, numbers."""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+import numpy as np
+
+from evlayerseg_ros.recordings import columns
+
+_COMMENTS = (b"#", b"%", b"//")
+COMMENT = re.compile(b"|".join(_COMMENTS))
+_SPACES = bytes.maketrans(b",;|\"'[](){}", b" " * 11)
+_MINUS = "\u2212".encode()
+# Names in a list, behind words for it.
+_INNER = re.compile(
+    r"(?:(?:columns?|format|order|fields?|each line|data|events?|of|are|is)\s*)*"
+    r"(?::|=|(?=[\[({]))\s*(?:[\[({](.*)[\])}]|(.*))",
+    re.I,
+)
+# Polarities in words.
+_SIGNS = {
+    **dict.fromkeys(("true", "t", "on", "+", "p", "pos", "positive"), 1.0),
+    **dict.fromkeys(("false", "f", "off", "-", "n", "neg", "negative"), 0.0),
+}
+
+
+def plain_of(text: bytes) -> bytes:
+    """Lines with only spaces between their numbers, and decimal points where they had commas."""
+    if b"," in text and (b";" in text or b"\t" in text):
+        text = re.sub(rb"[,;\t ]+(?=[\r\n]|$)", b"", text)
+        if b";" in text or b"\t" in text:
+            text = re.sub(rb"(?<=\d),(?=\d)", b".", text)
+    fields = text.split(b"\n", 1)[0].split(b"#")[0].split() if b"," in text else []
+    if len(fields) > 3 and all(re.fullmatch(rb"[^,]+(,\d+)?", field) for field in fields):
+        text = re.sub(rb"(?<=\d),(?=\d)", b".", text)
+    return text.replace(_MINUS, b"-").translate(_SPACES)
+
+
+def words_in(line: bytes) -> list[str]:
+    """What a line holds between spaces and other separators; an empty one holds ""."""
+    return plain_of(line).decode("latin-1").strip().split() or [""]
+
+
+def names_in(line: bytes) -> list[str]:
+    """The names of all columns that a line gives, maybe as a list behind `columns:`; or none."""
+    whole = line.decode("latin-1").replace('"', "").strip()
+    inner = _INNER.fullmatch(whole)
+    texts = [whole, (inner[1] or inner[2] or "").strip(" []()")] if inner else [whole]
+    best: tuple[int, list[str]] = (0, [])
+    for text in texts:
+        words = re.split(r"[,;\t]" if re.search(r"[,;\t]", text) else r"\s+", text)
+        found = len(columns.by_names(words, split=True) or {})
+        if (found, -len(words)) > (best[0], -len(best[1])):
+            best = found, words
+    return best[1]
+
+
+def order_of(names: list[str], found: dict[str, str] | None = None) -> tuple[str, str, str]:
+    """Order of named columns, as in "txyp", and units.
+
+    The first unit is that of the times. Where these are in two columns, t and n, it is ns, and the
+    second unit that of n; else the second is "".
+
+    Args:
+        names: of all columns.
+        found: the names of x, y, t, p; None: by columns.by_names.
+    """
+    found = found or columns.by_names(names, split=True) or {}
+    where = {v: k for k, v in found.items()}
+    rest = columns.unit_in(found.get("n", ""))
+    order = "".join(where.get(name, "-") for name in names)
+    return order, "ns" if rest else columns.unit_in(found["t"]), rest
+
+
+def is_comment(line: bytes) -> bool:
+    """Whether all of a line is a comment."""
+    return line.lstrip().startswith(_COMMENTS)
+
+
+def numbers_in(line: bytes, signs: bool = True) -> list[float] | None:
+    """The numbers of a line, up to a comment; None if it holds anything else.
+
+    Args:
+        line: some text.
+        signs: whether words for polarities, as `on`, are numbers, too.
+    """
+    try:
+        words = words_in(COMMENT.split(line)[0])
+        return [float(_SIGNS.get(word.lower(), word) if signs else word) for word in words]
+    except ValueError:
+        return None
+
+
+def events_in(lines: list[bytes], order: str) -> np.ndarray | None:
+    """Events [N, columns] of lines with a column that is not used, as of event_in, but fast.
+
+    None where event_in may read them otherwise.
+    """
+    text = plain_of(b"".join(lines))
+    if "-" not in order or COMMENT.search(text):
+        return None
+    split = (line.decode("latin-1").split() for line in text.split(b"\n"))
+    rows = [words for words in split if len(words) == len(order)]
+    found: list[list[float]] = []
+    for name, words in zip(order, zip(*rows, strict=True), strict=False):
+        try:
+            found.append(list(map(float, words)))
+        except ValueError:
+            each = {word: numbers_in(word.encode("latin-1")) for word in set(words)}
+            if name != "-" and not all(each.values()):
+                return None
+            known = {w: n[0] if n else float(zlib.crc32(w.encode())) for w, n in each.items()}
+            found.append([known[word] for word in words])
+    return np.array(found, np.float64).T.reshape(-1, len(order))
+
+
+def event_in(line: bytes, order: str) -> list[float] | None:
+    """The numbers of an event's line, None if it is none; words in columns that are not used count.
+
+    Args:
+        line: some text.
+        order: of the columns, as in "txyp", with - for those that are not used.
+    """
+    numbers = numbers_in(line)
+    words = words_in(COMMENT.split(line)[0]) if numbers is None and "-" in order else []
+    if len(words) == len(order):
+        there = [numbers_in(word.encode()) for word in words]
+        if all(number or name == "-" for number, name in zip(there, order, strict=True)):
+            numbers = [
+                number[0] if number else float(zlib.crc32(word.encode()))
+                for number, word in zip(there, words, strict=True)
+            ]
+    return numbers if numbers is not None and len(numbers) == len(order) else None
