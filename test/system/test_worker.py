@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -298,25 +297,3 @@ def test_a_reset_is_forgotten_at_once_where_nothing_is_segmented(make):
             break
         time.sleep(0.01)
     assert slow.forgot == [("segment", 0)]
-
-
-@pytest.mark.slow
-def test_long_days_leave_nothing_behind():
-    """What a stream keeps does not grow with time, whatever happens to its packets."""
-    stream, sent = PacketStream(WindowConfig()), recorded(64, mev_s=0.02)
-
-    def turns(n):
-        """A short recording that loops, with a packet lost and one doubled in each turn."""
-        for _ in range(n):
-            for packet in [*sent[:20], sent[19], *sent[21:]]:
-                stream.push(packet)
-
-    turns(20)
-    tracemalloc.start()
-    turns(20)
-    before, _ = tracemalloc.get_traced_memory()
-    turns(60)
-    after, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert after - before < 2000
-    assert stream.stats.restarts == 99
