@@ -76,8 +76,9 @@ def check_layout(definition: str) -> None:
     kinds = [kind.rsplit("/", 1)[-1].lower() for kind, _ in fields]
     of_layout = [kind.removeprefix("u") for kind in kinds[:3]] == ["int16", "int16", "time"]
     of_layout = of_layout and kinds[3:] in (["bool"], ["uint8"], ["byte"])
-    names = [name.lower() for _, name in fields[:2]]
-    if fields and (not of_layout or names[0] in ("y", "row") or names[1] in ("x", "col")):
+    first, second = ([name for _, name in fields] + ["", ""])[:2]
+    swapped = re.match(r"y|row|v|height", first, re.I) or re.match(r"x|col|u|width", second, re.I)
+    if fields and (not of_layout or swapped):
         raise InputError(
             f"Its events have `{', '.join(map(' '.join, fields))}`: expected `uint16 x, uint16 y, "
             "time ts, bool polarity`."

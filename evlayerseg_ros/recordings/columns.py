@@ -39,7 +39,7 @@ _CAMERA = re.compile(r"cam(?:era)?(?:[_\s]?id)?|sensor[_\s]?id")
 # Other names of polarities: `isOn`, `on_off`, `val`, `event_type`; not `motion` or `is_signal`.
 _SIGN = re.compile(
     r"pol(?:ar\w*|s?$|[\W_])|^[psc]$|"
-    r"(?:^(?:is)?|[\W_])(?:on|off|on_?off|sign|val|value|type|parity)(?:$|[\W_])"
+    r"^(?:is|event|ev|e)?[\W_]?(?:on|off|on[\W_]?off|sign|val|value|type|parity)(?:$|[\W_])"
 )
 # So many rows tell whether times that are not quite in order rise.
 _MANY = 640
@@ -139,8 +139,7 @@ def settled(found: dict[str, str], rows: Mapping[str, np.ndarray]) -> tuple[dict
         if rises(rows[name]) and moves(rows[name]):
             raise InputError(
                 f"Its column {found['t'].strip()} falls, and {name.strip()} rises as times do: "
-                "expected the names "
-                "in the order of the columns."
+                "expected the names in the order of the columns."
             )
     if "p" not in found:
         left = [n for n in rows if n not in found.values() and _SIGN.search(n.strip().lower())]

@@ -126,13 +126,14 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray]:
     said = said or ["rad/s", *["deg/s"] * _in_g(rows[:, list(named.accelerations)])]
     said += [] if _units_in(named.heads) else _units_in(words)
     factor = dict(_RADIANS.values())[said[0]]
-    if said[0] == "rad/s" and np.quantile(np.abs(rates), 0.99) > _FASTEST:
-        factor = np.pi / 180
-        tell(path, "its turn rates are taken as deg/s")
-    elif other := next((unit for unit in said if unit != said[0]), ""):
+    taken = said[0]
+    if taken == "rad/s" and np.quantile(np.abs(rates), 0.99) > _FASTEST:
+        factor, taken = np.pi / 180, "deg/s"
+    other = next((unit for unit in said if unit not in (said[0], taken)), "")
+    if other or taken != said[0]:
         names = ", ".join(f"w{k}_{other.replace('/', '_')}" for k in "xyz")
-        taken = f"its turn rates are taken as {said[0]} and may be {other}"
-        tell(path, f"{taken} (columns named {names} say so)")
+        maybe = f" and may be {other} (columns named {names} say so)" if other else ""
+        tell(path, f"its turn rates are taken as {taken}{maybe}")
     return by_time(times, rates * factor)
 
 

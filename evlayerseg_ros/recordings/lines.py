@@ -15,8 +15,8 @@ _SPACES = bytes.maketrans(b",;|\"'[](){}", b" " * 11)
 _MINUS = "\u2212".encode()
 # Names in a list, behind words for it.
 _INNER = re.compile(
-    r"(?:(?:columns?|format|order|fields?|each line|data|events?|of|are|is)\s*)*"
-    r"(?::|=|(?=[\[({]))\s*(?:[\[({](.*)[\])}]|(.*))",
+    r"(?:(?:the|columns?|formats?|order|fields?|each|rows?|lines?|data|events?|of|in|per|are|is)\s*)*"
+    r"(?::|=|(?=[\[({]))\s*(?:[\[({](.*?)[\])}].*|([^\[({].*))",
     re.I,
 )
 # Polarities in words.
@@ -47,7 +47,7 @@ def names_in(line: bytes) -> list[str]:
     """The names of all columns that a line gives, maybe as a list behind `columns:`; or none."""
     whole = line.decode("latin-1").replace('"', "").strip()
     inner = _INNER.fullmatch(whole)
-    texts = [whole, (inner[1] or inner[2] or "").strip(" []()")] if inner else [whole]
+    texts = [whole, inner[1] or inner[2] or ""] if inner else [whole]
     best: tuple[int, list[str]] = (0, [])
     for text in texts:
         words = re.split(r"[,;\t]" if re.search(r"[,;\t]", text) else r"\s+", text)

@@ -52,7 +52,10 @@ _OF = ("", "sensor_", "image_", "img_", "im_", "frame_", "camera_")
 _SIDES = (("width", "height"), ("res_x", "res_y"), ("w", "h"))
 _PAIRS = ("size", "geometry", "resolution", "shape", "dims", "res")
 # Those of sensors; others may be of a frame camera or a patch.
-_SURE = ("sensor_size", "geometry", "width", "height", "sensor_resolution", "resolution")
+_SURE = (
+    *("sensor_size", "sensor_resolution", "sensor_width", "sensor_height"),
+    *("geometry", "resolution", "width", "height"),
+)
 # What states a size in a file of arrays has one of these names.
 NAMES = tuple(
     dict.fromkeys(

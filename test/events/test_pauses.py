@@ -14,7 +14,8 @@ from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.events.window import WindowConfig
 
 EVT = ("evt3", "evt2", "evt21")
-GAPS = (80, 300, 1_500, 4_000, 18_000, 100_000)  # ms; EVT3's counter wraps after 16,777 ms
+# ms; EVT3's counter wraps after 16,777 ms.
+GAPS = (80, 300, 1_500, 4_000, 16_720, 16_777, 16_830, 18_000, 100_000)
 
 
 def paused(encoding: str, gap: int, n: int = 50) -> list[Packet]:
@@ -81,23 +82,42 @@ def test_a_wrong_time_word_after_a_pause_is_not_believed():
     assert stats.time_jumps == 0 and windows[-1].stamp == STAMP + windows[-1].end
 
 
-@pytest.mark.parametrize("encoding", EVT)
-@pytest.mark.parametrize("gap", [60, 100])
-def test_a_wrong_time_word_after_a_pause_is_not_believed_alone(encoding, gap):
-    """Nor where the packet has no other one: the header stamps do not say the same."""
-    packets, when = [], []
-    for k in range(100):
+def sparse(encoding, gap, n=60):
+    """n packets of 1 ms with 4 events and one time word each, `gap` ms apart."""
+    for k in range(n):
         base = 5 * MS + k * gap * MS
         data = encode(encoding, events_at(base + np.arange(4) * MS // 4), base)
-        when.append(base)
-        packets.append(Packet(encoding, 64, 48, base, data, STAMP + base, k))
-    wide = "<u2" if encoding == "evt3" else "<u4"
-    words = packets[50].data.view(wide).copy()
+        yield Packet(encoding, 64, 48, base, data, STAMP + base, k)
+
+
+def last_time(packets):
+    """On the sensor's clock; where header stamps are wrong, those of windows are."""
+    stream, windows = PacketStream(WindowConfig()), []
+    for packet in packets:
+        windows += stream.push(packet)
+    return max(w.end for w in windows + stream.flush())
+
+
+@pytest.mark.parametrize("encoding", EVT)
+@pytest.mark.parametrize("gap", [60, 100, 600, 1200])
+@pytest.mark.parametrize("bit", [5, 6, 7, 8, 10, 11])
+def test_a_wrong_time_word_alone_in_its_packet_moves_no_clock(encoding, gap, bit):
+    """The header stamps do not say the same."""
+    packets = list(sparse(encoding, gap))
+    words = packets[30].data.view("<u2" if encoding == "evt3" else "<u4").copy()
     codes = np.flatnonzero(words >> (8 * words.itemsize - 4) == 0x8)
-    words[codes[0]] ^= 1 << (10 if encoding == "evt3" else 26)
-    packets[50] = replace(packets[50], data=words.view(np.uint8))
-    windows, stats = run(packets)
-    assert stats.time_jumps == 0 and max(w.end for w in windows) <= when[-1] + MS
+    words[codes[0]] ^= 1 << (bit if encoding == "evt3" else bit + 16)
+    wrong = replace(packets[30], data=words.view(np.uint8))
+    assert last_time([*packets[:30], wrong, *packets[31:]]) == last_time(packets)
+
+
+@pytest.mark.parametrize("encoding", EVT)
+@pytest.mark.parametrize("gap", [60, 600, 1200])
+@pytest.mark.parametrize("ms, packets", [(1_100, 1), (3_600_000, 30)], ids=["late", "set"])
+def test_other_header_stamps_do_not_stop_the_sensors_clock(encoding, gap, ms, packets):
+    sound = list(sparse(encoding, gap))
+    other = [replace(p, stamp=p.stamp + ms * MS) for p in sound[30 : 30 + packets]]
+    assert last_time([*sound[:30], *other, *sound[30 + packets :]]) == last_time(sound)
 
 
 @pytest.mark.parametrize("encoding", EVT)

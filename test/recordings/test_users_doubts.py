@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 
 import numpy as np
@@ -11,6 +10,8 @@ import pytest
 from test_users_columns import CAMERA, SUFFIXES, TRUE, US, E, N, check, read, table, text
 from whole_files import VGA, run, some_events
 
+from evlayerseg_ros.recordings import archives, npz
+from evlayerseg_ros.recordings import text as module
 from evlayerseg_ros.recordings.gyro_text import read_samples
 from evlayerseg_ros.recordings.rows import Rows
 
@@ -107,7 +108,7 @@ def test_times_by_a_later_name_are_told(tmp_path, suffix):
 @pytest.mark.parametrize(
     "name",
     ["moving", "is_moving", "motion", "segment", "cluster", "inlier", "foreground", "gt",
-     "is_signal", "hot", "trigger", "channel", "z", "source", "side"],
+     "is_signal", "hot", "trigger", "channel", "z", "source", "side", "motion_on", "noise_type"],
 )  # fmt: skip
 def test_labels_are_no_polarities(tmp_path, name):
     path = table(tmp_path / "some.npz", {"t_us": US, "x": E.x, "y": E.y, name: CAMERA})
@@ -138,27 +139,56 @@ def test_a_damaged_array_that_is_not_needed(tmp_path):
     check(path)
 
 
-def test_an_npz_of_many_arrays_is_opened_soon(tmp_path):
-    path = tmp_path / "some.npz"
-    small = io.BytesIO()
+def test_an_npz_of_many_arrays_is_opened_no_more_often(tmp_path, monkeypatch):
+    small, opened = io.BytesIO(), []
     np.save(small, np.zeros(3))
-    np.savez(path, **{**TRUE, "t": E.t})
-    with zipfile.ZipFile(path, "a") as archive:
-        for k in range(1500):
+
+    def counted(path, how=archives.opened):
+        opened.append(path.name)
+        return how(path)
+
+    monkeypatch.setattr(npz, "opened", counted)
+    few = table(tmp_path / "few.npz", {**TRUE, "t": E.t})
+    many = table(tmp_path / "many.npz", {**TRUE, "t": E.t})
+    with zipfile.ZipFile(many, "a") as archive:
+        for k in range(50):
             archive.writestr(f"frame_{k}.npy", small.getvalue())
-    begin = time.process_time()
+    for path in (few, many):
+        check(path)
+    assert opened.count("many.npz") == opened.count("few.npz")
+
+
+def test_words_beside_events_are_not_read_line_by_line(tmp_path, monkeypatch):
+    """But where a line among them is none."""
+    lines = []
+
+    def counted(line, order, how=module.event_in):
+        lines.append(line)
+        return how(line, order)
+
+    monkeypatch.setattr(module, "event_in", counted)
+    path = text(tmp_path / "some.csv", "t,x,y,p,label", US, E.x, E.y, E.p, ["car"] * N)
     check(path)
-    assert time.process_time() - begin < 8
+    assert len(lines) < N // 100
 
 
-def test_words_beside_events_are_read_fast(tmp_path):
-    e = some_events(100_000)
-    path = text(
-        tmp_path / "some.csv", "t,x,y,p,label", e.t // 1000, e.x, e.y, e.p, ["car"] * len(e)
-    )
-    with path.open("a") as file:
-        file.write("\ngarbage\n")
-    begin = time.process_time()
-    _, _, stats = run(path, size=VGA)
-    assert stats.events == len(e) and stats.out_of_range == 1
-    assert time.process_time() - begin < 5
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "# Data: (t, y, x, p) per line",
+        "# Columns (t, y, x, p) of events",
+        "# Each row: t y x p",
+        "# The columns are [t, y, x, p]",
+        "# columns in order: t y x p",
+    ],
+)
+def test_a_comment_that_tells_the_order_in_other_words(tmp_path, comment):
+    check(text(tmp_path / "some.txt", comment, US, E.y, E.x, E.p, between=" "))
+
+
+@pytest.mark.parametrize("unit", ["mdps", "mrad/s", "rpm"])
+def test_rates_that_are_too_fast_with_another_unit_in_a_comment(tmp_path, unit, capsys):
+    rows = "\n".join(f"{k * 0.005:.3f},1000,2000,3000" for k in range(100))
+    (tmp_path / "gyro.csv").write_text(f"# gyro in {unit}\nt,gx,gy,gz\n{rows}\n")
+    read_samples(tmp_path / "gyro.csv")
+    assert f"are taken as deg/s and may be {unit} (columns named" in capsys.readouterr().err

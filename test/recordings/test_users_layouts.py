@@ -79,6 +79,8 @@ def bag_of_other_events(path, one: str) -> None:
         "uint16 x\nuint16 y\nTIME ts\nint8 polarity",
         "TIME ts\nuint16 x\nuint16 y\nbool polarity",
         "uint16 row\nuint16 col\nTIME ts\nbool polarity",
+        "uint16 y_pos\nuint16 x_pos\nTIME ts\nbool polarity",
+        "uint16 v\nuint16 u\nTIME ts\nbool polarity",
         "uint8 ON=1\nuint16 x\nuint16 y\nTIME ts\nbool polarity\nfloat32 weight",
     ],
 )

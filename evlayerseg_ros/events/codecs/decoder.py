@@ -13,14 +13,14 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.clean import OVERLAP, is_stray
 from evlayerseg_ros.events.codecs import _prophesee, _time_base
 from evlayerseg_ros.events.codecs import _state as field
-from evlayerseg_ros.events.codecs._prophesee import HIGH_EVT2, HIGH_EVT3, NEAR
+from evlayerseg_ros.events.codecs._pause import believe_step
+from evlayerseg_ros.events.codecs._prophesee import HIGH_EVT2, HIGH_EVT3
 from evlayerseg_ros.events.types import Events, check_size
 
 # More events than any camera sends at once: 436 MB when they are decoded.
 MAX_EVENTS = 1 << 25
 # At most so many events are in one byte of any encoding: 12 in a word of EVT 3.0.
 _EVENTS_PER_BYTE = 6
-CLOCKS_APART = 1_000_000_000  # ns by which two clocks may measure a pause differently
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ class Decoder:
         self._codec = _CODECS[encoding]
         self.word_bytes = self._codec.word_bytes
         self._state = np.zeros(field.SIZE, np.int64)
+        self._doubted: int | None = None  # see believe_step
         self.reset()
 
     def decode(self, data: np.ndarray | bytes, time_base: int = 0) -> Events:
@@ -264,33 +265,19 @@ class Decoder:
         """Tell, before the packet `data` is decoded, that none came for some time.
 
         A far step of EVT's high time may be a bit error: it is believed after CONFIRM words, and
-        the events before them have the time before the step. After a pause the first is believed
-        if the other clock says about the same and the next ones agree.
+        the events before them have the time before the step. After a pause the first may be.
 
         Args:
             data: as for decode().
-            length: of the pause, ns, by another clock: it tells how often the time wrapped.
+            length: of the pause, ns, by another clock.
         """
         if self._codec.has_base:
             return
-        high, state, words = self._codec.high, self._state, self._words(data)
+        words = self._words(data)
         if self.encoding == "evt21":
-            words = words[state[field.LAYOUT] % 2 :: 2]
-        bits = 8 * words.itemsize - 4
-        codes = words[words >> bits == 0x8][: field.CONFIRM].astype(np.int64)
-        mask, near = (1 << bits) - 1, NEAR // high
-        if not len(codes) or np.any((codes - codes[0]) & mask > near):
-            return
-        step = int(codes[0] - state[field.HIGH]) & mask
-        wraps = max(round((length / high - step) / (mask + 1)), 0)
-        off = abs(length - (step + wraps * (mask + 1)) * high)
-        if not near < step <= mask - near or off > CLOCKS_APART:
-            return  # a bit error, or the other clock was set or stood still
-        if wraps or not state[field.HAS_HIGH]:
-            state[[field.HAS_HIGH, field.HAS_LOW, field.CONFIRMED]] = 0
-            state[field.HIGH] += wraps << bits
-        else:  # events before its first time word are of the time before the pause
-            state[field.CANDIDATE], state[field.CONFIRMED] = codes[0] & mask, field.CONFIRM - 1
+            words = words[self._state[field.LAYOUT] % 2 :: 2]
+        high = self._codec.high
+        self._doubted = believe_step(self._state, words, high, length, self._doubted)
 
     def reset(self) -> None:
         """Forget everything but the counters, as if the stream began now."""
