@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv$(if $(ROS),-$(ROS))
 export ROS
 BIN := $(VENV)/bin
-# Files side by side, the tests of one after each other: many wait for a node or for DDS.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Files side by side, the tests of one after each other: many wait for a node or for DDS. A worker that dies is not
+# replaced: pytest-xdist would wait for ever for the files that it had done.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 SETUP := tools/setup_venv.sh setup.py constraints.txt constraints-kilted.txt launch config rviz $(wildcard interfaces/*/*.txt interfaces/*/msg/*)
 
 # A home that cannot be written must not matter.
