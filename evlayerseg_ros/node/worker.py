@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import deque
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
 # Memory that packets may take while they wait to be decoded.
 MAX_QUEUED_BYTES = 64 << 20
-CALM = 5.0  # s without a drop after which the memory that an overload took is given back
+# s after which freed memory is given back, since the last time or since something was dropped.
+GIVE_BACK_EVERY, CALM = 60.0, 5.0
 
 
 class _Incoming(NamedTuple):
@@ -113,7 +113,7 @@ class Worker:
         self._next_stream: PacketStream | None = None
         self._resetting = False  # the decode thread is to forget what it buffers
         self._forgetting = False  # the segment thread is to forget the windows before
-        self._dropped_at = math.inf  # s, when something last was, until its memory is given back
+        self._give_back_at = clock() + CALM  # s
         self._open = False  # whether a stall would have something to flush
         self._last = 0.0
         self._frame_id = ""
@@ -147,7 +147,7 @@ class Worker:
                 or now - self._queue[0].arrived > self.max_wait
             ):
                 self._queued_bytes -= self._queue.popleft().size
-                self._skipped, self._dropped_at = True, now
+                self._skipped, self._give_back_at = True, now + CALM
                 self.counters.packets_dropped += 1
             self._packet_came.notify()
 
@@ -267,7 +267,7 @@ class Worker:
 
     def _drop_window(self) -> None:
         self._windows.popleft()
-        self._dropped_at = self._clock()
+        self._give_back_at = self._clock() + CALM
         self.counters.windows_dropped += 1
 
     def _segment_next(self) -> None:
@@ -279,8 +279,8 @@ class Worker:
             now = self._clock()
             while len(self._windows) > 1 and now - self._windows[0].arrived > self.max_wait:
                 self._drop_window()
-            if calm := now - self._dropped_at > CALM:
-                self._dropped_at = math.inf
+            if calm := now >= self._give_back_at:
+                self._give_back_at = now + GIVE_BACK_EVERY
             waiting = self._windows.popleft() if self._windows and not self._stopping else None
         if calm:
             give_back_memory()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,11 +65,8 @@ class OpenVinoSession:
     provider = OPENVINO
 
     def __init__(self, model: bytes, threads: int) -> None:
-        import openvino
-
-        self._core = openvino.Core()
         self._requests: dict[tuple[int, ...], Any] = {}
-        self._model = self._core.read_model(model)
+        self._model = _core().read_model(model)
         self._options = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
@@ -80,13 +78,25 @@ class OpenVinoSession:
         request = self._requests.get(voxel.shape)
         if request is None:
             self._model.reshape(list(voxel.shape))
-            compiled = self._core.compile_model(self._model, "CPU", self._options)
+            compiled = _core().compile_model(self._model, "CPU", self._options)
             request = compiled.create_infer_request()
             if len(self._requests) == MOST_SIZES:
                 self._requests.clear()
             self._requests[voxel.shape] = request
         found = request.infer({"voxel": voxel}, share_inputs=True, share_outputs=True)
         return found["masks"], found["affine"]
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO itself, kept until the process ends.
+
+    Its CPU plugin gives the thread that loads it a stack for signal handlers, and frees it when the
+    plugin goes, on whichever thread that is: the next signal of the first thread was fatal.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def available(provider: str) -> str:

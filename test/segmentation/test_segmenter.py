@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bare_python import numba_cache, run
 from drifting import LENGTH, drifting
 
 from evlayerseg_ros.events import Window
@@ -11,6 +12,7 @@ from evlayerseg_ros.segmentation.config import PostprocessConfig, SegmenterConfi
 from evlayerseg_ros.segmentation.past_events import LASTS, PastEvents
 from evlayerseg_ros.segmentation.segmentation import Segmentation
 from evlayerseg_ros.segmentation.segmenter import Segmenter
+from evlayerseg_ros.segmentation.session import available
 
 W, H = 320, 240
 DOTS, BOX = (4.0, 0.0), (0.0, 10.0)  # px a window
@@ -173,3 +175,26 @@ def test_what_follows_a_window() -> None:
     assert not past_events.followed_by(window(6, gap=LASTS + 1))
     assert not past_events.followed_by(window(4))
     assert not past_events.followed_by(window(6, (W, H - 1)))
+
+
+@pytest.mark.skipif(
+    available("openvino") != "openvino", reason="there is no OpenVINO for this processor"
+)
+def test_a_signal_is_answered_after_openvino_s_network_went_on_another_thread() -> None:
+    """As where a node falls back to the CPU while it runs, and Ctrl-C comes later."""
+    code = """
+import signal, threading
+import numpy as np
+from evlayerseg_ros.segmentation.model_file import open_model
+session, info = open_model("default", "openvino", "fp32", 1)
+session.run(np.zeros((1, *info.voxel.shape(128, 96)), np.float32))
+held = [session]
+del session
+thread = threading.Thread(target=held.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGINT, lambda *_: print("answered", flush=True))
+signal.raise_signal(signal.SIGINT)
+"""
+    done = run(code, NUMBA_CACHE_DIR=numba_cache())
+    assert (done.stdout, done.returncode) == ("answered\n", 0)
