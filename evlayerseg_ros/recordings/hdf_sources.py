@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -107,21 +108,26 @@ def settled(item: Any, source: Source) -> tuple[Source, str]:
 
     Raises:
         OSError: its first rows cannot be read.
+        InputError: they are of several cameras, or as columns.settled says.
     """
     n = _length(source.data[0])
     if source.order or not n:
         return source, ""
     if not hasattr(item, "keys"):
         first = item[:_ROWS]
-        found, told = columns.settled(source.names, {k: first[k] for k in item.dtype.names})
-        return source._replace(names=found), told
-    rows = {}
-    for name in item:
-        data = _get(item, name)
-        if _is_column(data) and _length(data) == n and data.dtype.kind in "biuf":
-            rows[name] = np.ravel(_rows(data, slice(_ROWS)))
+        rows = {name: first[name] for name in item.dtype.names}
+    else:
+        there = {name: _get(item, name) for name in item}
+        rows = {
+            name: np.ravel(_rows(data, slice(_ROWS))) for name, data in there.items()
+            if _is_column(data) and _length(data) == n and data.dtype.kind in "biuf"
+        }  # fmt: skip
+    for name, values in rows.items():
+        columns.check_camera(name, values, len(values))
     found, told = columns.settled(source.names, rows)
-    return _of_group(item, found) or source, told
+    if hasattr(item, "keys"):
+        return _of_group(item, found) or source, told
+    return source._replace(names=found), told
 
 
 def _of_group(group: Any, named: dict[str, str] | None = None) -> Source | None:
@@ -141,7 +147,22 @@ def _of_table(name: str, item: Any) -> Source | None:
         return None
     rows, called = _rows(item, slice(_ROWS)), name.endswith("events")
     order = "txyp" if called and not len(rows) else columns.by_values(rows)
+    order = order and _stated_order(item, order)
     return Source((item,), order, {}) if order and (called or len(rows) > _FEW) else None
+
+
+def _stated_order(table: Any, order: str) -> str:
+    """The order of a table's columns that an attribute names, where the values allow it."""
+    for value in table.attrs.values():
+        words = [str(w, "latin-1") if isinstance(w, bytes) else str(w) for w in np.ravel(value)]
+        names = words[0].replace(",", " ").split() if len(words) == 1 else words
+        with contextlib.suppress(InputError):
+            found = (columns.by_names(names) if len(names) == 4 else None) or {}
+            stated = "".join(sorted(found, key=lambda column: names.index(found[column])))
+            # Values tell times and polarities, but not x from y.
+            if len(stated) == 4 and all(stated.index(c) == order.index(c) for c in "tp"):
+                return stated
+    return order
 
 
 def _shape(data: Any) -> tuple[int, ...]:

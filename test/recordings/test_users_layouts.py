@@ -149,6 +149,40 @@ def test_a_table_at_the_root_of_an_hdf5_can_be_chosen(tmp_path):
         open_recording(tmp_path / "some.h5", topic="more")
 
 
+@pytest.mark.parametrize("which", ["camera", "cam_id"])
+@pytest.mark.parametrize("compound", [False, True])
+def test_events_of_two_cameras_in_one_hdf5_table_are_refused(tmp_path, which, compound):
+    e = some_events()
+    columns = {"t": e.t // 1000, "x": e.x, "y": e.y, "p": e.p, which: np.arange(len(e)) % 2}
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        if compound:
+            file["events"] = np.rec.fromarrays(list(columns.values()), names=list(columns))
+        else:
+            file.create_group("events").update(columns)
+    with pytest.raises(InputError, match=f"several cameras, told by {which}"):
+        open_recording(tmp_path / "some.h5")
+
+
+@pytest.mark.parametrize("order", ["ptyx", "tyxp", "yxtp"])
+@pytest.mark.parametrize("words", [False, True])
+def test_an_attribute_tells_the_order_of_a_table(tmp_path, order, words):
+    e = some_events()
+    columns = {"t": e.t // 1000, "x": e.x, "y": e.y, "p": e.p}
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["events"] = np.column_stack([columns[name] for name in order])
+        file["events"].attrs["columns"] = ", ".join(order) if words else np.array(list(order), "S")
+    np.testing.assert_array_equal(run(tmp_path / "some.h5", size=VGA)[1][0].events.x[:9], e.x[:9])
+
+
+@pytest.mark.parametrize("stated", ["x, y, t, p", "width, height, depth, unit", 3.0])
+def test_an_attribute_that_the_values_contradict_tells_no_order(tmp_path, stated):
+    e = some_events()
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["events"] = np.column_stack([e.t // 1000, e.x, e.y, e.p])
+        file["events"].attrs["columns"] = stated
+    np.testing.assert_array_equal(run(tmp_path / "some.h5", size=VGA)[1][0].events.x[:9], e.x[:9])
+
+
 @pytest.mark.parametrize("where", ["cam0/events/t_offset", "cam0/t_offset", "t_offset"])
 @pytest.mark.parametrize("attribute", [False, True])
 def test_where_an_hdf5_says_from_when_on_its_times_count(tmp_path, where, attribute):
