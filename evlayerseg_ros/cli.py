@@ -18,9 +18,12 @@ try:
         from evlayerseg_ros.commands.bench import bench
         from evlayerseg_ros.commands.demo import demo
         from evlayerseg_ros.commands.evaluate import evaluate
-        from evlayerseg_ros.commands.live import play, segment
+        from evlayerseg_ros.commands.export import export
+        from evlayerseg_ros.commands.play import play
         from evlayerseg_ros.commands.replay import replay
-        from evlayerseg_ros.commands.training import export, simulate, train
+        from evlayerseg_ros.commands.segment import segment
+        from evlayerseg_ros.commands.simulate import simulate
+        from evlayerseg_ros.commands.train import train
         from evlayerseg_ros.commands.view import view
 except KeyboardInterrupt:
     interrupts.end()

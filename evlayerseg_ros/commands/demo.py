@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from evlayerseg_ros.commands import options
-from evlayerseg_ros.commands.live import need_ros
+from evlayerseg_ros.node.start import need_ros
 
 
 @click.command()

@@ -16,9 +16,9 @@ from click.core import ParameterSource
 
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.commands.files import force_option, refuse_to_replace
-from evlayerseg_ros.commands.live import need_ros
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.interrupts import is_interrupt
+from evlayerseg_ros.node.start import need_ros
 
 if TYPE_CHECKING:
     from evlayerseg_ros.outputs.scene import Scene

@@ -33,6 +33,27 @@ def check_ros() -> None:
         )
 
 
+def need_ros() -> None:
+    """Refuses to go on where there is no ROS 2, or where what it is told makes no sense.
+
+    Raises:
+        InputError: it says what is missing or wrong.
+    """
+    check_ros()
+    try:
+        import event_camera_msgs.msg  # noqa: F401
+        import rclpy  # noqa: F401
+    except ImportError as error:
+        if not error.name:
+            raise InputError(
+                f"This command needs ROS 2, which cannot be loaded: {error}."
+            ) from error
+        raise InputError(
+            f"This command needs ROS 2, but there is no {error.name}: source ROS 2 and the "
+            "workspace that has event_camera_msgs, or use the environment that `make venv` makes."
+        ) from error
+
+
 def check_arguments(args: list[str]) -> None:
     """Refuses arguments before --ros-args, which ROS leaves to the program; ours takes none.
 

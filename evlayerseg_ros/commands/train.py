@@ -1,4 +1,4 @@
-"""The commands that simulate, train and export."""
+"""The command that trains."""
 
 from __future__ import annotations
 
@@ -9,29 +9,6 @@ import click
 
 from evlayerseg_ros.commands import options
 from evlayerseg_ros.commands.files import force_option, refuse_to_replace
-
-
-@click.command()
-@click.argument("out", type=options.PATH)
-@click.option(
-    "--preset",
-    default="demo",
-    show_default=True,
-    help="demo; affine25, the README's evaluation set, and its companions object, many, none, "
-    "static, parts, faint, near; suites, all those of docs/suites.md, or one of them by name.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@force_option
-def simulate(out: Path, preset: str, seed: int, force: bool) -> None:
-    """Simulate sequences with events, labels, masks and motion into the folder OUT.
-
-    Each is an npz that every other command reads as a recording, with its truth inside.
-    """
-    from evlayerseg_ros.simulation.presets import write_preset
-
-    refuse_to_replace(force, *sorted(out.glob("*.npz"))[:1])
-    for path in write_preset(preset, out, seed):
-        click.echo(path)
 
 
 @click.command()
@@ -158,41 +135,3 @@ def train(
         if not (out / "checkpoint.pt").exists():
             click.echo("evlayerseg: interrupted before the first step: nothing to keep.", err=True)
         click.get_current_context().exit(130)
-
-
-@click.command()
-@click.argument("checkpoint", type=options.PATH)
-@click.option("-o", "--output", type=options.PATH, required=True, help="ONNX file to write.")
-@click.option("--name", help="Name of the weights; the file's stem if left out.")
-@click.option(
-    "--int8", type=options.PATH, help="A second file, with 8-bit convolutions, faster on a CPU."
-)
-@force_option
-def export(
-    checkpoint: Path, output: Path, name: str | None, int8: Path | None, force: bool
-) -> None:
-    """Write CHECKPOINT as an ONNX file that every other command takes as --model.
-
-    CHECKPOINT is what `evlayerseg train` wrote. `paper` exports the paper's network with random
-    weights, to measure its speed. Torch's and ONNX Runtime's answers are compared before it ends.
-    """
-    refuse_to_replace(force, output, int8)
-    from evlayerseg_ros.network.base import Network
-    from evlayerseg_ros.network.export import export as run
-    from evlayerseg_ros.network.export import export_checkpoint
-    from evlayerseg_ros.paper.network import PaperNet
-
-    name = name or output.stem
-    if str(checkpoint) == "paper":
-        network: Network = PaperNet()
-        run(network, output, name, "none", {})
-    else:
-        network = export_checkpoint(checkpoint, output, name)
-    click.echo(output)
-    if int8:
-        from evlayerseg_ros.network.export import quantise
-        from evlayerseg_ros.simulation.presets import TRAINING_PHOTOS, photographs
-        from evlayerseg_ros.training.stream import example_inputs
-
-        quantise(output, int8, example_inputs(photographs(TRAINING_PHOTOS), network.voxel))
-        click.echo(int8)
