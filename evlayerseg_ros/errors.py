@@ -1,4 +1,4 @@
-"""The one error that bad input raises."""
+"""InputError, which bad input raises, and its kinds."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from evlayerseg_ros.errors import InputError, MissingPackage
 _PACKAGE = Path(__file__).parent
 SLOW = (
     "This takes longer than usual: the first start after an installation compiles, up to some "
-    "minutes."
+    "minutes (so does TensorRT with a new model), or the machine is busy."
 )
 USUAL = 4.0  # s that a start takes at most where everything has been compiled before
 

@@ -11,13 +11,14 @@ from evlayerseg_ros.evaluation.by_events import Objects, of_ids
 from evlayerseg_ros.events.types import Window
 
 MEASURES = {
-    "iou": "of the moving pixels among those that saw an event, at the ground truth's time",
+    "iou": "intersection over union of what moves, of the pixels that saw an event, at the ground "
+    "truth's time",
     "dr": "detection rate, the share of windows with IoU of 0.5 or more and no more wrong than "
     "right pixels",
     "precision": "share of the pixels called moving that move",
     "recall": "share of the moving pixels that are found",
     "object_pixel_iou": "mean over the objects where there are several",
-    "event_iou": "of the events as moving or background",
+    "event_iou": "intersection over union of what moves, of events",
     "event_dr": "share of windows with an event IoU of 0.5 or more",
     "event_accuracy": "share of the events on the right side",
     "object_iou": "of events, mean over the objects, each with its best label",
@@ -27,8 +28,9 @@ MEASURES = {
     "flow_error": "px/s, mean over events",
     "flow_error_background": "px over the window, of the background's motion",
     "flow_error_object": "px over the window, of what moves",
-    "fwl": "image sharpness, above 1 the motion found sharpens",
-    "rsat": "timestamp loss, below 1 the motion found sharpens",
+    "fwl": "sharpness of the image along the motions found, divided by that without: above 1 is "
+    "sharper",
+    "rsat": "timestamp loss along the motions found, divided by that without: below 1 is sharper",
 }
 """The measures of every sequence, and what each means; NaN where the ground truth does not tell."""
 

@@ -61,7 +61,10 @@ def sharpness(
 
 
 def warp_some(window: Window, mine: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """float32 [N, 3]: place (px) at the window's end and age (0 to 1) of the events at `mine`."""
+    """float32 [N, 3]: place at the window's end and age (0 to 1) of the events at `mine`.
+
+    Places are in px; each event has one of its own within its pixel (see within_pixel).
+    """
     some = window.events
     return _warp(some.x[mine], some.y[mine], some.t[mine], window.start, window.end, motion)
 

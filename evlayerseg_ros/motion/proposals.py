@@ -4,8 +4,9 @@ Relative to the background's motion a grid of shifts is tried on the events of t
 event votes for a shift in as far as more other events land where it lands than along the
 background's motion; those that land better along the background's do not count against it, since
 beside a small thing most events are the background's. Some land better by chance: what a block
-gathers for shifts in general is taken off. The shift with most votes left is proposed, then the one
-that adds most to it, and so on: along an edge many shifts are as good, and one of them says it all
+gathers for shifts in general is taken off. The shift whose votes left, squared, have the largest
+sum over the blocks is proposed, so that votes in one place count more, then the one that adds most
+to that sum, and so on: along an edge many shifts are as good, and one of them says it all
 (multi-model fitting by voting; Gallego et al., CVPR 2018, for the images of warped events).
 """
 
@@ -63,7 +64,7 @@ def shifts() -> np.ndarray:
 
 
 def propose(events: Events, end: int, background: np.ndarray, most: int = 4) -> list[Proposal]:
-    """The motions that most speaks for, beside the background's.
+    """The motions with most votes, beside the background's.
 
     Args:
         events: of the last 133 ms before `end`.
@@ -72,7 +73,7 @@ def propose(events: Events, end: int, background: np.ndarray, most: int = 4) -> 
         most: how many motions at most.
 
     Returns:
-        The one with most votes first, then what adds most to those before.
+        The one with most votes (by the sum of their squares) first, then what adds most to it.
     """
     some = subsample(events, EVENTS)
     span = (end - int(some.t[0])) * 1e-9 if len(some) else 0.0

@@ -43,7 +43,7 @@ class ImuInput:
         self._gyro = Gyro()
         self._frame = self._camera_frame = ""
         self._heard = time.monotonic()
-        # How much later than its stamp each came, ns; apart by a constant.
+        # Arrival (monotonic clock) less stamp, ns. By what the clocks differ is the same in both.
         self._sample_lags: deque[int] = deque(maxlen=500)
         self._window_lags: deque[int] = deque(maxlen=100)
         self._missed: deque[bool] = deque(maxlen=100)  # whether windows had no samples

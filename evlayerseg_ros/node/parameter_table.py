@@ -30,7 +30,7 @@ class Spec:
         description: one sentence, with the unit.
         between: lowest and highest number.
         choices: the words allowed.
-        fixed: read-only; it takes effect where the node starts.
+        fixed: read-only; it is set when the node starts.
     """
 
     name: str

@@ -28,7 +28,7 @@ HELP = """usage: segment [--ros-args ...]
 The node: event packets in, motion layers out. It goes to active by itself.
 
   ros2 launch evlayerseg_ros segment.launch.py -s     what the launch file takes
-  segment --ros-args -r ~/events:=/event_camera/events -p provider:=cpu
+  segment --ros-args -r '~/events:=/event_camera/events' -p provider:=cpu
   segment --ros-args --params-file mine.yaml          as config/segment.yaml
 
 Topics and parameters: docs/topics.md, docs/parameters.md, or `ros2 param describe` of the node."""

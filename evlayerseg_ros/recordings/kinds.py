@@ -31,8 +31,9 @@ _READERS = {
 _ANYTHING = (".txt", ".csv", ".tsv", ".bin", ".mat")
 # Endings of arrays, some of which hold no events.
 _ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
-# The file that makes a folder a bag, or a sequence of EVIMO2; those that others keep events in.
+# The file that makes a folder a bag, or a sequence of EVIMO2.
 _BAG, _SEQUENCE = "metadata.yaml", "dataset_info.npz"
+# Those that folders of other data sets keep their events in.
 _EVENTS = ("events.h5", "events.txt")
 # Of several recordings so many are named.
 _LISTED = 8

@@ -257,13 +257,13 @@ def open_recording(
     Bags (rosbag2 folder, .mcap or .db3 file, also .zstd, ROS 1 .bag) with EventPacket or one of the
     EventArrays; Prophesee .raw and .dat; iniVation .aedat4 and .aedat (2.0, 3.1); .es; .h5 in
     the EV-LayerSegNet authors' layout, DSEC's and v2e's; .npz with x, y, t, p, size; .npy or .npz
-    with one table; .txt and .csv with lines `t x y p`; a sequence of EVIMO or EVIMO2 in its npz
-    format, a file or a folder.
+    with one table; MATLAB's .mat; .txt, .csv and .tsv with lines `t x y p`; N-MNIST's .bin; a
+    sequence of EVIMO or EVIMO2 in its npz format, a file or a folder. docs/replay.md says more.
 
     Args:
         path: file or folder.
-        topic: which topic of a bag, stream of an AEDAT file, or events of an HDF5 file; None if
-            there is just one with events.
+        topic: which topic of a bag, stream of an AEDAT file, or events of an HDF5 file, of npz or
+            of MATLAB; None if there is just one with events.
         size: (width, height) of the sensor in px, whatever the recording says; None: what it says,
             or implies, or what is assumed and told in `note`.
 

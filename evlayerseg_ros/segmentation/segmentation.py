@@ -42,7 +42,8 @@ class Segmentation:
 
     A layer's velocity is an affine field at the window's end: u = a[0,0] x + a[0,1] y + a[0,2] and
     v = a[1,0] x + a[1,1] y + a[1,2], px/s, for the pixel (x, y). What is at X at the window's end
-    was at X - tau (u, v)(X) tau seconds before (docs: affine convention).
+    was at X - tau (u, v)(X) tau seconds before
+    (docs/how-it-works.md, Affine motion).
 
     Attributes:
         window: what was segmented.

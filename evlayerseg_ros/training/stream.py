@@ -25,7 +25,8 @@ from evlayerseg_ros.training.rehearsal import Rehearsal, run_of
 from evlayerseg_ros.training.samples import Sample, clip_samples, to_tensors
 from evlayerseg_ros.training.self_training import Lessons, RunTeacher
 
-IN_RUN = 0.8  # share of a run's windows that are told what the run was; others as windows of none
+# Share of a run's samples with the prior that the run had; the others get a random one.
+IN_RUN = 0.8
 TRIES = 3  # runs of recordings that are tried for a clip; then one is simulated
 HOPELESS = 12  # so many clips one after the other without a good run: training ends
 
