@@ -20,9 +20,8 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image, PointCloud2
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.node.messages import from_time
 from evlayerseg_ros.node.standalone_node import StandaloneNode
-from evlayerseg_ros.outputs.messages import TOPIC_TYPES, output_of
+from evlayerseg_ros.outputs.messages import TOPIC_TYPES, nanoseconds, output_of
 from evlayerseg_ros.outputs.outputs import LAYER_DTYPE
 
 # s for the node to become active. Its first start after an installation compiles, which takes half
@@ -127,7 +126,7 @@ class Listener(StandaloneNode):
         self.packets.append((_stamp(message), info["source_timestamp"]))
 
     def _hear_layers(self, message: PointCloud2) -> None:
-        stamp = from_time(message.header.stamp)
+        stamp = nanoseconds(message.header.stamp)
         self.layers[stamp] = np.frombuffer(message.data, LAYER_DTYPE)
 
     def _hear_diagnostics(self, status: DiagnosticStatus, values: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events.types import Window
 from evlayerseg_ros.motion.gyro import Gyro, Lens
 from evlayerseg_ros.node.companions import Companions
-from evlayerseg_ros.node.messages import from_time
+from evlayerseg_ros.outputs.messages import nanoseconds
 
 QUIET = 1.0  # s without a sample after which it is told
 OFFSET = 50_000_000  # ns that the clocks of gyro and events may differ
@@ -57,7 +57,7 @@ class ImuInput:
         self._node.destroy_subscription(self._subscription)
 
     def _hear(self, message: Imu) -> None:
-        rate, stamp = message.angular_velocity, from_time(message.header.stamp)
+        rate, stamp = message.angular_velocity, nanoseconds(message.header.stamp)
         values = (rate.x, rate.y, rate.z)
         now = time.monotonic()
         if message.angular_velocity_covariance[0] == -1:

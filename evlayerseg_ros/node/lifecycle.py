@@ -121,5 +121,8 @@ class GuardedLifecycle(LifecycleNode):
             self._setup_fault = ""
             return SUCCESS
         self.get_logger().error(self._setup_fault)
-        self._release("unconfigured") if what == "configure" else self._stop()
+        if what == "configure":
+            self._release("unconfigured")
+        else:
+            self._stop()
         return FAILURE

@@ -10,10 +10,10 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from evlayerseg_ros.node.messages import TOPIC_TYPES, from_time
+from evlayerseg_ros.node.messages import TOPIC_TYPES
 from evlayerseg_ros.node.standalone_node import StandaloneNode
 from evlayerseg_ros.outputs.messages import TOPIC_TYPES as NAMES
-from evlayerseg_ros.outputs.messages import output_of
+from evlayerseg_ros.outputs.messages import nanoseconds, output_of
 from evlayerseg_ros.outputs.outputs import Output
 from evlayerseg_ros.outputs.scene import SHOWN, Scene
 
@@ -72,7 +72,7 @@ class LiveView(StandaloneNode):
         )
 
     def _hear(self, name: str, message: Any) -> None:
-        stamp = from_time(message.header.stamp)
+        stamp = nanoseconds(message.header.stamp)
         output = output_of(message, NAMES[name])
         back = stamp < self._stamps.get(name, 0)  # a topic's messages come in order
         self._stamps[name] = stamp

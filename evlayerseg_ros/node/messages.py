@@ -49,11 +49,6 @@ def to_time(stamp: int) -> Time:
     return Time(sec=seconds, nanosec=nanoseconds)
 
 
-def from_time(time: Time) -> int:
-    """A message's time in ns."""
-    return time.sec * 1_000_000_000 + time.nanosec
-
-
 def to_message(output: outputs.Output, stamp: int, frame_id: str, seq: int = 0) -> Any:
     """The message that carries an output; see outputs.messages.fill."""
     return messages.fill(MAKE, output, stamp, frame_id, seq)
@@ -71,7 +66,7 @@ def packet_of(message: EventPacket) -> Packet:
         message.height,
         message.time_base,
         np.frombuffer(message.events, np.uint8),
-        from_time(message.header.stamp),
+        messages.nanoseconds(message.header.stamp),
         message.seq,
         message.is_bigendian,
         message.header.frame_id,

@@ -11,8 +11,9 @@ from event_camera_msgs.msg import EventPacket
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from evlayerseg_ros.node.messages import TOPIC_TYPES, from_time, to_message
+from evlayerseg_ros.node.messages import TOPIC_TYPES, to_message
 from evlayerseg_ros.node.standalone_node import StandaloneNode
+from evlayerseg_ros.outputs.messages import nanoseconds
 from evlayerseg_ros.outputs.outputs import Output
 
 
@@ -30,7 +31,7 @@ class PacketProbe(StandaloneNode):
         self.node.create_subscription(EventPacket, topic, self._hear, loose)
 
     def _hear(self, message: EventPacket) -> None:
-        self.seconds.append((time.monotonic_ns() - from_time(message.header.stamp)) * 1e-9)
+        self.seconds.append((time.monotonic_ns() - nanoseconds(message.header.stamp)) * 1e-9)
 
 
 class Probe(StandaloneNode):
@@ -61,7 +62,7 @@ class Probe(StandaloneNode):
         return self.node.count_subscribers(topic) > 0
 
     def _hear_image(self, message: Image) -> None:
-        self.images[from_time(message.header.stamp)] = time.monotonic_ns()
+        self.images[nanoseconds(message.header.stamp)] = time.monotonic_ns()
 
     def _hear_state(self, status: DiagnosticStatus, values: dict[str, str]) -> None:
         self.diagnostics = values

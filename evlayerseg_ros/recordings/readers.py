@@ -178,7 +178,8 @@ class Table(Recording):
         Raises:
             InputError: there are no events, or their x and y are no px.
         """
-        x, y = x[known := np.isfinite(x) & np.isfinite(y)], y[known]
+        known = np.isfinite(x) & np.isfinite(y)
+        x, y = x[known], y[known]
         if not len(x):
             raise InputError(f"{self.path} holds no events: expected {self.kind}.")
         if fault := sensors.no_px(x, y, self.size or stated(x, y)):
@@ -207,9 +208,9 @@ class Table(Recording):
         self.notice(unit.told(documented))
         self._unit = unit.name
 
+    @abstractmethod
     def _columns(self) -> Iterator[Columns]:
         """x, y (px), t (ns), p, a chunk at a time, as they lie in the file."""
-        raise NotImplementedError
 
     def _packets(self) -> Iterator[Packet]:
         last = None  # time of the last event
