@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 # Memory that packets may take while they wait to be decoded.
 MAX_QUEUED_BYTES = 64 << 20
-# s after which freed memory is given back, since the last time or since something was dropped.
-GIVE_BACK_EVERY, CALM = 60.0, 5.0
+GIVE_BACK_EVERY = 20.0  # s after which freed memory is given back again
 
 
 class _Incoming(NamedTuple):
@@ -113,7 +112,7 @@ class Worker:
         self._next_stream: PacketStream | None = None
         self._resetting = False  # the decode thread is to forget what it buffers
         self._forgetting = False  # the segment thread is to forget the windows before
-        self._give_back_at = clock() + CALM  # s
+        self._give_back_at = clock() + GIVE_BACK_EVERY  # s
         self._open = False  # whether a stall would have something to flush
         self._last = 0.0
         self._frame_id = ""
@@ -147,7 +146,7 @@ class Worker:
                 or now - self._queue[0].arrived > self.max_wait
             ):
                 self._queued_bytes -= self._queue.popleft().size
-                self._skipped, self._give_back_at = True, now + CALM
+                self._skipped = True
                 self.counters.packets_dropped += 1
             self._packet_came.notify()
 
@@ -267,7 +266,6 @@ class Worker:
 
     def _drop_window(self) -> None:
         self._windows.popleft()
-        self._give_back_at = self._clock() + CALM
         self.counters.windows_dropped += 1
 
     def _segment_next(self) -> None:
@@ -279,10 +277,10 @@ class Worker:
             now = self._clock()
             while len(self._windows) > 1 and now - self._windows[0].arrived > self.max_wait:
                 self._drop_window()
-            if calm := now >= self._give_back_at:
+            if give_back := now >= self._give_back_at:
                 self._give_back_at = now + GIVE_BACK_EVERY
             waiting = self._windows.popleft() if self._windows and not self._stopping else None
-        if calm:
+        if give_back:
             give_back_memory()
         if forget:
             self._forget_motions()
