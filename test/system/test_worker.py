@@ -241,8 +241,7 @@ def test_freed_memory_is_given_back_every_while(make, monkeypatch):
         slow.now += module.GIVE_BACK_EVERY * (k in (60, 120))
         slow.worker.put(packet, len(packet.data))
         slow.until_decoded(packet.seq + 1)
-        stats = slow.worker.stream.stats
-        slow.until(lambda: len(slow.masks) == stats.windows)
+        slow.until(lambda: len(slow.masks) == slow.worker.stream.stats.windows)
     slow.worker.stop()
     assert len(gave) == 2 and 0 < gave[0] < gave[1] < len(slow.masks)
 
