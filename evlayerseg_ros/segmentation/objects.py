@@ -133,9 +133,9 @@ def with_motions(
         # No longer than there are events: motions count as apart by the px that they go.
         long = _some_of(found, past, max(window.end - SPAN, int(past.t[0])), config)
     affine, scores = found.affine.copy(), {}
-    rivals = [affine[0]]
-    if first and config.merge and not found.rests:
-        rivals.append(_sharpest_background(window, affine[0]))
+    grounds = [affine[0]] if config.merge and not found.rests else []
+    if first and grounds:
+        grounds.append(_sharpest_background(window, affine[0]))
     table, numbers = np.zeros(256, np.uint8), [0]
     members: dict[int, list[int]] = {}
     for label in sorted(range(1, len(affine)), key=lambda label: -counts[label]):
@@ -148,26 +148,17 @@ def with_motions(
         mine = np.flatnonzero(owners == label)
         if len(mine) >= SMALL:
             affine[label] = _sharpest(view, mine, affine[label])
-            if (
-                config.merge
-                and not found.rests
-                and any(
-                    sharpness_ratio(view, mine, affine[label], rival, config, config.sharper)
-                    < config.sharper
-                    for rival in rivals
-                )
-            ):
+            if any(_moves_with(view, mine, affine[label], ground, config) for ground in grounds):
                 continue
         for other in numbers[1:] if config.join else []:
-            if _touch(found.labels, label, other):
-                theirs = np.flatnonzero(np.isin(owners, members[other]))
-                joint = _sharpest(view, np.concatenate((theirs, mine)), affine[other])
-                parts = (mine, affine[label]), (theirs, affine[other])
-                apart = [sharpness_ratio(view, few, own, joint, config, 1.0) for few, own in parts]
-                if max(apart) < config.distinct:
-                    table[label], affine[other] = table[other], joint
-                    members[other].append(label)
-                    break
+            if not _touch(found.labels, label, other):
+                continue
+            theirs = np.flatnonzero(np.isin(owners, members[other]))
+            joint = _joint_motion(view, (mine, affine[label]), (theirs, affine[other]), config)
+            if joint is not None:
+                table[label], affine[other] = table[other], joint
+                members[other].append(label)
+                break
         else:
             table[label], members[label] = len(numbers), [label]
             scores[len(numbers)] = found.scores.get(label, 1.0)
@@ -208,6 +199,29 @@ def _sharpest_background(window: Window, motion: np.ndarray) -> np.ndarray:
     even = replace(window, events=spread_evenly(window.events, PLACE_EVENTS))
     every = np.arange(len(even.events))
     return maximise_contrast(even, every, motion, BACKGROUND_SCALES, *BACKGROUND_TIE)
+
+
+def _moves_with(
+    window: Window, mine: np.ndarray, motion: np.ndarray, ground: np.ndarray,
+    config: PostprocessConfig,
+) -> bool:  # fmt: skip
+    """Whether an object's events are hardly sharper along its motion than along a background's."""
+    ratio = sharpness_ratio(window, mine, motion, ground, config, config.sharper)
+    return ratio < config.sharper
+
+
+def _joint_motion(
+    window: Window,
+    one: tuple[np.ndarray, np.ndarray],
+    other: tuple[np.ndarray, np.ndarray],
+    config: PostprocessConfig,
+) -> np.ndarray | None:
+    """float64 [2, 3], px/s: the motion that explains two objects, each of events (int [N]) with a
+    motion; None: none does."""
+    joint = _sharpest(window, np.concatenate((other[0], one[0])), other[1])
+    parts = one, other
+    apart = [sharpness_ratio(window, few, own, joint, config, 1.0) for few, own in parts]
+    return joint if max(apart) < config.distinct else None
 
 
 def _touch(labels: np.ndarray, one: int, other: int) -> bool:

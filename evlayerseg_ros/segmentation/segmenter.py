@@ -47,7 +47,7 @@ class Segmenter:
     """Events in, Segmentation out, by ONNX Runtime or OpenVINO. Not for several threads at once.
 
     Attributes:
-        refine, track: as `load` takes them; may be changed at any time.
+        refine, track, camera_motion, postprocess: as `load` takes them; may be changed at any time.
         turn: of the camera, as far as a gyro tells it.
         prior: what the network was told of the last window; None: nothing.
         info: what the model file says of itself.
@@ -220,8 +220,15 @@ class Segmenter:
         self, window: Window, past: Events, motions: list[np.ndarray], mask: np.ndarray | None,
         rests: bool,
     ) -> Segmentation:  # fmt: skip
-        """One pass of the network and what follows it, told of some motions (px/s) and of where
-        objects are (float32 [h, w])."""
+        """One pass of the network, told what is known, and what follows it.
+
+        Args:
+            window: the events.
+            past: those of the last 133 ms.
+            motions: float64 [2, 3] each, px/s, the background's first.
+            mask: float32 [h, w], 1 where objects are expected; None: nowhere.
+            rests: whether the camera does.
+        """
         events, spec, stages = window.events, self.info.voxel, self.postprocess
         cell = spec.cell(events.width)
         step = cell * MASK_STEP
