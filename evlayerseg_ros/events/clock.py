@@ -9,10 +9,11 @@ clocks drift apart, the header stamp jitters, and EVT3 sensor time starts anywhe
 where one packet's offset is the true one plus that packet's delay on its way. Delays only ever
 add, so the least offset of the last seconds is the best, and the offset moves towards it by at most
 1 % of the time that passes: stamps stay smooth, never go back, and follow drift. The first packet
-sets the offset; one that disagrees by more than JUMP at once sets it anew, because a clock was set
-or restarted. Where the disagreement grew to that little by little, the two clocks run at different
-paces: then the offset follows each stamp, back by at most 90 % of the time that passes, so that
-stamps do not go back either.
+sets the offset. If that one was late, or a clock was set, the offset is wrong by more than FAR:
+once packets in a row say so, it moves fast, back by at most 90 % of the time that passes. A packet
+that disagrees by more than JUMP at once sets it anew, because a clock was set or restarted. Where
+the disagreement grew to that little by little, the two clocks run at different paces: then the
+offset follows each stamp, in the same way.
 
 Packets of encoding `mono` are documented differently: the header stamp is the ROS time of their
 time base, exactly.
@@ -21,6 +22,7 @@ time base, exactly.
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 # A larger disagreement (ns) than any delay: one of the clocks jumped.
 JUMP = 1_000_000_000
@@ -28,10 +30,23 @@ JUMP = 1_000_000_000
 SLEW = 0.01
 # The same, back and forth, where clocks run at different paces; stamps must not go back.
 HURRY = (0.9, 9.0)
+# How far (ns) the offset is off, and how many packets in a row must say so, for it to move fast.
+FAR, AGREED = 100_000_000, 50
+# And how far (ns) the means of their two halves may be apart: else the clocks' paces differ.
+STEADY = 5_000_000
 # The least offset is sought over one to two of these spans (ns).
 SPAN = 5_000_000_000
 # How many packets' offsets are remembered, for windows that end in an earlier packet.
 MEMORY = 256
+
+
+class _Piece(NamedTuple):
+    """How the offset goes on from a sensor time on, all in ns."""
+
+    since: int
+    offset: int  # then
+    target: int  # that it moves to
+    slew: tuple[float, float]  # back and forth, as a share of the time that passes
 
 
 class SensorClock:
@@ -42,8 +57,9 @@ class SensorClock:
 
     def reset(self) -> None:
         """Forget the offset; the next packet sets it."""
-        # (sensor time from which it holds, offset then, offset to move to), oldest first
-        self._pieces: deque[tuple[int, int, int]] = deque(maxlen=MEMORY)
+        self._pieces: deque[_Piece] = deque(maxlen=MEMORY)  # oldest first
+        self._recent: deque[int] = deque(maxlen=AGREED)  # offsets of packets
+        self.corrects = False  # whether the offset moves fast, since it was wrong
         self._span_start = 0
         self._least = self._least_before = 0
         self._stamp: int | None = None
@@ -79,25 +95,39 @@ class SensorClock:
         if not self._pieces:
             self._span_start = time
             self._least = self._least_before = offset
-            self._pieces.append((time, offset, offset))
+            self._pieces.append(_Piece(time, offset, offset, self._slew))
             return
         if time - self._span_start >= SPAN:
             self._span_start, self._least_before, self._least = time, self._least, offset
         self._least = min(self._least, offset)
         # Delays say nothing any more where the paces differ: then each stamp is followed.
         target = offset if self._slew == HURRY else min(self._least, self._least_before)
-        self._pieces.append((time, self.to_ros(time) - time, target))
+        now = self.to_ros(time) - time
+        self._recent.append(offset)
+        self.corrects = self._slew != HURRY and (
+            target > now + FAR or self._late(now) or (self.corrects and target != now)
+        )
+        self._pieces.append(_Piece(time, now, target, HURRY if self.corrects else self._slew))
+
+    def _late(self, offset: int) -> bool:
+        """Whether the last packets all say that the offset (ns) is far too large."""
+        recent = self._recent
+        if len(recent) < AGREED or max(recent) > offset - FAR:
+            return False
+        half = AGREED // 2
+        early, late = (sum(part) // half for part in (list(recent)[:half], list(recent)[half:]))
+        return abs(late - early) < STEADY
 
     def fix(self, time: int, offset: int) -> None:
         """Set the exact offset that holds from `time` (ns) on."""
-        if not self._pieces or self._pieces[-1][1] != offset:
-            self._pieces.append((time, offset, offset))
+        if not self._pieces or self._pieces[-1].offset != offset:
+            self._pieces.append(_Piece(time, offset, offset, self._slew))
 
     def to_ros(self, time: int) -> int:
         """ROS time in ns of a sensor time in ns; sensor time itself while no offset is known."""
         if not self._pieces:
             return time
-        piece = next((p for p in reversed(self._pieces) if p[0] <= time), self._pieces[0])
-        since, offset, target = piece
-        back, forth = (int(share * max(time - since, 0)) for share in self._slew)
+        piece = next((p for p in reversed(self._pieces) if p.since <= time), self._pieces[0])
+        since, offset, target, slew = piece
+        back, forth = (int(share * max(time - since, 0)) for share in slew)
         return time + offset + max(-back, min(target - offset, forth))

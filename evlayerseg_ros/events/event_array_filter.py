@@ -83,6 +83,7 @@ class EventArrayFilter:
                 return windows + self._hold(_Message(events, stamp), now)
             self._stats.stray_events += early
             events = events[early:]
+            self._stats.time_errors += int(np.count_nonzero(events.t < now))
             events = replace(events, t=np.maximum(events.t, now))
         if len(events):
             self.leave_out()

@@ -34,6 +34,7 @@ class Timeline:
         self.began: int | None = None
         self.span = 0
         self._stamp: int | None = None  # of the last packet with events
+        self._newest: int | None = None  # stamp of a window, ns
         self._held: tuple[Events, int | None, int, int | None] | None = None  # arguments of push()
 
     def push(
@@ -53,7 +54,7 @@ class Timeline:
             sure: events that go back mean a clock set back; hold none.
         """
         if not len(events):
-            return self._push(events, now, stamp, exact)
+            return self._push(events, now, stamp, exact, sure)
         back = self.now is not None and events.t[0] < self.now
         if back and not sure and self._held is None:
             self._held = events, now, stamp, exact
@@ -64,7 +65,7 @@ class Timeline:
         elif self._held is not None:
             held, self._held = self._held, None
             windows = self._push(*held)
-        return windows + self._push(events, now, stamp, exact)
+        return windows + self._push(events, now, stamp, exact, sure)
 
     def _leave_out(self) -> None:
         """Counts a packet that waited and is not used, since packets went on without it."""
@@ -76,7 +77,9 @@ class Timeline:
             )
         self._held = None
 
-    def _push(self, events: Events, now: int | None, stamp: int, exact: int | None) -> list[Window]:
+    def _push(
+        self, events: Events, now: int | None, stamp: int, exact: int | None, sure: bool = False
+    ) -> list[Window]:
         windows: list[Window] = []
         self._stats.events += len(events)
         self.span = 0
@@ -87,12 +90,14 @@ class Timeline:
         for part in cut_at_gaps(events, PAUSE + 1):
             first, last = int(part.t[0]), int(part.t[-1])
             self.began = first if self.began is None else self.began
-            windows += self._check_clock(first, None if stands or exact is not None else stamp)
+            # Decoded events that are in ROS time say so anew in each message.
+            told = stamp if exact is None else None if sure else first + exact
+            windows += self._check_clock(first, None if stands else told)
             if not (stands and self._clock.known):
                 if exact is not None:
                     self._clock.fix(first, exact)
                 else:
-                    self._clock.observe(first, stamp)
+                    self._observe(first, stamp)
             self.span += last - first
             self.now = last
             windows += self._stamped(self._windower.push(part))
@@ -102,6 +107,12 @@ class Timeline:
             windows += self._stamped(self._windower.push(events[:0], now))
         return windows
 
+    def _observe(self, time: int, stamp: int) -> None:
+        away, before = self._clock.away(time, stamp), self._clock.corrects
+        self._clock.observe(time, stamp)
+        if self._clock.corrects and not before:
+            self._tell(away, "are brought together: packets had been late, or one was set")
+
     def flush(self) -> list[Window]:
         """Close the open window with what it has."""
         self._leave_out()
@@ -110,13 +121,14 @@ class Timeline:
     def reset(self) -> None:
         """Forget buffered events and the clock."""
         self._windower.reset()
-        self._clock.reset()
+        self.forget_clock()
         self.now = self._stamp = self._held = None
         self.span = 0
 
     def forget_clock(self) -> None:
         """The next packet says how sensor time and ROS time belong together."""
         self._clock.reset()
+        self._newest = None
 
     def _check_clock(self, time: int, stamp: int | None) -> list[Window]:
         """Begin anew if the clock did not just go on to `time`, the first of a packet."""
@@ -138,7 +150,7 @@ class Timeline:
             else:
                 self._tell(away, "agreed before, so one of them was set")
             self._windower.reset()
-            self._clock.reset()
+            self.forget_clock()
         else:
             self._stats.pauses += 1
             self._windower.pause()
@@ -154,4 +166,10 @@ class Timeline:
 
     def _stamped(self, windows: list[Window]) -> list[Window]:
         self._stats.windows += len(windows)
-        return [replace(w, stamp=self._clock.to_ros(w.end)) for w in windows]
+        out = []
+        for window in windows:
+            stamp = self._clock.to_ros(window.end)
+            # Packets with an exact stamp may come with one that goes back a little.
+            self._newest = stamp if self._newest is None else max(stamp, self._newest)
+            out.append(replace(window, stamp=self._newest))
+        return out

@@ -16,6 +16,7 @@ MAX_SIDE = 4096
 MAX_TIME = 1 << 62
 # A time (ns) that no sensor's clock reaches, but ROS time does: the year 2001.
 EPOCH = 10**18
+MAX_ASPECT = 8  # rows a column
 _NO_DATA = np.empty(0, np.uint8)
 
 
@@ -25,6 +26,10 @@ def check_size(width: int, height: int) -> None:
         remedy = "" if width and height else "; sensor.width and .height, or --size WxH, say it"
         raise InputError(
             f"A sensor of {width}x{height} pixels: expected 1 to {MAX_SIDE} each way{remedy}."
+        )
+    if height > MAX_ASPECT * width:  # the voxel grid, whose columns are given, would take GBs
+        raise InputError(
+            f"A sensor of {width}x{height} pixels: expected at most {MAX_ASPECT} rows a column."
         )
 
 
@@ -212,6 +217,11 @@ class Packet:
         if self.stamp or in_ros_time or self.fault:
             return self
         return replace(self, stamp=time(), stamped=False)
+
+    @property
+    def holds_something(self) -> bool:
+        """Whether there are events in it, or bytes that may be some."""
+        return len(self.data if self.events is None else self.events) > 0
 
     def fingerprint(self) -> int:
         """Of the bytes and the time base: another packet has another one."""

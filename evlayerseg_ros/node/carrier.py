@@ -131,6 +131,6 @@ class Carrier:
             arrived: when the packet that closed it came, by `clock`, s.
         """
         now = self._now()
-        if 0 <= now - stamp < OTHER_CLOCK:
+        if abs(now - stamp) < OTHER_CLOCK:
             return now
         return stamp + round((self._clock() - arrived) * 1e9)

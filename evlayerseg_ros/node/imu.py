@@ -156,12 +156,13 @@ class ImuInput:
     def _off(self) -> int:
         """Offset (ns) of the gyro's clock to the events'; 0 if small.
 
-        A lag is offset plus delay; the smallest has least delay.
+        A lag is offset plus delay; the smallest, but for a few strays, have least delay.
         """
         with self._lock:
             if min(len(self._sample_lags), len(self._window_lags)) < SOME:
                 return 0
-            off = min(self._sample_lags) - min(self._window_lags)
+            samples, windows = sorted(self._sample_lags), sorted(self._window_lags)
+            off = samples[len(samples) // 20] - windows[len(windows) // 20]
         return off if abs(off) > OFFSET else 0
 
 

@@ -206,7 +206,7 @@ class Worker:
             if skipped:
                 self.stream.skip()
             self._decode_messages(items)
-        elif self._open and self._clock() >= self._deadline():
+        if self._open and self._clock() >= self._deadline():
             self._open = False
             windows = self.stream.flush()
             self.counters.windows_cut += len(windows)
@@ -229,13 +229,15 @@ class Worker:
 
     def _decode_messages(self, items: list[_Incoming]) -> None:
         """Decodes messages; a bad one is reported and the next is welcome."""
-        self._last, self._open = self._clock(), True
+        now = self._clock()
         read: list[tuple[Packet, float]] = []
         for item in items:
             try:
                 read.append((self._read(item.message, item.arrived), item.arrived))
             except Exception as error:
                 self._refuse(error)
+        if any(packet.holds_something for packet, _ in read):  # else the scene may be quiet
+            self._last, self._open = now, True
         results = self.stream.push_each([packet for packet, _ in read])
         before = self.stream.stats.events
         for (packet, arrived), windows in zip(read, results, strict=True):

@@ -125,11 +125,11 @@ def moving_events(window: Window, segmentation: Segmentation) -> Packet:
     """Only the events of moving layers; their times stay sensor time.
 
     The stamp is the window's, as of all outputs, and not that of the time base, as a camera's is.
-    Of windows longer than the packet's 32 bits of ns, the last 4.29 s.
+    Of windows longer than the packet's 32 bits of ns, the last 4.29 s; none before time 0.
     """
-    recent = window.events.t > window.end - (1 << 32)
+    recent = window.events.t > max(window.end - (1 << 32), -1)
     moving = window.events[(segmentation.event_labels > 0) & recent]
-    time_base = int(moving.t[0]) if len(moving) else window.start
+    time_base = int(moving.t[0]) if len(moving) else max(window.start, 0)
     data = encode_mono(moving, time_base)
     return Packet("mono", moving.width, moving.height, time_base, data, window.stamp)
 
