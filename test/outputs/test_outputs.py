@@ -1,5 +1,7 @@
 """The node's outputs as plain data, and the pictures among them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from streams import noise
@@ -78,6 +80,18 @@ def test_moving_events_come_back_from_their_packet(window) -> None:
     wanted = window.events[segmentation.event_labels == 1]
     for name in ("x", "y", "t", "p"):
         np.testing.assert_array_equal(getattr(events, name), getattr(wanted, name))
+
+
+def test_moving_events_from_before_time_zero_are_left_out(window) -> None:
+    """An EventPacket's time base has no sign."""
+    early = replace(window.events, t=window.events.t - 5_015_000_000)
+    before = Window(early, int(early.t[0]), int(early.t[-1]), window.stamp)
+    segmentation = one_moving_box(before)
+    packet = outputs.moving_events(before, segmentation)
+    events = Decoder("mono", 24, 18).decode(np.frombuffer(packet.data, np.uint8), packet.time_base)
+    wanted = early.t[(segmentation.event_labels == 1) & (early.t >= 0)]
+    np.testing.assert_array_equal(events.t, wanted)
+    assert 0 < len(wanted) < np.count_nonzero(segmentation.event_labels == 1)
 
 
 def test_every_output_of_a_window_without_events() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -203,6 +204,19 @@ def test_a_camera_that_stutters_has_its_window_cut_and_counted(make):
     for packet in sent[5:]:
         slow.put(packet)
     slow.until_decoded(10)
+    assert slow.worker.counters.windows_cut == 1
+
+
+def test_packets_without_events_keep_no_window_open(make):
+    slow, sent = make(), recorded(10)
+    slow.free("decode", "segment")
+    for packet in sent:
+        slow.put(packet)
+    slow.until_decoded(10)
+    for k in range(10, 200):
+        slow.put(replace(sent[9], data=b"", seq=k))
+        slow.until_decoded(k + 1)
+    slow.until(lambda: len(slow.masks) == len(offline(sent)))
     assert slow.worker.counters.windows_cut == 1
 
 
