@@ -27,6 +27,8 @@ _FEW, _SHARE, _STEP = 3, 0.1, 10_000_000
 _FAR = 60 * 10**9
 # So many messages are remembered, to know one that comes again.
 MEMORY = 100
+# So many events of one time are no chance.
+_SOME = 16
 
 
 class _Message(NamedTuple):
@@ -75,6 +77,7 @@ class EventArrayFilter:
             raise InputError(told)
         windows = self._judge_ahead(events)
         now = self._timeline.now
+        at_once = len(events) >= _SOME and bool(events.t[0] == events.t[-1])
         if len(events) and self._came_again(events, now):
             return windows
         if len(events) and now is not None and events.t[0] < now:
@@ -88,6 +91,7 @@ class EventArrayFilter:
         if len(events):
             self.leave_out()
         self._stats.packets += 1
+        self._stats.instants += at_once
         return windows + self._use(self._without_ahead(_Message(events, stamp)))
 
     def _came_again(self, events: Events, now: int | None) -> bool:

@@ -29,6 +29,7 @@ class StreamStats:
         unknown_words: words of no known type; skipped.
         time_errors: time words that did not fit, and events whose time went back a little.
         stray_events: events whose times fit none of their neighbours'; not used.
+        instants: messages of decoded events that all have one time, as from a simulator of frames.
         unstamped: packets whose header has no stamp; the time at which they came is used.
         last_fault: a sentence on the last of these, "" if there was none.
         last_error: the text of the last InputError, "" if there was none.
@@ -49,6 +50,7 @@ class StreamStats:
     unknown_words: int = 0
     time_errors: int = 0
     stray_events: int = 0
+    instants: int = 0
     unstamped: int = 0
     last_fault: str = ""
     last_error: str = ""
@@ -112,6 +114,9 @@ def left_out(counts: Mapping[str, Any]) -> str:
             outside = what == "events" and counts["out_of_range"] > lost // 2
             told = f"{100 * lost / (lost + used):.0f} % of the {what} were left out."
             return f"{told}{_OUTSIDE if outside else ''}"
+    if counts["instants"] > max(1, LARGE_SHARE * counts["packets"]):
+        share = 100 * counts["instants"] / counts["packets"]
+        return f"{share:.0f} % of the messages give all events one time: expected the sensor's."
     mended, events = counts["time_errors"], counts["events"]
     # Where they are more than events, they are time words.
     if max(_FEW, LARGE_SHARE * events) < mended <= events:

@@ -74,6 +74,15 @@ def test_messages_in_exchanged_pairs_are_told():
     assert "50 % of the events had times that went back" in left_out(asdict(stats))
 
 
+@pytest.mark.parametrize("events, told", [(20, True), (5, False)])
+def test_messages_whose_events_all_have_one_time_are_told(events, told):
+    """As of a simulator that makes them from the frames of a camera."""
+    times = [np.full(events, STAMP + k * 33 * MS) for k in range(60)]
+    _, stats = run(Packet.of_events(events_at(t), int(t[0]), "/events") for t in times)
+    sentence = "100 % of the messages give all events one time: expected the sensor's."
+    assert left_out(asdict(stats)) == sentence * told
+
+
 @pytest.mark.parametrize("size", [(4, 480), (1, 4096), (59, 480)])
 def test_a_sensor_that_is_all_rows_is_refused(size):
     """Its voxel grid, 320 cells wide, would take up to 40 GB."""
