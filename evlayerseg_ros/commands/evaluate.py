@@ -105,8 +105,9 @@ def evaluate(
     configs = [config]
     if compare is not None:
         configs.append(replace(config, segmenter=replace(config.segmenter, model=compare)))
-    scored = _score(recordings, configs, protocol == "paper", jobs, cluster, **where)
-    faults = _leave_out(scored)
+    paths, faults = _paths(recordings)
+    scored = _score(paths, configs, protocol == "paper", jobs, cluster, **where)
+    faults += _leave_out(scored)
     first = scored[0]
     if not any(sequence.times for sequence in first):
         raise InputError(faults[0] if faults else f"{recordings[0]}: {first[0].warning}")
@@ -154,8 +155,25 @@ def _check(
         raise click.UsageError("--latency-ms is for --streaming.")
 
 
+def _paths(given: tuple[Path, ...]) -> tuple[list[Path], list[str]]:
+    """The recordings, each once, and what is wrong with folders that hold none."""
+    from evlayerseg_ros.errors import InputError
+    from evlayerseg_ros.recordings.kinds import recordings_in
+
+    paths: dict[Path, None] = {}
+    faults = []
+    for path in given:
+        try:
+            paths.update(dict.fromkeys(recordings_in(path)))
+        except InputError as error:
+            faults.append(str(error))
+    if not paths:
+        raise InputError(faults[0])
+    return list(paths), faults
+
+
 def _score(
-    recordings: tuple[Path, ...],
+    paths: list[Path],
     configs: list[PipelineConfig],
     paper: bool,
     jobs: int,
@@ -166,9 +184,7 @@ def _score(
     from tqdm import tqdm
 
     from evlayerseg_ros.evaluation import run
-    from evlayerseg_ros.recordings.kinds import recordings_in
 
-    paths = list(dict.fromkeys(path for given in recordings for path in recordings_in(given)))
     workers = min(jobs or len(os.sched_getaffinity(0)), len(paths) * len(configs))
     if workers > 1:
         configs = [_with_threads(config, run.threads_each(workers)) for config in configs]

@@ -26,7 +26,7 @@ def export(
     CHECKPOINT is what `evlayerseg train` wrote. `paper` exports the paper's network with random
     weights, to measure its speed. Torch's and ONNX Runtime's answers are compared before it ends.
     """
-    refuse_to_replace(force, output, int8)
+    refuse_to_replace(force, output, int8, inputs=[checkpoint])
     from evlayerseg_ros.network.base import Network
     from evlayerseg_ros.network.export import export as run
     from evlayerseg_ros.network.export import export_checkpoint

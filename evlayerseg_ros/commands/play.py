@@ -47,7 +47,10 @@ def play(
     subscribers: int,
     size: tuple[int, int] | None,
 ) -> None:
-    """Publish RECORDING as EventPackets at its own pace, for machines without `ros2 bag`."""
+    """Publish RECORDING as EventPackets at its own pace, for machines without `ros2 bag`.
+
+    Stamps that go forth by more than 60 s, or back by more than 5 s, are told and not waited for.
+    """
     try:
         from evlayerseg_ros.replay.play import play as run
 

@@ -65,11 +65,12 @@ def replay(
     from evlayerseg_ros.replay.replay import replay as run
     from evlayerseg_ros.segmentation.segmenter import Segmenter
 
-    refuse_to_replace(force, output, video)
-    names = list(OUTPUTS) if outputs == "all" else [name.strip() for name in outputs.split(",")]
+    refuse_to_replace(force, output, video, inputs=[recording])
+    said = OUTPUTS if outputs == "all" else map(str.strip, outputs.split(","))
+    names = list(dict.fromkeys(said))
     with open_recording(recording, topic, config.size) as opened:
         opened.tell()
-        said = turn_of(opened, config)
+        turn = turn_of(opened, config)
         segmenter = Segmenter.from_config(config.segmenter)
         whole = not start and duration is None
         total = opened.total if whole else None
@@ -86,7 +87,7 @@ def replay(
 
             summary = run(
                 part_of(bar, start, duration),
-                Pipeline(config, segmenter, turn_of=said),
+                Pipeline(config, segmenter, turn_of=turn),
                 bag=output,
                 video=video,
                 topics=names,

@@ -79,7 +79,7 @@ def view(
         raise click.UsageError("Give a RECORDING or --live.")
     if live:
         _refuse_options_of_recordings()
-    refuse_to_replace(force, save)
+    refuse_to_replace(force, save, inputs=[recording] if recording else [])
     from evlayerseg_ros.outputs.scene import Scene
 
     scene = Scene("live" if recording is None else recording.name, live)

@@ -17,6 +17,7 @@ from evlayerseg_ros.recordings.evimo2 import load_meta, rows_of
 from evlayerseg_ros.recordings.storage import messages_in
 
 _DSEC_SIZE = (480, 640)
+_WHITE = 128  # grey above this is rather white than black
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,18 +103,33 @@ def dsec(folder: Path, recording: Path) -> Truth:
     return pictures((times * 1000).tolist(), files, _DSEC_SIZE)
 
 
-def pictures(times: list[int], files: list[Path], shape: tuple[int, int] | None = None) -> Truth:
+def pictures(
+    times: list[int],
+    files: list[Path],
+    shape: tuple[int, int] | None = None,
+    shades: bool = False,
+) -> Truth:
     """Masks, a picture each; those that are no sound pictures are left out, which is noted.
+
+    Black is the background. Grey values up to 255 are labels; where there are higher ones, or
+    colours, each of the set is a label of its own.
 
     Args:
         times: ns, of each, rising.
         files: as many.
         shape: (height, width) in px that they must have, None for any.
+        shades: whether grey is a shade of white: if one value of the set is above 128, and none
+            above 255, what is above 128 moves.
 
     Raises:
         InputError: none is a sound picture; from `mask`, one is none any more or of another shape.
     """
-    sound = [k for k, path in enumerate(files) if _picture(path) is not None]
+    sound, values = [], np.zeros(1, np.int64)
+    for k, path in enumerate(files):
+        picture = _picture(path)
+        if picture is not None:
+            sound.append(k)
+            values = np.union1d(values, picture)
     bad = sorted(set(range(len(files))) - set(sound))
     if not sound:
         raise InputError(f"Cannot read the mask {files[0]}: it is not a sound picture.")
@@ -128,7 +144,11 @@ def pictures(times: list[int], files: list[Path], shape: tuple[int, int] | None 
                 f"The mask {path} is {picture.shape[1]}x{picture.shape[0]}; expected 640x480, "
                 "the view of the left event camera."
             )
-        return picture
+        if shades and _WHITE < values[-1] <= 255:
+            return (picture > _WHITE).astype(np.uint8)
+        if values[-1] > 255:
+            picture = np.minimum(np.searchsorted(values, picture), 255)
+        return picture.astype(np.uint8)
 
     note = ""
     if bad:
@@ -138,7 +158,13 @@ def pictures(times: list[int], files: list[Path], shape: tuple[int, int] | None 
 
 
 def _picture(path: Path) -> np.ndarray | None:
-    return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    """A picture's values [H, W]: grey as it is, colours from 256 on; None if it is not sound."""
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.ndim == 2:
+        return picture
+    blue, green, red = np.moveaxis(picture[..., :3].astype(np.int64), -1, 0)
+    colour = 256 + (red << 32) + (green << 16) + blue
+    return np.where((red == green) & (green == blue), red, colour)
 
 
 def evimo2(folder: Path) -> Truth:
@@ -151,11 +177,26 @@ def evimo2(folder: Path) -> Truth:
     Raises:
         InputError: the files are unsound or have no masks.
     """
-    archive = np.load(folder / "dataset_mask.npz")
-    keys = {int(key.rsplit("_", 1)[1]): key for key in archive.files if key.startswith("mask_")}
+    path = folder / "dataset_mask.npz"
+    fault = f"Cannot read masks from {path}: it is missing or damaged, so copy it again."
+    try:
+        archive = np.load(path)
+        keys = {int(key.rsplit("_", 1)[1]): key for key in archive.files if key.startswith("mask_")}
+    except Exception as error:  # of many kinds
+        raise InputError(fault) from error
+
+    def mask(i: int) -> np.ndarray:
+        try:
+            found = (archive[keys[known[i][1]]] // 1000).astype(np.uint8)
+        except Exception as error:  # of many kinds
+            raise InputError(fault) from error
+        if found.ndim != 2:
+            raise InputError(f"{path}: masks must be [H,W], got {found.shape}.")
+        return found
+
     known = _frame_times(folder, keys)
     t = np.array([when for when, _ in known], np.int64)
-    return Truth(t, lambda i: (archive[keys[known[i][1]]] // 1000).astype(np.uint8))
+    return Truth(t, mask)
 
 
 def evimo(path: Path) -> Truth:
@@ -186,7 +227,7 @@ def _frame_times(path: Path, numbers: Container[int]) -> list[tuple[int, int]]:
             (round(float(frame["ts"]) * 1e9), int(frame["id"]))
             for frame in load_meta(path)["frames"]
         ]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: the frames in its meta lack id or ts.") from error
     known = sorted(frame for frame in frames if frame[1] in numbers)
     if not known:

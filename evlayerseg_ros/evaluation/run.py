@@ -25,7 +25,7 @@ from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.paper.metric import Layers
 from evlayerseg_ros.pipeline import Pipeline, PipelineConfig, windows_of
 from evlayerseg_ros.recordings.imu import turn_of
-from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.recordings.readers import Recording, open_recording
 from evlayerseg_ros.segmentation.config import SegmenterConfig
 from evlayerseg_ros.segmentation.segmenter import Segmenter
 from evlayerseg_ros.surroundings import keep_freed_memory
@@ -116,6 +116,8 @@ def _score(job: Job, progress: Callable[[], object]) -> SequenceScores:
         opened.tell()
         if truth is not None and truth.ros_time:
             truth = on_sensor_clock(truth, opened, job.config)
+        if truth is not None and truth.event_labels is not None:
+            truth = with_sure_labels(truth, opened, job.config)
         streaming = Streaming(job.latency) if job.streaming else None
         if streaming is not None and job.latency is None:
             _warm_up(segmenter, opened, job.config)
@@ -143,6 +145,30 @@ def on_sensor_clock(truth: Truth, packets: Iterable[Packet], config: PipelineCon
     lags = stamps - times
     shift = np.rint(np.interp(truth.t, stamps, lags - lags[0])).astype(np.int64) + lags[0]
     return replace(truth, t=truth.t - shift, ros_time=False)
+
+
+def with_sure_labels(truth: Truth, recording: Recording, config: PipelineConfig) -> Truth:
+    """Ground truth without its labels of events, which is noted, unless each event has its own.
+
+    They belong together by their order, so one event that is left out would shift all labels.
+
+    Args:
+        truth: with labels of events.
+        recording: is read once for this.
+        config: of the pipeline.
+    """
+    assert truth.event_labels is not None
+    stream = replace(config, window=WindowConfig()).stream()
+    for _ in windows_of(recording, stream):
+        pass
+    labels, events = len(truth.event_labels), stream.stats.events
+    if labels == events:
+        return truth
+    left = (
+        f"{recording.path}: its labels of events are left out, as they are {labels} for the "
+        f"{events} events that can be used, so it is not known which belong together."
+    )
+    return replace(truth, event_labels=None, note=" ".join(filter(None, (truth.note, left))))
 
 
 def _warm_up(segmenter: Segmenter, packets: Iterable[Packet], config: PipelineConfig) -> None:

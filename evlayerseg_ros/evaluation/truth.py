@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from evlayerseg_ros.recordings.evimo2 import is_evimo, is_evimo2
 from evlayerseg_ros.recordings.units import to_ns, unit_of_masks
 
 _SECONDS = re.compile(r"_(\d+(?:\.\d+)?)\.png$", re.IGNORECASE)
-_FOREGROUND = 128
+_FEW = 3  # so few masks may all have whole seconds
 _BAGS = (".mcap", ".db3", ".bag")
 
 
@@ -74,19 +74,12 @@ def _read(path: Path, recording: Path, topic: str | None) -> Truth:
 def _from_npz(path: Path) -> Truth:
     """Keys: mask_t int64 [M] ns, masks uint8 [M, H, W]; optional label, affine_t and affine.
 
-    Times in another unit are recognised, which is noted.
+    Times in another unit are recognised, which is noted. If events lie beside their labels, these
+    are left out where the events are not in order, which is noted, too.
     """
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
-    try:
-        with np.load(path) as archive:
-            data = {
-                key: archive[key]
-                for key in ("mask_t", "masks", "label", "affine_t", "affine")
-                if key in archive
-            }
-    except Exception as error:  # of many kinds
-        raise InputError(f"Cannot read masks from {path}: it is not a sound npz file.") from error
+    data = _arrays(path)
     if "mask_t" not in data or "masks" not in data:
         raise InputError(f"{path} has no masks: expected mask_t (ns) and masks (uint8 [M,H,W]).")
     t, masks = data["mask_t"], data["masks"]
@@ -94,16 +87,57 @@ def _from_npz(path: Path) -> Truth:
         raise InputError(
             f"{path}: masks must be [M,H,W] with one mask_t each, got {masks.shape} and {t.shape}."
         )
+    if t.dtype.kind not in "iuf":
+        raise InputError(f"{path}: mask_t must be numbers, got {t.dtype}.")
+    masks = _labels(path, "masks", masks)
     label, affine_t, affine = (data.get(key) for key in ("label", "affine_t", "affine"))
+    if label is not None:
+        label = _labels(path, "label", label)
+        if label.ndim != 1 or label.size != data.get("t", label).size:
+            raise InputError(f"{path}: label must be [N], one for each event, got {label.shape}.")
     if affine is not None and not _fits(label, affine_t, affine):
         raise InputError(
             f"{path}: affine must be [K,L,2,3] with K affine_t and a motion for every label."
         )
     unit = unit_of_masks(t)
     note = "" if unit == "ns" else f"{path}: mask_t is taken as {unit}."
+    if label is not None and "t" in data and not _rising(data["t"].ravel()):
+        label = None
+        left = f"{path}: its labels of events are left out, as its events are not in order of time."
+        note = f"{note} {left}".strip()
     t, affine_t = to_ns(t, unit), None if affine_t is None else to_ns(affine_t, unit)
     order = np.argsort(t, kind="stable")
     return Truth(t[order], lambda i: masks[order[i]], label, affine_t, affine, note=note)
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of the truth in an npz, and the events' times t where there are labels."""
+    try:
+        with np.load(path) as archive:
+            names = ("mask_t", "masks", "label", "affine_t", "affine")
+            found = {name: archive[name] for name in names if name in archive}
+            if "label" in archive and "t" in archive:
+                with suppress(Exception):  # damaged events are read as far as they are sound
+                    found["t"] = archive["t"]
+            return found
+    except Exception as error:  # of many kinds
+        raise InputError(f"Cannot read masks from {path}: it is not a sound npz file.") from error
+
+
+def _rising(t: np.ndarray) -> bool:
+    """Whether times [N] are numbers that never go back."""
+    return bool(np.all(t[1:] >= t[:-1]))
+
+
+def _labels(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """An array of labels as uint8."""
+    sound = values.dtype.kind in "biuf"
+    if sound and values.dtype not in (bool, np.uint8) and values.size:
+        whole = np.all(values == np.rint(values))
+        sound = bool(whole and values.min() >= 0 and values.max() <= 255)
+    if not sound:
+        raise InputError(f"{path}: {name} must be whole numbers from 0 to 255, 0 the background.")
+    return values.astype(np.uint8, copy=False)
 
 
 def _fits(label: np.ndarray | None, affine_t: np.ndarray | None, affine: np.ndarray) -> bool:
@@ -118,13 +152,21 @@ def _fits(label: np.ndarray | None, affine_t: np.ndarray | None, affine: np.ndar
 
 
 def _from_folder(folder: Path) -> Truth:
-    """The authors' layout: a PNG for each mask, its time in seconds at the end of its name."""
+    """The authors' layout: a PNG for each mask, its time in seconds at the end of its name.
+
+    Black and white with shades, or labels; see datasets.pictures.
+    """
     times = {path: _seconds(path) for path in folder.iterdir()}
     files = sorted((t, path) for path, t in times.items() if t is not None)
     if not files:
         raise InputError(f"No masks in {folder}: expected PNG files named ..._SECONDS.png.")
-    truth = datasets.pictures([t for t, _ in files], [path for _, path in files])
-    return replace(truth, mask=lambda i: (truth.mask(i) > _FOREGROUND).astype(np.uint8))
+    if len(files) > _FEW and not any("." in path.stem.rpartition("_")[2] for _, path in files):
+        raise InputError(
+            f"The masks in {folder} may be named by frames or microseconds, as "
+            f"{files[-1][1].name}: name them by seconds with a fraction (mask_0.050.png), or as "
+            "DSEC's (000001.png) with a timestamps.txt (us)."
+        )
+    return datasets.pictures([t for t, _ in files], [path for _, path in files], shades=True)
 
 
 def _seconds(path: Path) -> int | None:

@@ -64,7 +64,9 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
     except FileNotFoundError as error:
         raise InputError(f"Checkpoint {path} does not exist.") from error
     except Exception as error:  # unpickling fails in many ways, all meaning this
-        raise InputError(f"{path} is not a checkpoint of `evlayerseg train` ({error}).") from error
+        raise InputError(
+            f"{path} is not a checkpoint: expected a checkpoint.pt of `evlayerseg train`."
+        ) from error
     return network, state
 
 
@@ -99,7 +101,9 @@ def load_exported(path: Path) -> tuple[LayerNet, ModelInfo]:
     except InputError:
         raise
     except Exception as error:  # a broken or foreign file fails in many ways, all meaning this
-        raise InputError(f"{path} is not an exported LayerNet ({error}).") from error
+        raise InputError(
+            f"{path} is not an exported LayerNet: expected an .onnx that `evlayerseg export` wrote."
+        ) from error
     return network, info
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,8 @@ T = TypeVar("T")
 # So many bytes tell what a file is.
 _BEGINNING = 32
 _USED = ": what can be read is used"
+# rosbag2 numbers the files of a bag.
+_NUMBER = re.compile(r"_(\d+)(?=\.\w+$)")
 _REMEDIES = {
     ".mcap": "`mcap recover` mends it",
     ".db3": "`ros2 bag reindex` and sqlite3's `.recover` mend it",
@@ -163,25 +166,47 @@ def files_of(path: Path) -> tuple[list[Path], list[str]]:
     metadata = path / "metadata.yaml"
     text = metadata.read_text(errors="replace") if metadata.exists() else ""
     named = re.findall(r"^\s*-\s+['\"]?(\S+?\.(?:mcap|db3)(?:\.zstd?)?)['\"]?\s*$", text, re.M)
-    there, missing = [], []
-    for name in dict.fromkeys(Path(name).name for name in named):
-        endings = ("", ".zstd", ".zst")
-        found = [path / f"{name}{end}" for end in endings if (path / f"{name}{end}").exists()]
-        there += found[:1]
-        missing += [] if found else [f"{path} lacks its file {name}: the others are used."]
-    if not there:
-        found = sorted(p for p in path.iterdir() if bag_kind(p) in (".mcap", ".db3"))
-        # The last part may not be compressed yet, or not wholly.
-        parts = {re.sub(r"\.zstd?$", "", p.name, flags=re.I): p for p in reversed(found)}
-        if len({re.sub(r"\d+", "", name) for name in parts}) > 1:
-            listed = ", ".join(p.name for p in found)
-            raise InputError(f"{path} holds several recordings, choose one: {listed}.")
-        there = sorted(parts.values(), key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)])
+    listed = {_plain(name): path / name for name in (Path(n).name for n in named)}
+    found = sorted(p for p in path.iterdir() if p.is_file() and bag_kind(p) in (".mcap", ".db3"))
+    # The last part may not be compressed yet, or not wholly.
+    parts = {_plain(p.name): p for p in reversed(found)}
+    parts |= {name: file for name, file in listed.items() if file.is_file()}
+    there = [name for name in listed if name in parts]
+    bags = {_bag_of(name)[0] for name in there or parts}
+    if not there and len(bags) > 1:
+        names = ", ".join(p.name for p in found)
+        raise InputError(f"{path} holds several recordings, choose one: {names}.")
+    more = [name for name in parts if name not in there and _bag_of(name)[0] in bags]
+    if there and more:
+        names = ", ".join(sorted(more, key=_bag_of))
+        _tell(f"{path} has files that its metadata.yaml does not list, and they are read: {names}.")
+    if more:
+        there = sorted([*there, *more], key=_bag_of)
     if not there:
         raise InputError(
             f"{path} holds no file of a bag: expected .mcap or .db3 beside its metadata.yaml."
         )
-    return there, missing
+    missing = [file.name for name, file in listed.items() if name not in parts]
+    return [parts[name] for name in there], [
+        f"{path} lacks its file {name}: the others are used." for name in missing
+    ]
+
+
+def _plain(name: str) -> str:
+    """A file's name without the ending of its compression."""
+    return re.sub(r"\.zstd?$", "", name, flags=re.I)
+
+
+def _bag_of(name: str) -> tuple[str, int]:
+    """Of a file's name what all files of its bag share, and its number."""
+    number = _NUMBER.search(name)
+    return _NUMBER.sub("_", name), int(number[1]) if number else 0
+
+
+@cache
+def _tell(sentence: str) -> None:
+    """Prints a sentence once, however often a bag is opened."""
+    print(f"evlayerseg: {sentence}", file=sys.stderr)
 
 
 def nothing_left(fault: str) -> str:

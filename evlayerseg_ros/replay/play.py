@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from evlayerseg_ros.recordings.zero import FromZero
 
 # Decoded events go out in packets of this much sensor time, ns, as from a camera driver.
 SLICE = 4_000_000
+# Stamps that go back or forth by more than this (s) are not waited for.
+_BACK, _FORTH = 5.0, 60.0
 
 
 @dataclass
@@ -58,6 +61,9 @@ def play(
     subscribers: int = 1,
 ) -> Played:
     """Publishes a recording as EventPackets at its own pace.
+
+    Where its stamps go forth by more than 60 s or back by more than 5 s, as where a clock was set
+    or nothing was recorded, what follows is published without a wait, which is told.
 
     Args:
         path: any recording that open_recording reads. Packets go out as they are, events in
@@ -103,17 +109,30 @@ def _play_once(
     begun: float,
 ) -> None:
     """One pass through the recording, each packet at its time."""
-    start, first, seq = time.monotonic(), None, 0
+    due, last, seq = time.monotonic(), None, 0
     for packet in recording:
         played.fault = packet.fault or played.fault
         for out in encoded(packet, zero):
-            first = out.stamp if first is None else first
-            _wait(start + (out.stamp - first) * 1e-9 / rate, played)
+            due += 0.0 if last is None else _step((out.stamp - last) * 1e-9, seq) / rate
+            last = out.stamp
+            _wait(due, played)
             publish(out if out.seq is not None else replace(out, seq=seq))
             seq += 1
             played.packets += 1
             played.bytes += len(out.data)
             played.seconds = time.monotonic() - begun
+
+
+def _step(seconds: float, seq: int) -> float:
+    """How long after the message before (s) the one of a number is due, by their stamps."""
+    if -_BACK <= seconds <= _FORTH:
+        return seconds
+    print(
+        f"evlayerseg: Before message {seq} the stamps go {abs(seconds):.1f} s "
+        f"{'forth' if seconds > 0 else 'back'}, as where a clock was set: that is not waited for.",
+        file=sys.stderr,
+    )
+    return 0.0
 
 
 def encoded(packet: Packet, zero: Callable[[int], int] = int) -> Iterator[Packet]:

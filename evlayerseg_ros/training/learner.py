@@ -114,7 +114,10 @@ class Learner:
         except InputError:
             raise
         except Exception as error:  # unpickling fails in many ways, all meaning this
-            raise InputError(f"{path} has no weights of this network ({error}).") from error
+            raise InputError(
+                f"{path} has no weights of this network: expected the checkpoint.pt of `evlayerseg "
+                "train`, or an .onnx of `evlayerseg export`, with the widths that the preset has."
+            ) from error
 
     def load(self, path: Path) -> None:
         """Goes on where a checkpoint ended.

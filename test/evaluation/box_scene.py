@@ -53,7 +53,8 @@ def box_found(window: Window, shift: int = 0, too_fast: float = 0.0) -> Segmenta
     return Segmentation(window, box(window.end, shift).astype(np.uint8), affine)
 
 
-def cut(events: Events, size: int = 777) -> list[Packet]:
+def cut(events: Events, size: int = 1777) -> list[Packet]:
+    """Packets of so many events; by default none has all of one time, which would be told."""
     return [Packet.of_events(events[i : i + size]) for i in range(0, len(events), size)]
 
 

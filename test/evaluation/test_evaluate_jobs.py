@@ -66,6 +66,36 @@ def test_a_bad_recording_is_named_and_the_others_are_scored(recordings, tmp_path
     assert "holds no recordings" in refused("evaluate", tmp_path / "empty").output
 
 
+def test_a_folder_without_recordings_or_masks_is_named_too(recordings, tmp_path) -> None:
+    empty, lacking, out = (tmp_path / name for name in ("empty", "evimo", "scores.json"))
+    empty.mkdir()
+    lacking.mkdir()
+    (lacking / "dataset_info.npz").write_text("no archive")
+    common = ["--window-events", "2000", "--provider", "cpu", "--jobs", "1", "--json", out]
+    result = refused("evaluate", empty, recordings[0], lacking, *common)
+    data = json.loads(out.read_text())
+    assert list(data["sequences"]) == ["scene0"] and data["sequences"]["scene0"]["windows"] == 3
+    assert [str(folder) in told for folder, told in zip((empty, lacking), data["left_out"])] == [
+        True, True,
+    ]  # fmt: skip
+    assert result.output.count("left out: ") == 2
+
+
+def test_labels_shifted_by_an_event_outside_the_sensor_are_not_scored(tmp_path) -> None:
+    events = noise(12_000, (160, 120), 100_000_000)
+    more = {"mask_t": [50_000_000], "masks": np.ones((1, 120, 160), np.uint8)}
+    path = save(tmp_path / "scene.npz", events, label=np.ones(12_000, np.uint8), **more)
+    whole, _ = scored(tmp_path, path)
+    assert whole["sequences"]["scene"]["event_accuracy"] is not None
+    columns = dict(np.load(path))
+    columns["x"][100] = 60_000
+    np.savez(path, **columns)
+    data, text = scored(tmp_path, path)
+    assert data["sequences"]["scene"]["event_accuracy"] is None
+    assert data["sequences"]["scene"]["iou"] is not None
+    assert "its labels of events are left out, as they are 12000 for the 11999 events" in text
+
+
 @pytest.mark.slow
 def test_a_recording_whose_masks_have_no_window_is_left_out(recordings, tmp_path) -> None:
     short = Path(recordings[1])

@@ -61,6 +61,18 @@ def test_aedat_2_that_names_no_chip(tmp_path, chip, head):
     assert all(np.array_equal(getattr(got, k), getattr(e, k)) for k in "xytp")
 
 
+@pytest.mark.parametrize(("size", "late"), [((346, 260), 0), ((346, 260), 140_000), (VGA, 140_000)])
+def test_aedat_2_of_a_davis_whose_events_reach_its_border_late_or_never(tmp_path, size, late):
+    """As v2e writes it; seen from their middle they would fit on a sensor that no DAVIS has."""
+    e, path = some_events(200_000, size), tmp_path / "some.aedat"
+    middle = slice(None) if not late else slice(late)
+    e.x[middle], e.y[middle] = 70 + e.x[middle] % 200, 60 + e.y[middle] % 150
+    write_aedat_2(path, e, False, "")
+    recording, got = all_of(path)
+    assert (recording.width, recording.height) == size
+    assert all(np.array_equal(getattr(got, k), getattr(e, k)) for k in "xytp")
+
+
 @pytest.mark.parametrize("chip", ["CochleaAMS1c", "DVXplorer", "Tmpdiff128StereoPair"])
 def test_aedat_2_of_a_chip_that_is_not_read(tmp_path, chip):
     path = tmp_path / "some.aedat"

@@ -1,0 +1,79 @@
+"""Bags of several files: at odds with their metadata, or beside those of other bags."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from faulty_files import ROUNDS, camera_bag, stored
+
+from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings.readers import open_recording
+from evlayerseg_ros.recordings.salvage import zstd
+from evlayerseg_ros.recordings.storage import files_of
+
+
+def folder_of(folder, names, listed=()):
+    """A folder with files of these names, and metadata.yaml with those listed, if any."""
+    file = stored(camera_bag(folder.with_name("one"))).read_bytes()
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_bytes(zstd.compress(file) if "zst" in name else file)
+    if listed:
+        lines = "".join(f"    - {name}\n" for name in listed)
+        (folder / "metadata.yaml").write_text(f"  relative_file_paths:\n{lines}")
+    return folder
+
+
+def test_files_that_the_metadata_do_not_list_are_read_and_told_once(tmp_path, capsys):
+    names = ["some_0.mcap", "some_1.mcap", "some_10.mcap", "some_9.mcap"]
+    bag = folder_of(tmp_path / "some", [*names, "other_2.mcap", "some.mcap"], listed=names[1:2])
+    for _ in range(2):
+        files, missing = files_of(bag)
+        found = [file.name for file in files]
+        assert found == ["some_0.mcap", "some_1.mcap", "some_9.mcap", "some_10.mcap"]
+        assert not missing
+    told = "does not list, and they are read: some_0.mcap, some_9.mcap, some_10.mcap."
+    assert capsys.readouterr().err.count(told) == 1
+    shutil.rmtree(tmp_path / "one")
+    bag = folder_of(tmp_path / "two", names[:2], listed=names[:1])
+    with open_recording(bag) as recording:
+        assert [packet.fault for packet in recording] == [""] * 24 * ROUNDS
+
+
+@pytest.mark.parametrize("ending", ["zstd", "zst"])
+def test_a_file_that_the_user_unpacked(tmp_path, ending, capsys):
+    listed = [f"some_{n}.mcap.{ending}" for n in range(2)]
+    bag = folder_of(tmp_path / "some", [listed[0], "some_1.mcap"], listed)
+    with open_recording(bag) as recording:
+        assert [packet.fault for packet in recording] == [""] * 24 * ROUNDS
+    (bag / "some_0.mcap").write_bytes(b"")  # unpacking it was broken off
+    assert [file.name for file in files_of(bag)[0]] == [listed[0], "some_1.mcap"]
+    assert not capsys.readouterr().err
+
+
+def test_the_metadata_give_the_order(tmp_path):
+    names = ["b_0.mcap", "a_1.mcap", "a_0.mcap"]
+    bag = folder_of(tmp_path / "some", names, listed=names)
+    assert [file.name for file in files_of(bag)[0]] == names
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("run1.mcap", "run2.mcap"),
+        ("rosbag2_2024_01_01-10_00_00_0.mcap", "rosbag2_2024_01_02-11_00_00_0.mcap"),
+        ("some.mcap", "some_1.mcap"),
+        ("some_0.db3", "some_1.mcap"),
+    ],
+)
+def test_recordings_whose_names_differ_in_more_than_the_last_number(tmp_path, names):
+    bag = folder_of(tmp_path / "some", names)
+    with pytest.raises(InputError, match=f"several recordings, choose one: {', '.join(names)}"):
+        open_recording(bag)
+
+
+def test_parts_of_one_recording_without_its_metadata(tmp_path):
+    names = [f"rosbag2_2024_01_01-10_00_00_{n}.mcap" for n in (0, 2, 10)]
+    bag = folder_of(tmp_path / "some", names)
+    assert [file.name for file in files_of(bag)[0]] == names
