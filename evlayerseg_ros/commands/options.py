@@ -103,7 +103,7 @@ def _setting(name: str, flags: str, **options: Any) -> Callable[[Command], Comma
 MODEL = (
     _setting("model", "--model"),
     _setting("provider", "--provider", type=click.Choice(PROVIDER_CHOICES)),
-    _setting("threads", "--threads", type=click.IntRange(min=0)),
+    _setting("threads", "--threads", type=click.IntRange(0, 256)),
     _setting("refine", "--refine/--no-refine"),
 )
 ANSWER = (
