@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evlayerseg_ros.commands import options
+from evlayerseg_ros.commands.files import refuse_to_replace
+from evlayerseg_ros.errors import InputError
 
 if TYPE_CHECKING:
     from evlayerseg_ros.evaluation.scores import SequenceScores
@@ -91,7 +93,6 @@ def evaluate(
     the pixels that saw an event. A recording that cannot be read is named and left out; the exit
     status is 2 then.
     """
-    from evlayerseg_ros.errors import InputError
     from evlayerseg_ros.evaluation import results
 
     _check(**context.params)
@@ -144,20 +145,26 @@ def _check(
     stride_ms: float | None,
     streaming: bool,
     latency_ms: float | None,
+    recordings: tuple[Path, ...],
+    json_path: Path | None,
+    csv_path: Path | None,
     **others: Any,
 ) -> None:
-    """Raises a UsageError for options that exclude each other."""
+    """Raises a UsageError for options that exclude each other, an InputError for bad outputs."""
     if protocol == "paper" and (window_ms or stride_ms):
         raise click.UsageError("--protocol paper takes windows of a number of events.")
     if protocol == "paper" and streaming:
         raise click.UsageError("--streaming scores what the node does, not --protocol paper.")
     if latency_ms is not None and not streaming:
         raise click.UsageError("--latency-ms is for --streaming.")
+    refuse_to_replace(True, json_path, csv_path, inputs=recordings)
+    for path, ending in ((json_path, ".json"), (csv_path, ".csv")):
+        if path is not None and path.is_file() and path.suffix.lower() != ending:
+            raise InputError(f"{path} exists, and is no {ending} file: name another file.")
 
 
 def _paths(given: tuple[Path, ...]) -> tuple[list[Path], list[str]]:
     """The recordings, each once, and what is wrong with folders that hold none."""
-    from evlayerseg_ros.errors import InputError
     from evlayerseg_ros.recordings.kinds import recordings_in
 
     paths: dict[Path, None] = {}

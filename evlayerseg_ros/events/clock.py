@@ -24,6 +24,8 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
+import numpy as np
+
 # A larger disagreement (ns) than any delay: one of the clocks jumped.
 JUMP = 1_000_000_000
 # Most that the offset moves, as a share of the time that passes.
@@ -32,8 +34,9 @@ SLEW = 0.01
 HURRY = (0.9, 9.0)
 # How far (ns) the offset is off, and how many packets in a row must say so, for it to move fast.
 FAR, AGREED = 100_000_000, 50
-# And how far (ns) the means of their two halves may be apart: else the clocks' paces differ.
-STEADY = 5_000_000
+# They are at least so far apart (ns), and their halves say the same but for so much (ns, or share
+# of the time between): else the clocks' paces differ.
+APART, SAME, SAME_SHARE = 4_000_000, 2_000_000, 0.01
 # The least offset is sought over one to two of these spans (ns).
 SPAN = 5_000_000_000
 # How many packets' offsets are remembered, for windows that end in an earlier packet.
@@ -58,7 +61,7 @@ class SensorClock:
     def reset(self) -> None:
         """Forget the offset; the next packet sets it."""
         self._pieces: deque[_Piece] = deque(maxlen=MEMORY)  # oldest first
-        self._recent: deque[int] = deque(maxlen=AGREED)  # offsets of packets
+        self._recent: deque[tuple[int, int]] = deque(maxlen=AGREED)  # time, offset of packets
         self.corrects = False  # whether the offset moves fast, since it was wrong
         self._span_start = 0
         self._least = self._least_before = 0
@@ -103,20 +106,23 @@ class SensorClock:
         # Delays say nothing any more where the paces differ: then each stamp is followed.
         target = offset if self._slew == HURRY else min(self._least, self._least_before)
         now = self.to_ros(time) - time
-        self._recent.append(offset)
+        if not self._recent or time - self._recent[-1][0] >= APART:
+            self._recent.append((time, offset))
         self.corrects = self._slew != HURRY and (
-            target > now + FAR or self._late(now) or (self.corrects and target != now)
+            self._is_wrong(now, target) or (self.corrects and target != now)
         )
         self._pieces.append(_Piece(time, now, target, HURRY if self.corrects else self._slew))
 
-    def _late(self, offset: int) -> bool:
-        """Whether the last packets all say that the offset (ns) is far too large."""
-        recent = self._recent
-        if len(recent) < AGREED or max(recent) > offset - FAR:
+    def _is_wrong(self, offset: int, target: int) -> bool:
+        """Whether the last packets all say that the offset (ns) is far too large, or too small."""
+        if len(self._recent) < AGREED:
             return False
-        half = AGREED // 2
-        early, late = (sum(part) // half for part in (list(recent)[:half], list(recent)[half:]))
-        return abs(late - early) < STEADY
+        times, offsets = np.array(self._recent, np.int64).T
+        if target <= offset + FAR and offsets.max() >= offset - FAR:
+            return False
+        half, first = AGREED // 2, offsets[0]
+        change = (offsets[half:] - first).mean() - (offsets[:half] - first).mean()
+        return bool(abs(change) < max(SAME, SAME_SHARE * (times[half] - times[0])))
 
     def fix(self, time: int, offset: int) -> None:
         """Set the exact offset that holds from `time` (ns) on."""

@@ -215,7 +215,8 @@ class PacketStream:
             return False
         late = last.stamp - packet.stamp
         if seq == last.seq:  # a relay may have set another stamp
-            return abs(late) < LATE_TIME and packet.fingerprint() == last.fingerprint
+            again = packet.holds_something and packet.fingerprint() == last.fingerprint
+            return again and abs(late) < LATE_TIME
         return step(last.seq, seq) < LATE_PACKETS and 0 < late < LATE_TIME
 
     def _hold(self, seq: int, packet: Packet) -> list[Window]:

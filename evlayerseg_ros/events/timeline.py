@@ -170,6 +170,8 @@ class Timeline:
         for window in windows:
             stamp = self._clock.to_ros(window.end)
             # Packets with an exact stamp may come with one that goes back a little.
-            self._newest = stamp if self._newest is None else max(stamp, self._newest)
-            out.append(replace(window, stamp=self._newest))
+            if self._newest is not None and self._newest - stamp <= JUMP:
+                stamp = max(stamp, self._newest)
+            self._newest = stamp
+            out.append(replace(window, stamp=stamp))
         return out

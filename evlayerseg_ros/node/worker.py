@@ -206,7 +206,7 @@ class Worker:
             if skipped:
                 self.stream.skip()
             self._decode_messages(items)
-        if self._open and self._clock() >= self._deadline():
+        if self._open and not self._queue and self._clock() >= self._deadline():
             self._open = False
             windows = self.stream.flush()
             self.counters.windows_cut += len(windows)

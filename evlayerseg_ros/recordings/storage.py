@@ -176,6 +176,8 @@ def files_of(path: Path) -> tuple[list[Path], list[str]]:
     if not there and len(bags) > 1:
         names = ", ".join(p.name for p in found)
         raise InputError(f"{path} holds several recordings, choose one: {names}.")
+    # rosbag2 counts from 0: what begins elsewhere may be one of several recordings.
+    bags = {bag for bag in bags if not there or (bag, 0) in map(_bag_of, parts)}
     more = [name for name in parts if name not in there and _bag_of(name)[0] in bags]
     if there and more:
         names = ", ".join(sorted(more, key=_bag_of))

@@ -92,7 +92,8 @@ def _core() -> Any:
     """OpenVINO itself, kept until the process ends.
 
     Its CPU plugin gives the thread that loads it a stack for signal handlers, and frees it when the
-    plugin goes, on whichever thread that is: the next signal of the first thread was fatal.
+    plugin goes, on whichever thread that is: the next signal of the first thread was fatal. A
+    process must not be forked after that: multiprocessing's "spawn" makes sound ones.
     """
     import openvino
 

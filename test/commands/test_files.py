@@ -81,6 +81,16 @@ def test_what_is_no_checkpoint_is_refused_in_our_words(tmp_path, name):
     assert "(" not in result.output and len(result.output.splitlines()) == 1
 
 
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+def test_scores_replace_no_recording(dots, option):
+    """As in `evaluate --json *.npz`, with the file's name forgotten."""
+    other, before = dots.with_name("other.npz"), dots.read_bytes()
+    other.write_bytes(before)
+    assert "is read itself" in refused("evaluate", dots, option, dots).output
+    assert "exists, and is no" in refused("evaluate", other, option, dots).output
+    assert dots.read_bytes() == before
+
+
 def test_simulate_keeps_sequences(tmp_path):
     (tmp_path / "demo.npz").write_text("mine")
     assert "--force" in refused("simulate", tmp_path).output

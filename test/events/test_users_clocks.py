@@ -62,7 +62,7 @@ def test_exact_stamps_that_are_uneven_never_go_back():
 def test_empty_packets_of_a_source_that_does_not_count_are_no_packets_again():
     packets = list(camera("mono", seq=lambda k: 0))
     empty = [replace(p, data=np.empty(0, np.uint8)) for p in packets]
-    _, stats = run([p for pair in zip(packets, empty, strict=True) for p in pair])
+    _, stats = run([p for four in zip(packets, empty, empty, empty, strict=True) for p in four])
     assert (stats.events, stats.doubled_packets) == (20_000, 0) and not left_out(asdict(stats))
 
 

@@ -52,6 +52,12 @@ def test_a_file_that_the_user_unpacked(tmp_path, ending, capsys):
     assert not capsys.readouterr().err
 
 
+def test_another_recording_beside_a_bag_is_not_read(tmp_path):
+    """Numbers of a bag's files begin at 0."""
+    bag = folder_of(tmp_path / "some", ["cam_1.mcap", "cam_2.mcap"], listed=["cam_1.mcap"])
+    assert [file.name for file in files_of(bag)[0]] == ["cam_1.mcap"]
+
+
 def test_the_metadata_give_the_order(tmp_path):
     names = ["b_0.mcap", "a_1.mcap", "a_0.mcap"]
     bag = folder_of(tmp_path / "some", names, listed=names)
