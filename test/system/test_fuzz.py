@@ -27,6 +27,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events, Packet
 from evlayerseg_ros.events.codecs import ENCODINGS, Decoder
 from evlayerseg_ros.events.stream import PacketStream
+from evlayerseg_ros.events.types import MAX_ASPECT
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.outputs import OUTPUTS
 from evlayerseg_ros.segmentation.segmentation import Segmentation
@@ -42,6 +43,7 @@ def damaged(rng, encoding, kinds):
 @given(st.sampled_from(ENCODINGS), sides, sides, seeds, faults)
 def test_decoders(encoding, width, height, seed, kinds):
     rng = np.random.default_rng(seed)
+    height = min(height, MAX_ASPECT * width)
     decoder = Decoder(encoding, width, height)
     for k, data in damaged(rng, encoding, kinds):
         inputs["packets to a decoder"] += 1
