@@ -115,10 +115,11 @@ class SensorClock:
 
     def _is_wrong(self, offset: int, target: int) -> bool:
         """Whether the last packets all say that the offset (ns) is far too large, or too small."""
-        if len(self._recent) < AGREED:
-            return False
+        small, last = target > offset + FAR, self._recent[-1][1]
+        if len(self._recent) < AGREED or not (small or last < offset - FAR):
+            return False  # at once, since each packet comes here
         times, offsets = np.array(self._recent, np.int64).T
-        if target <= offset + FAR and offsets.max() >= offset - FAR:
+        if not small and offsets.max() >= offset - FAR:
             return False
         half, first = AGREED // 2, offsets[0]
         change = (offsets[half:] - first).mean() - (offsets[:half] - first).mean()
