@@ -10,10 +10,10 @@ where one packet's offset is the true one plus that packet's delay on its way. D
 add, so the least offset of the last seconds is the best, and the offset moves towards it by at most
 1 % of the time that passes: stamps stay smooth, never go back, and follow drift. The first packet
 sets the offset. If that one was late, or a clock was set, the offset is wrong by more than FAR:
-once packets in a row say so, it moves fast, back by at most 90 % of the time that passes. A packet
-that disagrees by more than JUMP at once sets it anew, because a clock was set or restarted. Where
-the disagreement grew to that little by little, the two clocks run at different paces: then the
-offset follows each stamp, in the same way.
+once packets in a row say so, it moves fast, back by at most 90 % of the time that passes. Two
+packets in a row that disagree by more than JUMP at once set it anew, because a clock was set or
+restarted; a single one is a stray. Where the disagreement grew to that little by little, the two
+clocks run at different paces: then the offset follows each stamp, in the same way.
 
 Packets of encoding `mono` are documented differently: the header stamp is the ROS time of their
 time base, exactly.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evlayerseg_ros.events.buffer import cut_at_gaps
-from evlayerseg_ros.events.clock import JUMP, SensorClock
+from evlayerseg_ros.events.clock import FAR, JUMP, SensorClock
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.types import Events, Window
 from evlayerseg_ros.events.window import Windower
@@ -34,6 +34,7 @@ class Timeline:
         self.began: int | None = None
         self.span = 0
         self._stamp: int | None = None  # of the last packet with events
+        self._doubt: int | None = None  # how far (ns) its stamp was off, if it was not believed
         self._newest: int | None = None  # stamp of a window, ns
         self._held: tuple[Events, int | None, int, int | None] | None = None  # arguments of push()
 
@@ -92,8 +93,10 @@ class Timeline:
             self.began = first if self.began is None else self.began
             # Decoded events that are in ROS time say so anew in each message.
             told = stamp if exact is None else None if sure else first + exact
-            windows += self._check_clock(first, None if stands else told)
-            if not (stands and self._clock.known):
+            told = None if stands else told
+            doubted = self._doubts(first, told, exact is not None)
+            windows += self._check_clock(first, None if doubted else told)
+            if not (doubted or (stands and self._clock.known)):
                 if exact is not None:
                     self._clock.fix(first, exact)
                 else:
@@ -106,6 +109,29 @@ class Timeline:
             self.now = now
             windows += self._stamped(self._windower.push(events[:0], now))
         return windows
+
+    def _doubts(self, time: int, stamp: int | None, exact: bool) -> bool:
+        """Whether a header stamp leaps while the sensor's clock goes on: a stray one, or a clock
+        that was set. It is believed as soon as the next one says the same.
+
+        Args:
+            time: of the packet's first event, ns.
+            stamp: ns; None: it says nothing.
+            exact: whether stamps are exact, so that a smaller leap is one.
+        """
+        if stamp is None or self.now is None or not 0 <= time - self.now <= JUMP // 2:
+            return False
+        away, before = self._clock.away(time, stamp), self._doubt
+        far = abs(away) > (FAR if exact else self._clock.limit) and not self._clock.drifts(away)
+        again = before is not None and abs(away - before) <= FAR
+        self._doubt = away if far and not again else None
+        if before is not None and not far:
+            self._stats.last_fault = (
+                f"A header stamp was {abs(before) * 1e-9:.3f} s "
+                f"{'ahead of' if before > 0 else 'behind'} the sensor's clock, the next one was "
+                "not: it was not used."
+            )
+        return far and not again
 
     def _observe(self, time: int, stamp: int) -> None:
         away, before = self._clock.away(time, stamp), self._clock.corrects
@@ -122,7 +148,7 @@ class Timeline:
         """Forget buffered events and the clock."""
         self._windower.reset()
         self.forget_clock()
-        self.now = self._stamp = self._held = None
+        self.now = self._stamp = self._doubt = self._held = None
         self.span = 0
 
     def forget_clock(self) -> None:

@@ -190,6 +190,18 @@ def test_a_host_clock_that_is_set_is_told_apart():
     assert stats.last_fault.endswith("agreed before, so one of them was set.")
 
 
+@pytest.mark.parametrize("encoding, off", [("evt3", 5000), ("evt3", -5000), ("mono", 900)])
+def test_one_stray_header_stamp_moves_nothing(encoding, off):
+    packets = list(camera(encoding, lambda k: k, lambda k, base: STAMP + base))
+    sound, _ = run(packets)
+    packets[250] = replace(packets[250], stamp=packets[250].stamp + off * MS)
+    windows, stats = run(packets)
+    assert [w.stamp for w in windows] == [w.stamp for w in sound]
+    assert stats.time_jumps == 0
+    way = "ahead of" if off > 0 else "behind"
+    assert f"was {abs(off) / 1000:.3f} s {way} the sensor's clock" in stats.last_fault
+
+
 def test_a_packet_that_a_relay_stamped_anew_is_doubled():
     packets = list(camera("evt3", lambda k: k, lambda k, base: STAMP + base))
     twice = [p for one in packets for p in (one, replace(one, stamp=one.stamp + MS))]
