@@ -123,16 +123,22 @@ class Learner:
         """Goes on where a checkpoint ended.
 
         Raises:
-            InputError: there is no checkpoint.
+            InputError: there is no checkpoint, or it is damaged or another network's.
         """
         if not path.exists():
             raise InputError(f"{path} does not exist, so there is nothing to resume.")
-        state = torch.load(path, map_location=self.here.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state.get("running", state["average"]))
-        self.began, self.regime = state.get("began"), state["regime"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
+        try:
+            state = torch.load(path, map_location=self.here.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state.get("running", state["average"]))
+            self.began, self.regime = state.get("began"), state["regime"]
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step = state["step"]
+        except Exception as error:  # unpickling fails in many ways, all meaning this
+            raise InputError(
+                f"{path} cannot be resumed: it is damaged, or of another preset. Without --resume, "
+                "training begins anew."
+            ) from error
 
     def kept(self) -> Network:
         """The network to keep: with the average of its weights.

@@ -1,6 +1,7 @@
 """The training loop on a small scale."""
 
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -189,6 +190,13 @@ def test_every_network_is_validated_at_its_own_resolution(regime: str, sample) -
     scores = validate(network, [replace(sample, layers=layers)])
     assert all(0 <= value <= 1 for value in scores.values())
     assert ("iou_told" in scores) == (regime == "labels")
+
+
+def test_a_damaged_checkpoint_is_told_in_a_sentence(tmp_path: Path) -> None:
+    for damaged in (b"", b"PK\3\4 cut off", pickle.dumps({"network": {}}, 2)):
+        (tmp_path / "checkpoint.pt").write_bytes(damaged)
+        with pytest.raises(InputError, match="cannot be resumed: it is damaged"):
+            train(tmp_path, PRESETS["smoke"], [], [], resume=True)
 
 
 def test_bad_input_of_training_is_told_in_a_sentence(tmp_path: Path) -> None:
