@@ -144,7 +144,7 @@ class Client:
 
 
 class NodeProcess:
-    """The executable `segment`; its output is in `log`."""
+    """`evlayerseg segment`; its output is in `log`."""
 
     def __init__(self, log: Path, *parameters: str) -> None:
         arguments = [word for parameter in parameters for word in ("-p", parameter)]
@@ -154,7 +154,8 @@ class NodeProcess:
                 [
                     sys.executable,
                     "-m",
-                    "evlayerseg_ros.node.segment",
+                    "evlayerseg_ros.cli",
+                    "segment",
                     "--ros-args",
                     "-p",
                     "threads:=1",

@@ -21,4 +21,4 @@ def segment(ros_args: tuple[str, ...]) -> None:
     need_ros()
     from evlayerseg_ros.node.segment import main
 
-    main(["segment", *ros_args])
+    main(list(ros_args))
