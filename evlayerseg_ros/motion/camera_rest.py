@@ -18,6 +18,10 @@ from evlayerseg_ros.events.types import Events
 
 BLOCKS = 20  # across the sensor: places that hold supported events or not
 SUPPORT = 10_000_000  # ns: an event is supported by two neighbours that fired so shortly before it
+# Times of pixels are kept in 32 bits, which stay in the processor's cache: in units of 2^14 ns, for
+# five hours until they begin anew.
+TICK_BITS, LONGEST = 14, 1 << 44
+NEVER = -(1 << 30)  # ticks
 MEMORY = 100e6  # ns in which what was seen fades to 1/e
 # Events of a window that are looked at, the newest ones; more at rest.
 MOST_EVENTS, MOST_AT_REST = 12_000, 500_000
@@ -45,7 +49,8 @@ class CameraRest:
 
     def forget(self) -> None:
         """Begin anew."""
-        self._last = np.zeros((0, 0), np.int64)  # time of the last event of each pixel
+        self._last = np.zeros((0, 0), np.int32)  # ticks: the last event of each pixel
+        self._origin = 0  # ns, where ticks begin
         self._newest = Events.empty(1, 1)
         self._supported = np.zeros(0, bool)
         self._time: int | None = None
@@ -60,7 +65,8 @@ class CameraRest:
         """
         shape = events.height + 2, events.width + 2
         if self._last.shape != shape:
-            self._last = np.full(shape, -(1 << 62), np.int64)
+            self._last = np.full(shape, NEVER, np.int32)
+            self._origin = int(events.t[0]) if len(events) else end
             side = events.width / BLOCKS
             self._counts: np.ndarray = np.zeros((2, int(np.ceil(events.height / side)), BLOCKS))
             self._time, self._belief = None, 0.0
@@ -68,6 +74,9 @@ class CameraRest:
         newest = events[max(0, len(events) - most) :]
         if not len(newest):
             return self.rests
+        if int(newest.t[-1]) - self._origin > LONGEST:
+            self._last[:] = NEVER
+            self._origin = int(newest.t[0])
         began = self._time is None
         since = int(newest.t[0]) if began else max(int(newest.t[0]), self._time or 0)
         fade = 0.0 if began else np.exp(-(end - (self._time or 0)) / MEMORY)
@@ -76,7 +85,7 @@ class CameraRest:
         _count_support(
             newest.x,
             newest.y,
-            newest.t,
+            ((newest.t - self._origin) >> TICK_BITS).astype(np.int32),
             self._last,
             BLOCKS / events.width,
             counted,
@@ -134,16 +143,17 @@ def supported_by_chance(density: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(nogil=True, cache=True)
-def _count_support(x, y, t, last, per_px, counts, supported):  # type: ignore[no-untyped-def]
+def _count_support(x, y, ticks, last, per_px, counts, supported):  # type: ignore[no-untyped-def]
     """Adds all events, and those with two neighbours that fired just before, to their places."""
-    for i in range(len(t)):
-        row, column, since = np.intp(y[i]) + 1, np.intp(x[i]) + 1, t[i] - SUPPORT
+    for i in range(len(ticks)):
+        row, column = np.intp(y[i]) + 1, np.intp(x[i]) + 1
+        since = ticks[i] - np.int32(SUPPORT >> TICK_BITS)
         above, here, below = last[row - 1], last[row], last[row + 1]
         left, right = column - 1, column + 1
         near = (above[left] >= since) + (above[column] >= since) + (above[right] >= since)
         near += (below[left] >= since) + (below[column] >= since) + (below[right] >= since)
         near += (here[left] >= since) + (here[right] >= since)
-        here[column] = t[i]
+        here[column] = ticks[i]
         j = min(np.intp(y[i] * per_px), counts.shape[1] - 1)
         k = min(np.intp(x[i] * per_px), BLOCKS - 1)
         counts[0, j, k] += 1

@@ -33,6 +33,7 @@ class _Waiting(NamedTuple):
     window: Window
     frame_id: str
     arrived: float  # of the packet that closed it, s
+    due: float  # when it would have come, s, had that packet not held several windows
 
 
 @dataclass
@@ -75,8 +76,9 @@ class Worker:
         measure: takes each result's latency in s, from the arrival of the packet that closed the
             window to the end of publishing.
         report: takes a sentence for each fault, on either thread; the worker goes on.
-        max_windows: how many windows may wait.
-        max_wait: how long a packet or a window may wait while newer ones do, s.
+        max_windows: how many windows may wait; all of one packet may.
+        max_wait: how long a packet or a window may wait while newer ones do, s; of a packet that
+            holds several windows, each as long as if they came one by one.
         clock: the time in s.
     """
 
@@ -261,8 +263,10 @@ class Worker:
         with self._lock:
             if self._resetting:
                 return
-            self._windows.extend(_Waiting(window, frame_id, arrived) for window in windows)
-            while len(self._windows) > self.max_windows:
+            for window in windows:
+                due = arrived + (window.end - windows[0].end) * 1e-9
+                self._windows.append(_Waiting(window, frame_id, arrived, due))
+            while len(self._windows) > max(self.max_windows, len(windows)):
                 self._drop_window()
             self._window_came.notify()
 
@@ -277,7 +281,7 @@ class Worker:
                 self._window_came.wait()
             forget, self._forgetting = self._forgetting, False
             now = self._clock()
-            while len(self._windows) > 1 and now - self._windows[0].arrived > self.max_wait:
+            while len(self._windows) > 1 and now - self._windows[0].due > self.max_wait:
                 self._drop_window()
             if give_back := now >= self._give_back_at:
                 self._give_back_at = now + GIVE_BACK_EVERY

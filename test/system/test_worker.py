@@ -13,7 +13,7 @@ from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.bench.scenes import PACKET_NS
 from evlayerseg_ros.bench.scenes import packets as scene
 from evlayerseg_ros.events.stream import PacketStream
-from evlayerseg_ros.events.types import Packet
+from evlayerseg_ros.events.types import Events, Packet
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.node import worker as module
 from evlayerseg_ros.node.worker import Worker
@@ -49,6 +49,7 @@ class Slow:
     def __init__(self, max_windows=3, max_wait=0.04):
         self.now = 0.0
         self.masks, self.faults = [], []
+        self.takes = 0.0  # s, a window
         self.forgot = []  # on which thread, and after how many windows
         self.segmented_on = set()
         self.decoded = 0  # packets, whose windows wait
@@ -89,6 +90,7 @@ class Slow:
 
     def _segment(self, window):
         self.segmented_on.add(threading.current_thread().name)
+        self.now += self.takes
         return window
 
     def _publish(self, window, segmentation, frame_id, arrived):
@@ -187,6 +189,17 @@ def test_a_network_that_is_too_slow_gets_the_newest_window(make):
     counters = slow.worker.counters
     assert counters.windows_dropped == len(closing) - len(slow.masks)
     assert (counters.packets_dropped, slow.worker.backlog) == (0, 0)
+
+
+def test_a_packet_of_many_windows_waits_for_a_network_that_keeps_up(make):
+    slow = make(max_windows=3, max_wait=0.04)
+    slow.takes = 0.02
+    long = Events.concatenate(list(scene(*SIZE, 0.1, 130)))  # 532 ms
+    packet = Packet("evt3", *SIZE, 0, encode("evt3", long), STAMP, 0)
+    slow.put(packet)
+    slow.free("decode", "segment")
+    slow.until(lambda: len(slow.masks) == 16)
+    assert slow.worker.counters.windows_dropped == 0
 
 
 def test_a_camera_that_stutters_has_its_window_cut_and_counted(make):
