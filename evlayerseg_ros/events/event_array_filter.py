@@ -29,6 +29,8 @@ _FAR = 60 * 10**9
 MEMORY = 100
 # So many events of one time are no chance.
 _SOME = 16
+# Events of so many seconds (ns) lie in more than this first part (ns) of each.
+_SECOND, _SECONDS, _PART = 10**9, 4 * 10**9, 10**6
 
 
 class _Message(NamedTuple):
@@ -57,6 +59,7 @@ class EventArrayFilter:
         self._used: deque[int] = deque(maxlen=MEMORY)
         self._in_ros_time = False
         self._timeless = 0  # messages in a row, all of whose events are at time 0
+        self._part = (0, 0)  # since when (ns) all events lie in so much (ns) of their seconds
 
     def push(self, events: Events, stamp: int) -> list[Window]:
         """The windows that a message closes.
@@ -66,12 +69,9 @@ class EventArrayFilter:
             stamp: of its header, ns.
 
         Raises:
-            InputError: it is one of many that have no times; counted.
+            InputError: it is one of many whose times are missing or wrong; counted.
         """
-        if len(events):
-            self._timeless = 0 if events.t.any() else self._timeless + 1
-        if self._timeless >= MANY:
-            told = f"{MANY} messages in a row without times (ts is 0): expected the sensor's."
+        if len(events) and (told := self._why_no_times(events.t)):
             self._stats.bad_packets += 1
             self._stats.last_error = self._stats.last_fault = told
             raise InputError(told)
@@ -93,6 +93,23 @@ class EventArrayFilter:
         self._stats.packets += 1
         self._stats.instants += at_once
         return windows + self._use(self._without_ahead(_Message(events, stamp)))
+
+    def _why_no_times(self, t: np.ndarray) -> str:
+        """A sentence if the events of many messages have no times, or wrong ones; "" else."""
+        self._timeless = 0 if t.any() else self._timeless + 1
+        if self._timeless >= MANY:
+            return f"{MANY} messages in a row without times (ts is 0): expected the sensor's."
+        since, part = self._part
+        some = t[:: max(1, len(t) // _SOME)]
+        part = max(part, int((some % _SECOND).max()))
+        far = t[0] < since or part >= _PART
+        self._part = (int(t[0]), 0) if far else (since or int(t[0]), part)
+        if part and not far and t[-1] - self._part[0] > _SECONDS:
+            return (
+                f"All events of {_SECONDS // _SECOND} s lie in {part * 1e-6:.3f} ms of each second: "
+                "ts.nanosec seems to hold us or ms, expected ns."
+            )
+        return ""
 
     def _came_again(self, events: Events, now: int | None) -> bool:
         """Whether a short message of a moment ago comes once more, which is counted."""
@@ -161,7 +178,7 @@ class EventArrayFilter:
         self._ahead = None
         self._used.clear()
         self._in_ros_time = False
-        self._timeless = 0
+        self._timeless, self._part = 0, (0, 0)
 
     def _use(self, message: _Message) -> list[Window]:
         events, stamp = message

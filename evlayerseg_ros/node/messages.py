@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from array import array
 from functools import cache
 from typing import Any
@@ -12,7 +13,7 @@ from builtin_interfaces.msg import Time
 from event_camera_msgs.msg import EventPacket
 
 from evlayerseg_ros.errors import InputError
-from evlayerseg_ros.events.dvs import parse_event_array
+from evlayerseg_ros.events.dvs import check_layout, parse_event_array
 from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.outputs import messages, outputs
 
@@ -97,7 +98,7 @@ def event_type(name: str) -> tuple[type, bool]:
     """The message type package/Name, and whether it holds decoded events.
 
     Raises:
-        InputError: it is not installed.
+        InputError: it is not installed, or its decoded events lie in another way.
     """
     package, kind = name.split("/")
     try:
@@ -106,4 +107,23 @@ def event_type(name: str) -> tuple[type, bool]:
         raise InputError(
             f"event_type is {name}, but {package} is not installed: build it in this workspace."
         ) from None
-    return found, package not in PACKETS
+    raw = package not in PACKETS
+    if raw:
+        try:
+            check_layout(definition_of(found))
+        except InputError as error:
+            raise InputError(f"event_type is {name}: {error}") from error
+    return found, raw
+
+
+def definition_of(kind: type) -> str:
+    """What a bag would hold as the definition of a message of events: the fields of an event."""
+    fields: dict[str, str] = kind.get_fields_and_field_types()  # type: ignore[attr-defined]
+    found = re.search(r"sequence<(\w+)/(\w+)>", " ".join(fields.values()))
+    if found is None:
+        return ""
+    package, event = found.groups()
+    of_event = message_type(f"{package}/msg/{event}").get_fields_and_field_types()
+    words = {"boolean": "bool", "octet": "byte"}
+    lines = [f"{words.get(of, of)} {name}" for name, of in of_event.items()]
+    return "\n".join([f"{event}[] events", "=" * 80, f"MSG: {package}/{event}", *lines])

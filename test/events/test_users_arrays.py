@@ -118,6 +118,18 @@ def test_short_messages_without_times_are_refused_once_they_are_many():
     assert stream.stats.bad_packets == 185
 
 
+@pytest.mark.parametrize("unit", [1000, 1_000_000])
+def test_nanoseconds_that_hold_us_or_ms_are_refused(unit):
+    """As of a driver that fills them from a timeval."""
+    stream = PacketStream(WindowConfig())
+    for packet in arrays(lambda k, t: t - t % 10**9 + t % 10**9 // unit, n=600):
+        with suppress(InputError):
+            stream.push(packet)
+    assert "4 s lie in" in stream.stats.last_error
+    assert "ts.nanosec seems to hold us or ms, expected ns." in stream.stats.last_error
+    assert 100 < stream.stats.bad_packets < 250  # of the last two seconds
+
+
 def test_a_table_s_first_part_may_be_of_one_time():
     """As of times in steps of 10 ms."""
     stream = PacketStream(WindowConfig())
