@@ -106,7 +106,7 @@ class EventArrayFilter:
         self._part = (int(t[0]), 0) if far else (since or int(t[0]), part)
         if part and not far and t[-1] - self._part[0] > _SECONDS:
             return (
-                f"All events of {_SECONDS // _SECOND} s lie in {part * 1e-6:.3f} ms of each second: "
+                f"All events of {_SECONDS // _SECOND} s lie in {part * 1e-6:.3f} ms of each: "
                 "ts.nanosec seems to hold us or ms, expected ns."
             )
         return ""

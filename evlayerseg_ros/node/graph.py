@@ -59,6 +59,17 @@ def why_silent(node: Node, subscription: Any, silent: bool) -> str:
     return f"Nobody publishes {topic}."
 
 
+def twin(node: Node) -> str:
+    """A sentence if another node has the same name, and so the same topics; "" else."""
+    me = node.get_name(), node.get_namespace()
+    if node.get_node_names_and_namespaces().count(me) < 2:
+        return ""
+    return (
+        f"Another node is called {node.get_fully_qualified_name()}, too, and publishes on the same "
+        "topics: end one of them, or start it with -r __node:=NAME."
+    )
+
+
 def _why_timeless(node: Node) -> str:
     """A sentence if simulated time never began, since nobody tells it; "" else."""
     if node.get_clock().now().nanoseconds or node.count_publishers("/clock"):

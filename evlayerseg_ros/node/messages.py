@@ -87,6 +87,22 @@ def packet_of_event_array(message: bytes, size: tuple[int, int] = (0, 0)) -> Pac
         return Packet.unreadable(str(error))
 
 
+def other_size(packet: Packet, size: tuple[int, int]) -> str:
+    """A sentence if a packet says another size of the sensor than the parameters, "" else.
+
+    Args:
+        packet: the packet; EventArrays often say how far their own events reach, and do not count.
+        size: (width, height) in px of the parameters, 0 for what the packets say.
+    """
+    told, used = (packet.width, packet.height), (size[0] or packet.width, size[1] or packet.height)
+    if packet.events is not None or told == used or 0 in told:
+        return ""
+    return (
+        f"sensor.width and .height make {used[0]}x{used[1]} px of the sensor, its packets say "
+        f"{told[0]}x{told[1]}: set them to 0 to take what packets say."
+    )
+
+
 def to_bytes(data: np.ndarray | bytes) -> array:
     """uint8[] as rclpy takes it without looking at each element."""
     filled = array("B")

@@ -14,7 +14,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_srvs.srv import Trigger
 
 from evlayerseg_ros.errors import InferenceError
-from evlayerseg_ros.events.types import Window
+from evlayerseg_ros.events.types import Packet, Window
 from evlayerseg_ros.node import graph, messages, parameters
 from evlayerseg_ros.node.carrier import Carrier
 from evlayerseg_ros.node.companions import Companions
@@ -43,7 +43,7 @@ class SegmentNode(GuardedLifecycle):
         super().__init__("evlayerseg", **kwargs)
         parameters.declare(self)
         self._input_fault = self._frame_id = ""
-        self._fell_back = ""  # why the network runs on the CPU now
+        self._fell_back = self._resized = ""  # why on the CPU now; that packets say another size
         self._monitor = Monitor()
         self._segmenter: Segmenter | None = None
         self._pipeline: Pipeline | None = None
@@ -85,12 +85,9 @@ class SegmentNode(GuardedLifecycle):
     def _activate(self) -> None:
         """Subscribes and starts the worker."""
         assert self._segmenter is not None
-        asked = parameters.value(self, "event_type")
-        kind, raw = messages.event_type(asked)
+        kind, raw = messages.event_type(parameters.value(self, "event_type"))
         self._monitor.forget()
         config = parameters.pipeline_config(self)
-        size = (config.width, config.height)
-        read = partial(messages.packet_of_event_array, size=size) if raw else messages.packet_of
         if config.segmenter.camera_motion == "imu":
             assert self._companions is not None
             self._imu = ImuInput(self, self._companions)
@@ -99,7 +96,7 @@ class SegmentNode(GuardedLifecycle):
         self._pipeline.begin()
         self._worker = Worker(
             self._pipeline.stream,
-            read=lambda message, arrived: read(message).with_stamp(partial(self._at, arrived)),
+            read=partial(self._read, config, raw),
             segment=self._segment,
             forget=self._forget,
             wanted=self._wanted,
@@ -136,6 +133,7 @@ class SegmentNode(GuardedLifecycle):
     def _stop(self) -> None:
         self._while_active.close()
         self._subscription = self._worker = self._carrier = self._imu = None
+        self._resized = ""
 
     def _release(self, state: str) -> None:
         self._stop()
@@ -154,8 +152,16 @@ class SegmentNode(GuardedLifecycle):
         """Only enqueues."""
         self._heard = time.monotonic()
         if self._worker is not None:
-            raw = isinstance(message, bytes)
-            self._worker.put(message, len(message if raw else message.events))
+            self._worker.put(message, len(getattr(message, "events", message)))
+
+    def _read(self, config: PipelineConfig, raw: bool, message: Any, arrived: float) -> Packet:
+        """On a thread of the worker: the packet of a message."""
+        size = config.width, config.height
+        packet = (
+            messages.packet_of_event_array(message, size) if raw else messages.packet_of(message)
+        )
+        self._resized = messages.other_size(packet, size)
+        return packet.with_stamp(partial(self._at, arrived))
 
     def _segment(self, window: Window) -> Segmentation:
         """On a thread of the worker. What to do when the network fails is a parameter."""
@@ -240,11 +246,10 @@ class SegmentNode(GuardedLifecycle):
         self.get_logger().error(sentence, throttle_duration_sec=5.0)
 
     def _caution(self) -> str:
-        """A sentence if the provider is not the one asked for, or the gyro is not used."""
-        if self._fell_back:
-            return self._fell_back
-        if self._imu is not None and self._imu.fault:
-            return self._imu.fault
+        """A sentence if the provider or the size is not the one asked for, or the gyro not used."""
+        imu = self._imu.fault if self._imu is not None else ""
+        if told := self._fell_back or self._resized or imu:
+            return told
         asked = parameters.value(self, "provider")
         if self._segmenter is None or asked in ("auto", self._segmenter.provider):
             return ""
@@ -262,13 +267,8 @@ class SegmentNode(GuardedLifecycle):
         info = {"model": str(parameters.value(self, "model")), "frame_id": self._frame_id}
         if self._segmenter is not None:
             info |= {"model": self._segmenter.info.name, "provider": self._segmenter.provider}
-        facts = Facts(
-            self._state,
-            self._setup_fault,
-            self._input_fault if self._state == "active" else "",
-            self._caution(),
-            info,
-        )
+        fault = self._input_fault if self._state == "active" else ""
+        facts = Facts(self._state, self._setup_fault, fault, self._caution(), info)
         name = self.get_fully_qualified_name()
         self._diagnostics.publish(self._monitor.message(self._now(), name, facts, self._worker))
 
@@ -295,6 +295,6 @@ class SegmentNode(GuardedLifecycle):
 
     def _notice_silence(self) -> None:
         silent = time.monotonic() - self._heard > QUIET
-        self._input_fault = graph.why_silent(self, self._subscription, silent)
+        self._input_fault = graph.why_silent(self, self._subscription, silent) or graph.twin(self)
         if self._input_fault:
             self.get_logger().warning(self._input_fault, throttle_duration_sec=60.0)

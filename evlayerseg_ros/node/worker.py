@@ -77,8 +77,7 @@ class Worker:
             window to the end of publishing.
         report: takes a sentence for each fault, on either thread; the worker goes on.
         max_windows: how many windows may wait; all of one packet may.
-        max_wait: how long a packet or a window may wait while newer ones do, s; of a packet that
-            holds several windows, each as long as if they came one by one.
+        max_wait: how long a packet or a window may wait while newer ones do, s, see `_Waiting.due`.
         clock: the time in s.
     """
 
@@ -177,8 +176,6 @@ class Worker:
         """Bytes of packets that wait."""
         return self._queued_bytes
 
-    # -- the threads
-
     def _repeat(self, step: Callable[[], None]) -> None:
         """A thread: one step after the other, whatever fails in them."""
         while not self._stopping:
@@ -254,18 +251,17 @@ class Worker:
 
     def _refuse(self, error: Exception) -> None:
         """Tells of a packet that cannot be used; a fault of ours counts as a failure."""
-        if isinstance(error, InputError):
-            self._report(str(error))
-        else:
-            self._fail(error)
+        if not isinstance(error, InputError):
+            return self._fail(error)
+        self._report(str(error))
 
     def _add(self, windows: list[Window], frame_id: str, arrived: float) -> None:
         with self._lock:
             if self._resetting:
                 return
-            for window in windows:
-                due = arrived + (window.end - windows[0].end) * 1e-9
-                self._windows.append(_Waiting(window, frame_id, arrived, due))
+            for one in windows:
+                due = arrived + (one.end - windows[0].end) * 1e-9
+                self._windows.append(_Waiting(one, frame_id, arrived, due))
             while len(self._windows) > max(self.max_windows, len(windows)):
                 self._drop_window()
             self._window_came.notify()

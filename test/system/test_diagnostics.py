@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
@@ -12,8 +13,10 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from evlayerseg_ros.events.stats import StreamStats
+from evlayerseg_ros.events.types import Packet
 from evlayerseg_ros.node.diagnostics import Facts, Monitor
-from evlayerseg_ros.node.graph import why_silent
+from evlayerseg_ros.node.graph import twin, why_silent
+from evlayerseg_ros.node.messages import other_size
 from evlayerseg_ros.node.worker import Counters
 
 
@@ -67,3 +70,26 @@ def test_simulated_time_that_nobody_tells(now, clocks, told):
         get_publishers_info_by_topic=lambda topic: [],
     )
     assert why_silent(node, heard, silent=False).startswith("use_sim_time is true") == told
+
+
+def test_another_node_of_the_same_name_is_told():
+    names = [("evlayerseg", "/robot"), ("evlayerseg", "/")]
+    node = SimpleNamespace(
+        get_name=lambda: "evlayerseg",
+        get_namespace=lambda: "/robot",
+        get_fully_qualified_name=lambda: "/robot/evlayerseg",
+        get_node_names_and_namespaces=lambda: names,
+    )
+    assert twin(node) == ""
+    names.append(("evlayerseg", "/robot"))
+    assert twin(node).startswith("Another node is called /robot/evlayerseg, too, and publishes")
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [((0, 0), ""), ((128, 96), ""), ((1280, 720), "1280x720 px"), ((1280, 0), "1280x96 px")],
+)
+def test_packets_of_another_size_than_the_parameters_are_told(size, told):
+    packet = Packet("evt3", 128, 96, 0, np.zeros(0, np.uint8), 1)
+    said = other_size(packet, size)
+    assert (told in said and "its packets say 128x96" in said) if told else said == ""
