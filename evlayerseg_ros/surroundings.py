@@ -28,8 +28,8 @@ def prepare() -> None:
     """Makes up for what is missing around the process, and says so once.
 
     Numba and ROS get a folder to write to where theirs cannot be written, as where another user
-    installed the package or there is no home folder. Streams that are closed are opened, a number
-    of numba's threads that is none is dropped, and ONNX Runtime reports nothing.
+    installed the package or there is no home folder. Streams that are closed are opened, settings
+    with which numba does not work are dropped, and ONNX Runtime reports nothing.
     """
     _open_streams()
     threads = os.environ.get("NUMBA_NUM_THREADS", "1").strip()
@@ -37,6 +37,9 @@ def prepare() -> None:
         del os.environ["NUMBA_NUM_THREADS"]
         told = f"NUMBA_NUM_THREADS is {threads!r} and is not used: expected a whole number."
         print(f"evlayerseg: {told}\n" * bool(threads), end="", file=sys.stderr)
+    if os.environ.pop("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        told = "NUMBA_DISABLE_JIT is not used: without compiled code a window would take minutes."
+        print(f"evlayerseg: {told}", file=sys.stderr)
     # ONNX Runtime would report its use, and complain where there is no home to keep a number in.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     caches = []

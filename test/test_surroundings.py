@@ -83,6 +83,13 @@ def test_a_number_of_threads_that_is_none_is_told_and_not_used(dots, number):
     assert ("NUMBA" in done.stderr) == bool(number)
 
 
+def test_code_is_compiled_whatever_numba_is_told(dots):
+    code = "from evlayerseg_ros.cli import main; main()"
+    done = run(code, "replay", dots, NUMBA_DISABLE_JIT="1", NUMBA_CACHE_DIR=numba_cache())
+    assert done.returncode == 0
+    assert done.stderr.startswith("evlayerseg: NUMBA_DISABLE_JIT is not used: without compiled")
+
+
 def test_damaged_code_that_no_file_is_known_of_is_in_a_cache():
     try:
         raise ValueError("bad marshal data (unknown type code)")

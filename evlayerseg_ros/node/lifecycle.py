@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -116,7 +117,12 @@ class GuardedLifecycle(LifecycleNode):
         except InputError as error:
             self._setup_fault = str(error)
         except Exception as error:
-            self._setup_fault = f"Cannot {what}: {type(error).__name__}: {error}"
+            twice = re.search(r"existing topic name (?:rt)?(\S+)", str(error))
+            self._setup_fault = (
+                f"Cannot {what}: two topics of this node are called {twice[1]}: see its remappings."
+                if twice
+                else f"Cannot {what}: {type(error).__name__}: {error}"
+            )
         else:
             self._setup_fault = ""
             return SUCCESS

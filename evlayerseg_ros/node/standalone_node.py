@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from xml.etree import ElementTree
 
 import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
@@ -35,8 +36,17 @@ def prepare_dds() -> bool:
 
     Returns:
         Whether there are settings; not so where ROS does not know this package.
+
+    Raises:
+        InputError: a user's settings are not there, or no XML: Fast DDS would go on without any.
     """
-    if any(os.environ.get(name) for name in PROFILES):
+    if own := [name for name in PROFILES if os.environ.get(name)]:
+        try:
+            ElementTree.parse(os.environ[own[0]])
+        except (OSError, ElementTree.ParseError) as error:
+            raise InputError(
+                f"{own[0]} names {os.environ[own[0]]}, which is no XML file that can be read."
+            ) from error
         return True
     try:
         profile = Path(get_package_share_directory("evlayerseg_ros")) / "config/fastdds.xml"

@@ -9,13 +9,25 @@ from itertools import pairwise
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.surroundings import first_line, sentence_of
 
+# Settings of ROS's log; of another value it complains with each line.
+SWITCHES = (
+    "RCUTILS_LOGGING_USE_STDOUT",
+    "RCUTILS_LOGGING_BUFFERED_STREAM",
+    "RCUTILS_COLORIZED_OUTPUT",
+)
+_WORDS = r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*"
+
 
 def check_ros() -> None:
-    """Refuses settings of ROS over which its libraries would end the process in their own words.
+    """Refuses settings of ROS that its libraries would only complain of in their own words.
 
     Raises:
-        InputError: the domain is no number that DDS has, or the middleware is not installed.
+        InputError: the domain is no number that DDS has, the middleware is not installed, or a
+            switch of the log is neither 0 nor 1.
     """
+    for name in SWITCHES:
+        if os.environ.get(name, "") not in ("", "0", "1"):
+            raise InputError(f"{name} is {os.environ[name]!r}: expected 0 or 1.")
     domain = os.environ.get("ROS_DOMAIN_ID", "")
     if domain and not (re.fullmatch("[0-9]+", domain) and int(domain) <= 232):
         raise InputError(f"ROS_DOMAIN_ID is {domain!r}: expected a whole number from 0 to 232.")
@@ -96,10 +108,13 @@ def why_no_start(error: BaseException, args: list[str]) -> str:
         )
     if "Reason: " in text:  # a parameter that the node refuses, in its own words
         reason = text.split("Reason: ")[1]
-        told, _, name = reason.rpartition(": ")  # rclpy ends it in the parameter's name
-        return f"{(told if name in told.split() else reason).rstrip('.')}."
+        told, _, name = reason.rstrip(".").rpartition(": ")  # rclpy ends it in the parameter's name
+        named = {name, name.split(".")[-1]} & set(told.split())
+        return f"{(told if named else reason).rstrip('.')}."
     if text.startswith("Trying to set parameter"):  # to a value of another type
         return f"{text.rsplit(': ', 1)[0]}."
+    if "--log-config-file" in after and "log" in low:
+        return f"The settings of the log in {after['--log-config-file']} cannot be read."
     if "logging" in low:
         return "ROS can write no log: set ROS_LOG_DIR to a folder that can be written."
     if "--params-file" in after and ("params" in low or "parameter" in low or "yaml" in low):
@@ -107,14 +122,31 @@ def why_no_start(error: BaseException, args: list[str]) -> str:
             f"The parameters in {after['--params-file']} cannot be read: expected a YAML file as "
             "config/segment.yaml."
         )
-    no_name = f"ROS takes no name such as one in {rules!r}: expected words between single /."
-    if "//" in rules or any(re.match(r"__(ns|node|name):=.*[^\w/]", arg) for arg in args):
-        return no_name
     if empty := next((arg for arg in args if arg.endswith(":=")), ""):
         return f"{empty} gives no value: expected NAME:=VALUE."
+    if wrong := next((rule for rule in _remapped(args) if not _has_names(rule)), ""):
+        return (
+            f"ROS takes no name such as one in {wrong!r}: expected words of letters, digits and _, "
+            "none of which begins with a digit, between single /; a namespace begins with /."
+        )
     if any(word in low for word in (":=", "pars", "override", "remap", "unknown", "argument", "[")):
         return (
             f"The ROS arguments {rules!r} are not understood: expected --ros-args with "
             "-p NAME:=VALUE and -r FROM:=TO."
         )
-    return no_name if "name" in low or "topic" in low else f"ROS cannot start: {first_line(error)}."
+    return f"ROS cannot start: {first_line(error)}."
+
+
+def _remapped(args: list[str]) -> list[str]:
+    """The rules FROM:=TO for names among the arguments."""
+    return [rule for flag, rule in pairwise(args) if flag in ("-r", "--remap") and ":=" in rule]
+
+
+def _has_names(rule: str) -> bool:
+    """Whether a rule's new name is one that ROS takes."""
+    source, _, target = rule.rpartition(":=")
+    of_node, of_namespace = source.endswith(("__node", "__name")), source.endswith("__ns")
+    expected = (
+        r"[A-Za-z_]\w*" if of_node else rf"/({_WORDS})?" if of_namespace else rf"(~?/)?{_WORDS}"
+    )
+    return bool(re.fullmatch(expected, target))

@@ -20,7 +20,7 @@ SECURED = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce"}
 
 
 @pytest.mark.parametrize("kind", ["FASTRTPS", "FASTDDS"])
-def test_fast_dds_has_room_unless_the_user_has_settings(monkeypatch, kind):
+def test_fast_dds_has_room_unless_the_user_has_settings(monkeypatch, tmp_path, kind):
     name = f"{kind}_DEFAULT_PROFILES_FILE"  # of Humble and Jazzy; of Kilted and later
     monkeypatch.setattr(os, "environ", {**os.environ})
     for profile in standalone_node.PROFILES:
@@ -32,9 +32,11 @@ def test_fast_dds_has_room_unless_the_user_has_settings(monkeypatch, kind):
         assert name not in os.environ
     else:
         assert os.environ[name].endswith("config/fastdds.xml")
-    monkeypatch.setattr(os, "environ", {name: "mine.xml"})
+    mine = tmp_path / "mine.xml"
+    mine.write_text("<dds></dds>")
+    monkeypatch.setattr(os, "environ", {name: str(mine)})
     standalone_node.prepare_dds()
-    assert os.environ == {name: "mine.xml"}
+    assert os.environ == {name: str(mine)}
 
 
 def test_ros_packages_that_are_missing_come_from_apt(tmp_path):
@@ -84,7 +86,18 @@ def test_a_node_that_cannot_be_made_is_a_sentence(monkeypatch):
         (("--params-file", "/nowhere.yaml"), {}, "The parameters in /nowhere.yaml cannot be read"),
         (("-p", "model:="), {}, "model:= gives no value: expected NAME:=VALUE."),
         (("-r", "__ns:=bad ns"), {}, "ROS takes no name such as one in '__ns:=bad ns': expected"),
-        (("-r", "~/events:=//davis/events"), {}, "expected words between single /."),
+        (
+            ("-r", "~/events:=//davis/events"),
+            {},
+            "one in '~/events:=//davis/events': expected words",
+        ),
+        (("-r", "~/events:=/event-camera/x"), {}, "one in '~/events:=/event-camera/x': expected"),
+        (("-r", "~/events:=/1cam/events"), {}, "none of which begins with a digit, between"),
+        (("-r", "__ns:=cam"), {}, "'__ns:=cam': expected words of letters, digits and _, none of"),
+        (("--log-config-file", "/no"), {}, "The settings of the log in /no cannot be read.\n"),
+        ((), {"RCUTILS_COLORIZED_OUTPUT": "maybe"}, "_OUTPUT is 'maybe': expected 0 or 1.\n"),
+        ((), {"FASTRTPS_DEFAULT_PROFILES_FILE": "/no.xml"}, "names /no.xml, which is no XML file"),
+        (("-p", "window.stride_ms:=0.05"), {}, "expected 0, or 0.1 or more.\n"),
         (("-p", "provider:=gpu"), {}, "provider is 'gpu': expected auto or cpu"),
         ((), {"ROS_LOG_DIR": "/proc/none"}, "ROS can write no log: set ROS_LOG_DIR"),
         ((), {**SECURED, "ROS_SECURITY_KEYSTORE": "/none"}, "KEYSTORE (/none) holds no keys"),
