@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.types import Packet
 
+# Packets that arrive after younger ones are at most so many numbers late.
+LATE_PACKETS = 100
+# A larger step of the packet number is a new publisher, not loss.
+RESTART = 1_000_000
+# So many steps in a row that are larger, or go back, are no count of packets.
+_LARGEST, _WILD = 1000, 20
 _WRAP = 1 << 32
 # So long (ns) without a packet the sensor may have paused; less than what Decoder.pause() mends.
 PAUSE = 50_000_000
@@ -25,7 +31,7 @@ class Last:
         filled: the stamp of the last packet that was not empty.
         base: its time base, ns.
         exact: whether its stamp is the ROS time of its time base.
-        fingerprint: of its bytes and time base.
+        frame_id: of its header; None before the first packet.
         counted: the decoder's counters after it.
     """
 
@@ -34,12 +40,34 @@ class Last:
     filled: int | None = None
     base: int | None = None
     exact: bool = False
-    fingerprint: int = 0
+    frame_id: str | None = None
     counted: tuple[int, ...] = (0, 0, 0, 0, 0)
 
 
+@dataclass
+class Numbers:
+    """Whether the numbers of packets count them: some publishers fill in a time, or anything.
+
+    Attributes:
+        wild: steps in a row that no count makes.
+    """
+
+    wild: int = 0
+    _last: int | None = None
+
+    def of(self, seq: int | None) -> int | None:
+        """The number of the next packet; None where numbers say nothing."""
+        last, self._last = self._last, seq
+        if seq is None or last is None:
+            return seq
+        self.wild = 0 if 0 <= step(seq, last) <= _LARGEST else self.wild + 1
+        return None if self.wild >= _WILD else seq
+
+
 def step(seq: int, last: int) -> int:
-    """Difference of two packet numbers; 32-bit ones may wrap."""
+    """Difference of two packet numbers; those of 8, 16 or 32 bits may wrap."""
+    if seq == 0 and last in (0xFF, 0xFFFF):
+        return 1
     if max(seq, last) >= _WRAP:
         return seq - last
     return ((seq - last + _WRAP // 2) & (_WRAP - 1)) - _WRAP // 2

@@ -30,6 +30,7 @@ class StreamStats:
         time_errors: time words that did not fit, and events whose time went back a little.
         stray_events: events whose times fit none of their neighbours'; not used.
         instants: messages of decoded events that all have one time, as from a simulator of frames.
+        frame_changes: packets with another frame_id than the one before.
         unstamped: packets whose header has no stamp; the time at which they came is used.
         last_fault: a sentence on the last of these, "" if there was none.
         last_error: the text of the last InputError, "" if there was none.
@@ -51,6 +52,7 @@ class StreamStats:
     time_errors: int = 0
     stray_events: int = 0
     instants: int = 0
+    frame_changes: int = 0
     unstamped: int = 0
     last_fault: str = ""
     last_error: str = ""
@@ -91,6 +93,7 @@ class StreamStats:
 LARGE_SHARE = 0.1
 # So few times that had to be mended may be those of a scene in which little happens.
 _FEW = 100
+_MIXED = "those of several cameras are mixed up."
 _OUTSIDE = (
     " They lie outside the sensor: sensor.width and .height, or --size WxH, say another size."
 )
@@ -114,6 +117,9 @@ def left_out(counts: Mapping[str, Any]) -> str:
             outside = what == "events" and counts["out_of_range"] > lost // 2
             told = f"{100 * lost / (lost + used):.0f} % of the {what} were left out."
             return f"{told}{_OUTSIDE if outside else ''}"
+    if counts["frame_changes"] > max(1, LARGE_SHARE * counts["packets"]):
+        share = 100 * counts["frame_changes"] / counts["packets"]
+        return f"{share:.0f} % of the packets have another frame_id than the one before: {_MIXED}"
     if counts["instants"] > max(1, LARGE_SHARE * counts["packets"]):
         share = 100 * counts["instants"] / counts["packets"]
         return f"{share:.0f} % of the messages give all events one time: expected the sensor's."

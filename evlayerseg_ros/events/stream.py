@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.events.behind import PacketsBehind
 from evlayerseg_ros.events.codecs import Decoder
 from evlayerseg_ros.events.codecs.decoder import Decoded
-from evlayerseg_ros.events.event_array_filter import AGAIN, LATE_TIME, EventArrayFilter, on_sensor
-from evlayerseg_ros.events.sequence import PAUSE, Last, batch_size, step
+from evlayerseg_ros.events.event_array_filter import EventArrayFilter, on_sensor
+from evlayerseg_ros.events.sequence import PAUSE, RESTART, Last, Numbers, batch_size, step
 from evlayerseg_ros.events.stats import StreamStats
 from evlayerseg_ros.events.timeline import Timeline
 from evlayerseg_ros.events.types import Events, Packet, Window
 from evlayerseg_ros.events.window import WindowConfig, Windower, WindowerAt
-
-# Packets that arrive after younger ones are at most so many numbers late.
-LATE_PACKETS = 100
-# A larger step of the packet number is a new publisher, not loss.
-RESTART = 1_000_000
 
 
 class PacketStream:
@@ -66,8 +63,8 @@ class PacketStream:
         self._width, self._height = width, height
         self._decoder: Decoder | None = None
         self._last = Last()
-        self._used: deque[tuple[int | None, int]] = deque(maxlen=LATE_PACKETS)  # seq, fingerprint
-        self._behind: list[tuple[int, Packet]] = []  # encoded; came again or late, and wait
+        self._numbers = Numbers()
+        self._behind = PacketsBehind()
         self._decoded = EventArrayFilter(self._timeline, self.stats)
         self._size: tuple[int, int] | None = None
 
@@ -95,15 +92,15 @@ class PacketStream:
         """
         if packet.events is not None:
             return self._push_events(packet, packet.events)
-        seq = packet.seq
+        packet = self._numbered(packet)
         try:
             decoder = self._decoder_of(packet)
         except InputError as error:
-            self._refuse(error, seq, packet.stamp)
+            self._refuse(error, packet.seq, packet.stamp)
             raise
         windows = self._change_to(decoder)
-        if seq is not None and self._comes_behind(seq, packet):
-            return windows + self._hold(seq, packet)
+        if self._behind.comes(packet, self._last):
+            return windows + self._hold(packet)
         self._leave_out()
         return windows + self._use(packet)
 
@@ -146,7 +143,6 @@ class PacketStream:
         self._timeline.reset()
         self._decoder = None
         self._last = Last()
-        self._used.clear()
         self._behind.clear()
         self._decoded.clear()
         self._size = None
@@ -196,7 +192,7 @@ class PacketStream:
         if self._size is not None and self._size != size:
             windows = self._restart(
                 f"The sensor's size changed from {self._size[0]}x{self._size[1]} "
-                f"to {size[0]}x{size[1]}."
+                f"to {size[0]}x{size[1]}; sensor.width and .height, or --size WxH, say one for all."
             )
         self._size = size
         return windows
@@ -208,38 +204,35 @@ class PacketStream:
         self.reset()
         return windows
 
-    def _comes_behind(self, seq: int, packet: Packet) -> bool:
-        """Whether a packet comes again, or a little too late."""
-        last = self._last
-        if last.seq is None or last.stamp is None or step(seq, last.seq) > 0:
-            return False
-        late = last.stamp - packet.stamp
-        if seq == last.seq:  # a relay may have set another stamp
-            again = packet.holds_something and packet.fingerprint() == last.fingerprint
-            return again and abs(late) < LATE_TIME
-        return step(last.seq, seq) < LATE_PACKETS and 0 < late < LATE_TIME
+    def _numbered(self, packet: Packet) -> Packet:
+        """The packet, without its number where numbers say nothing."""
+        seq = self._numbers.of(packet.seq)
+        if seq == packet.seq:
+            return packet
+        self.stats.last_fault = f"Packet numbers as {packet.seq} are no count, and are not used."
+        return replace(packet, seq=None)
 
-    def _hold(self, seq: int, packet: Packet) -> list[Window]:
+    def _hold(self, packet: Packet) -> list[Window]:
         """Keep an encoded packet that comes behind until it is known if a publisher restarts."""
-        held = self._behind
-        if held and not (step(seq, held[-1][0]) > 0 and held[-1][1].stamp <= packet.stamp):
+        if not self._behind.follows(packet):
             self._leave_out()
-        held.append((seq, packet))
-        if sum((n, again.fingerprint()) in self._used for n, again in held) < AGAIN:
+        self._behind.held.append(packet)
+        if not self._behind.begin_again():
             return []
-        again = held.copy()
-        windows = self._begin_again(again[0][0])
-        for _, packet in again:
+        again = self._behind.held.copy()
+        windows = self._begin_again(again[0].seq)
+        for packet in again:
             windows += self._use(packet)
         return windows
 
     def _leave_out(self) -> None:
         """Count the packets that came behind: no publisher begins again."""
-        if self._behind:
-            seq, last = self._behind[-1][0], self._last.seq
-            self.stats.doubled_packets += len(self._behind)
-            self.stats.last_fault = f"Packet {seq} came again, or after packet {last}."
-            self._behind.clear()
+        if held := self._behind.held:
+            self.stats.doubled_packets += len(held)
+            self.stats.last_fault = (
+                f"Packet {held[-1].seq} came again, or after packet {self._last.seq}."
+            )
+            held.clear()
         self._decoded.leave_out()
 
     def _follow(self, seq: int | None) -> list[Window]:
@@ -256,7 +249,7 @@ class PacketStream:
             self._decoder.resync()
         return []
 
-    def _begin_again(self, seq: int) -> list[Window]:
+    def _begin_again(self, seq: int | None) -> list[Window]:
         decoder = self._decoder
         self._behind.clear()
         windows = self._restart(f"The publisher began again with packet {seq}.")
@@ -277,8 +270,7 @@ class PacketStream:
             self._timeline.forget_clock()
         self._last.exact = exact
         self._last.seq, self._last.stamp, self._last.base = packet.seq, stamp, time_base
-        self._last.fingerprint = packet.fingerprint()
-        self._used.append((packet.seq, self._last.fingerprint))
+        self._behind.use(packet)
         if decoded is None:
             if (pause := stamp - (self._last.filled or stamp)) > PAUSE:
                 decoder.pause(packet.data, pause)
@@ -288,13 +280,19 @@ class PacketStream:
         self.stats.decoded(decoded.counted, self._last.counted)
         self._last.counted = decoded.counted
         self.stats.unstamped += not packet.stamped
+        self._see_frame(packet)
         offset = stamp - time_base if exact else None
         return windows + self._timeline.push(decoded.events, decoded.now, stamp, offset)
+
+    def _see_frame(self, packet: Packet) -> None:
+        before, self._last.frame_id = self._last.frame_id, packet.frame_id
+        self.stats.frame_changes += before not in (None, packet.frame_id)
 
     def _push_events(self, packet: Packet, events: Events) -> list[Window]:
         events, outside = on_sensor(events, self._width, self._height)
         self.stats.out_of_range += packet.outside + outside
         self.stats.stray_events += packet.strays
         self.stats.unstamped += not packet.stamped
+        self._see_frame(packet)
         windows = self._resize((events.width, events.height))
         return windows + self._decoded.push(events, packet.stamp)

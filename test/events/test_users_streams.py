@@ -225,3 +225,74 @@ def test_a_stray_time_inside_a_packet(encoding, late):
     assert (stats.events, stats.stray_events, stats.time_jumps) == (2990, 10, 0)
     assert len(windows) == 46
     assert "10 events of stray times" in stats.in_words()
+
+
+def doubled(packets, lag=3):
+    """Each packet comes again, after `lag` more."""
+    for k, packet in enumerate(packets):
+        yield packet
+        if k >= lag:
+            yield packets[k - lag]
+
+
+STAMPS = {
+    "constant": lambda k, packet: replace(packet, stamp=STAMP),
+    "of 100 ms": lambda k, packet: replace(packet, stamp=packet.stamp // (100 * MS) * 100 * MS),
+    "of arrival": lambda k, packet: replace(packet, stamp=STAMP + k * 5 * MS, stamped=False),
+}
+
+
+@pytest.mark.parametrize("encoding", ["evt3", "mono", "libcaer"])
+@pytest.mark.parametrize("stamps", STAMPS)
+def test_packets_that_come_again_where_stamps_say_little(encoding, stamps):
+    packets = list(camera(encoding, lambda k: k, lambda k, base: STAMP + base))
+    sound, _ = run(packets)
+    windows, stats = run(STAMPS[stamps](k, packet) for k, packet in enumerate(doubled(packets)))
+    assert stats.doubled_packets == len(packets) - 3
+    assert (stats.lost_packets, stats.restarts) == (0, 0)
+    assert [w.end for w in windows] == [w.end for w in sound]
+    assert np.all(np.diff([w.stamp for w in windows]) >= 0)
+
+
+@pytest.mark.parametrize("encoding", ["evt3", "mono", "libcaer"])
+def test_packets_that_come_again_of_a_source_that_does_not_count(encoding):
+    packets = list(camera(encoding, lambda k: 0, lambda k, base: STAMP + base))
+    windows, stats = run(doubled(packets))
+    assert stats.doubled_packets == len(packets) - 3
+    assert [w.end for w in windows] == [w.end for w in run(packets)[0]]
+
+
+def test_a_publisher_that_begins_again_where_stamps_say_nothing():
+    first = list(camera("evt3", lambda k: k, lambda k, base: STAMP, n=60))
+    other = [replace(p, data=p.data[8:]) for p in first]  # it is another one, not the same again
+    stream = PacketStream(WindowConfig())
+    for packet in first + other:
+        stream.push(packet)
+    assert stream.stats.restarts == 1 and stream.stats.packets >= 115
+
+
+@pytest.mark.parametrize(
+    "number",
+    [lambda k: STAMP + k * 10 * MS, lambda k: 10**6 - k, lambda k: k * 7919 % 10**9 * 1009],
+)
+def test_numbers_that_are_no_count_are_not_used(number):
+    """As times, numbers that fall, or anything."""
+    windows, stats = run(camera("evt3", number, lambda k, base: STAMP + base))
+    assert stats.restarts + stats.gaps < 25
+    assert "are no count, and are not used." in stats.last_fault
+    assert len([w for w in windows if w.end - w.start > 30 * MS]) >= 0.9 * len(
+        run(camera("evt3", lambda k: k, lambda k, base: STAMP + base))[0]
+    )
+
+
+def test_numbers_of_8_bits_that_wrap():
+    _, stats = run(camera("evt3", lambda k: k % 256, lambda k, base: STAMP + base))
+    assert (stats.restarts, stats.lost_packets) == (0, 0)
+
+
+def test_packets_of_two_cameras_on_one_topic_are_told():
+    packets = list(camera("evt3", lambda k: 0, lambda k, base: STAMP + base))
+    two = [replace(p, frame_id=name) for p in packets for name in ("left", "right")]
+    two = [replace(p, data=p.data if p.frame_id == "left" else p.data[:-2]) for p in two]
+    stats = run(two)[1]
+    assert "have another frame_id than the one before: those of several" in stats.in_words()
