@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -131,7 +130,10 @@ def settled(item: Any, source: Source) -> tuple[Source, str]:
 
 
 def _of_group(group: Any, named: dict[str, str] | None = None) -> Source | None:
-    named = named or columns.by_names(group.keys())
+    if named is None and columns.by_names(group.keys()):
+        there = {name: _get(group, name) for name in group}
+        lengths = {name: _length(data) for name, data in there.items() if _is_column(data)}
+        named = columns.by_lengths(lengths, there)
     data = {k: _get(group, name) for k, name in (named or {}).items()}
     if "p" in data and not any(_shape(data["p"])):
         del data["p"]  # it was never written
@@ -147,22 +149,7 @@ def _of_table(name: str, item: Any) -> Source | None:
         return None
     rows, called = _rows(item, slice(_ROWS)), name.endswith("events")
     order = "txyp" if called and not len(rows) else columns.by_values(rows)
-    order = order and _stated_order(item, order)
     return Source((item,), order, {}) if order and (called or len(rows) > _FEW) else None
-
-
-def _stated_order(table: Any, order: str) -> str:
-    """The order of a table's columns that an attribute names, where the values allow it."""
-    for value in table.attrs.values():
-        words = [str(w, "latin-1") if isinstance(w, bytes) else str(w) for w in np.ravel(value)]
-        names = words[0].replace(",", " ").split() if len(words) == 1 else words
-        with contextlib.suppress(InputError):
-            found = (columns.by_names(names) if len(names) == 4 else None) or {}
-            stated = "".join(sorted(found, key=lambda column: names.index(found[column])))
-            # Values tell times and polarities, but not x from y.
-            if len(stated) == 4 and all(stated.index(c) == order.index(c) for c in "tp"):
-                return stated
-    return order
 
 
 def _shape(data: Any) -> tuple[int, ...]:
@@ -191,7 +178,9 @@ def _rows(data: Any, part: slice) -> np.ndarray:
 
 
 def said_by(item: Any) -> dict[str, Any]:
-    """What may state a size or an offset, by name: attributes, data in a group or its `calib`."""
+    """What may state a size, an offset, a unit or an order, by name: attributes, data in a group or
+    its `calib`.
+    """
     said = {name: value for name, value in item.attrs.items() if _shape(value) != (0,)}
     if not hasattr(item, "keys"):
         return said
@@ -199,8 +188,11 @@ def said_by(item: Any) -> dict[str, Any]:
     if getattr(frames, "ndim", 0) == 3:
         said["image_raw"] = frames.shape[2], frames.shape[1]
     for group in (item.get("calib"), item):
-        for name in (*sensors.NAMES, "t_offset") if hasattr(group, "keys") else ():
-            data = group.get(name)
-            if data is not None and getattr(data, "size", 3) in (1, 2):
+        for name in group if hasattr(group, "keys") else ():
+            data = _get(group, name)
+            size = getattr(data, "size", None) or 5
+            if (size < 3 and (sensors.is_name(name) or name == "t_offset")) or (
+                size < 5 and data.dtype.kind in "SUO"
+            ):
                 said[name] = data[()]
     return said

@@ -162,5 +162,9 @@ def _reader_of_npz(path: Path) -> tuple[str, bool]:
         return "evimo2:EvimoRecording", False
     names = [name.removesuffix(".npy") for name in names_in(path)]
     named = columns.by_names(names, split=True)
-    plain = not names or (named is not None and "n" not in named)
+    from evlayerseg_ros.recordings.arrays import has_longer_table
+
+    plain = not names or (
+        named is not None and "n" not in named and not has_longer_table(path, named["x"])
+    )
     return ("npz:NpzRecording", False) if plain else ("arrays:ArrayRecording", True)

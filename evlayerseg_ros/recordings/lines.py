@@ -16,9 +16,12 @@ _MINUS = "\u2212".encode()
 # Names in a list, behind words for it.
 _INNER = re.compile(
     r"(?:(?:the|columns?|formats?|order|fields?|each|rows?|lines?|data|events?|of|in|per|are|is)\s*)*"
-    r"(?::|=|(?=[\[({]))\s*(?:[\[({](.*?)[\])}].*|([^\[({].*))",
+    r"(?::|=|(?=[\[({]))\s*"
+    r"(?:[\[({]((?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*)[\])}].*|([^\[({].*))",
     re.I,
 )
+# Spaces before a unit in brackets.
+_GAP = re.compile(r"(?<=\w)\s+(?=[\[(][^\s,\[\]()]*[\])])")
 # Polarities in words.
 _SIGNS = {
     **dict.fromkeys(("true", "t", "on", "+", "p", "pos", "positive"), 1.0),
@@ -43,14 +46,22 @@ def words_in(line: bytes) -> list[str]:
     return plain_of(line).decode("latin-1").strip().split() or [""]
 
 
-def names_in(line: bytes) -> list[str]:
+def text_of(line: bytes) -> str:
+    """A line in UTF-8, or in Latin-1, which any bytes are."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def names_in(text: str) -> list[str]:
     """The names of all columns that a line gives, maybe as a list behind `columns:`; or none."""
-    whole = line.decode("latin-1").replace('"', "").strip()
+    whole = _GAP.sub("", re.sub("[\"']", "", text).strip())
     inner = _INNER.fullmatch(whole)
     texts = [whole, inner[1] or inner[2] or ""] if inner else [whole]
     best: tuple[int, list[str]] = (0, [])
     for text in texts:
-        words = re.split(r"[,;\t]" if re.search(r"[,;\t]", text) else r"\s+", text)
+        words = re.split(r"[,;\t|]" if re.search(r"[,;\t|]", text) else r"\s+", text)
         found = len(columns.by_names(words, split=True) or {})
         if (found, -len(words)) > (best[0], -len(best[1])):
             best = found, words

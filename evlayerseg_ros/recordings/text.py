@@ -11,6 +11,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.beside import unit_told
 from evlayerseg_ros.recordings.lines import (
     COMMENT,
     event_in,
@@ -20,6 +21,7 @@ from evlayerseg_ros.recordings.lines import (
     numbers_in,
     order_of,
     plain_of,
+    text_of,
     words_in,
 )
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
@@ -70,16 +72,16 @@ class TextRecording(Table):
                 plain = line.lstrip(b"#%/ \t")  # numpy.savetxt's header is a comment
                 comment = is_comment(line)
                 words = words_in(COMMENT.split(plain)[0])
-                self._comments += plain.decode("latin-1") if comment else ""
+                self._comments += text_of(plain) if comment else ""
                 if len(words) == 2 and all(word.isdigit() for word in words):
                     size = int(words[0]), int(words[1])
                     if comment:
                         self._sizes.append(size)
                     elif self.size is None:
                         self.width, self.height = size
-                elif not comment and (said := sensors.in_words(line.decode("latin-1"))):
+                elif not comment and (said := sensors.in_words(text_of(line))):
                     self._sizes.append(said)
-                elif found := names_in(plain):
+                elif found := names_in(text_of(plain)):
                     named.append(found)
                     in_comments += [found] * comment
                 elif not comment and words != [""]:
@@ -90,7 +92,7 @@ class TextRecording(Table):
                         self._take(fits[-1] if fits else [])
                         self._commented = self._names in in_comments
                         return
-                    self._prose = self._prose or line.decode("latin-1").strip()[:40]
+                    self._prose = self._prose or text_of(line).strip()[:40]
                     prose = self._start if prose is None else prose
                 self._start = file.tell()
                 if self._start > 1 << 20:
@@ -155,7 +157,8 @@ class TextRecording(Table):
         whole = all(np.all((t == np.rint(t)) & (t < 1 << 53)) for t in times)
         usual = "us" if whole else "s"
         documented = "ns" if self._rest else "s"
-        self.find_unit(times, usual, total, 1.0, self._said, documented)
+        said = self._said or unit_told(self._comments)
+        self.find_unit(times, usual, total, 1.0, said, documented)
 
     def _times(self, rows: np.ndarray) -> np.ndarray:
         """Times of rows in the unit of their column; in ns where a second one is added."""
@@ -168,6 +171,8 @@ class TextRecording(Table):
     def _stated(self, x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
         """The size of the first line, or of a comment or sentence that fits the events."""
         sizes = [*sensors.sizes_in(self._comments), *self._sizes]
+        named = sensors.implied_by(self._comments).size
+        sizes += [named] if named else []
         fits = (size for size in sizes if sensors.holds(sensors.turned(size, x, y), x, y))
         return (self.width, self.height) if self.width else next(fits, None)
 
