@@ -22,6 +22,9 @@ _INNER = re.compile(
 )
 # Spaces before a unit in brackets.
 _GAP = re.compile(r"(?<=\w)\s+(?=[\[(][^\s,\[\]()]*[\])])")
+# Seconds and nanoseconds; so many lines tell how these are printed.
+_STAMP = re.compile(rb"(\d{1,10})\.(\d{1,9})")
+_FEW = 50
 # Polarities in words.
 _SIGNS = {
     **dict.fromkeys(("true", "t", "on", "+", "p", "pos", "positive"), 1.0),
@@ -83,6 +86,31 @@ def order_of(names: list[str], found: dict[str, str] | None = None) -> tuple[str
     rest = columns.unit_in(found.get("n", ""))
     order = "".join(where.get(name, "-") for name in names)
     return order, "ns" if rest else columns.unit_in(found["t"]), rest
+
+
+def unpadded_in(lines: list[bytes]) -> int | None:
+    """The number of a column of seconds, a point and nanoseconds without zeros before them.
+
+    So 1.19000 is 19 us after 1 s. Read as fractions these fall, but not read as two numbers.
+    """
+    rows = [line.split() for line in plain_of(b"".join(lines)).split(b"\n")]
+    rows = [words for words in rows[:-1] if words]
+    for k, column in enumerate(zip(*rows, strict=False)):
+        stamps = [stamp for word in column if (stamp := _STAMP.fullmatch(word))]
+        if len(stamps) < len(rows) or len({len(stamp[2]) for stamp in stamps}) < 2:
+            continue
+        ns = np.array([int(stamp[1]) * 10**9 + int(stamp[2]) for stamp in stamps])
+        s = np.array([float(stamp[0]) for stamp in stamps])
+        if len(ns) >= _FEW and np.any(s[1:] < s[:-1]) and np.all(ns[1:] >= ns[:-1]):
+            return k
+    return None
+
+
+def padded(lines: list[bytes], k: int) -> list[bytes]:
+    """Lines with zeros before the nanoseconds of their column k."""
+    stamp = re.compile(rb"^(\s*(?:\S+\s+){%d}\d+\.)(\d{1,9})(?!\S)" % k, re.M)
+    text = stamp.sub(lambda found: found[1] + found[2].rjust(9, b"0"), plain_of(b"".join(lines)))
+    return text.splitlines(keepends=True)
 
 
 def is_comment(line: bytes) -> bool:

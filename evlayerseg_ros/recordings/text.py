@@ -20,8 +20,10 @@ from evlayerseg_ros.recordings.lines import (
     names_in,
     numbers_in,
     order_of,
+    padded,
     plain_of,
     text_of,
+    unpadded_in,
     words_in,
 )
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
@@ -54,6 +56,7 @@ class TextRecording(Table):
         self._prose = ""  # the first line that is neither names, size, comment nor event
         self._sizes: list[tuple[int, int]] = []  # comments of two numbers
         self._comments = ""
+        self._unpadded: int | None = None  # the column of lines.unpadded_in
         self._zeros = False  # whether zero bytes were met, which no text has
         try:
             self._read_head()
@@ -137,7 +140,16 @@ class TextRecording(Table):
 
     def _look(self) -> None:
         """Finds order, size and unit by some stretches."""
-        stretches = list(self._stretches())
+        raw = list(self._raw_stretches())
+        found = (unpadded_in(lines) for lines in raw)
+        self._unpadded = next((k for k in found if k is not None), None)
+        if self._unpadded is not None:
+            self.notice("its times are taken as seconds and nanoseconds without zeros before them")
+        parsed = [self._parsed(lines)[0] for lines in raw]
+        if not len(parsed[0]):
+            self._parsed(raw[0], strict=True)
+            raise InputError(f"{self.path} holds no events.")
+        stretches = [rows for rows in parsed if len(rows)]
         self._find_order(stretches)
         if self._order is None:
             raise InputError(
@@ -176,30 +188,25 @@ class TextRecording(Table):
         fits = (size for size in sizes if sensors.holds(sensors.turned(size, x, y), x, y))
         return (self.width, self.height) if self.width else next(fits, None)
 
-    def _stretches(self) -> Iterator[np.ndarray]:
-        """The rows of some stretches, float64 [N, columns] each; at least the first one's."""
+    def _raw_stretches(self) -> Iterator[list[bytes]]:
+        """The lines of some stretches, at least of the first one."""
         end = os.path.getsize(self.path)
         starts = np.linspace(self._start, max(end - _BYTES, self._start), _STRETCHES)
         with self.path.open("rb") as file:
-            reached = -1
+            reached = self._start
             for start in starts.astype(int).tolist():
-                if start < reached:
-                    continue
-                file.seek(start)
-                if start > self._start:
+                file.seek(max(start, reached))
+                if start > reached:
                     file.readline()  # the rest of a line
-                lines = file.readlines(_BYTES)
+                if (lines := file.readlines(_BYTES)) or reached == self._start:
+                    yield lines
                 reached = file.tell()
-                rows, _ = self._parsed(lines)
-                if len(rows):
-                    yield rows
-                elif start == self._start:
-                    self._parsed(lines, strict=True)
-                    raise InputError(f"{self.path} holds no events.")
 
     def _parsed(self, lines: list[bytes], strict: bool = False) -> tuple[np.ndarray, int]:
         """Rows float64 [N, columns], and how many lines are none."""
         lines = [line for line in lines if line.strip() and not is_comment(line)]
+        if self._unpadded is not None:
+            lines = padded(lines, self._unpadded)
         width = len(self._order) if self._order else 4
         if not lines:
             return np.empty((0, width)), 0
