@@ -16,6 +16,8 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.beside import stated_order, unit_said, words_of
+from evlayerseg_ros.recordings.kinds import some_of
+from evlayerseg_ros.recordings.lines import numbers_of
 from evlayerseg_ros.recordings.npz import npy_header
 from evlayerseg_ros.recordings.plain import objects_in
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
@@ -63,9 +65,12 @@ class ArrayRecording(Table):
         said: dict[str, Any] = {}
         tables: dict[str, _Columns] = {}
         names, faults = [], []
-        for name, array in self._arrays():
+        shapes: list[str] = []
+        for name, array in _with_sides(self._arrays()):
             last = name.rsplit(".", 1)[-1]
             names.append(last)
+            if shape := getattr(array, "shape", ()):
+                shapes.append(f"{name} {'x'.join(map(str, shape))}".strip())
             if sensors.is_name(last) or words_of(array):
                 said[last] = array
                 continue
@@ -77,9 +82,10 @@ class ArrayRecording(Table):
         if faults and not tables:
             raise faults[0]
         if not tables:
+            there = f"; it has {some_of(shapes)}" if shapes else ""
             raise InputError(
                 f"{self.path} lacks {columns.lacking(names)}: expected x, y, t, p and size, "
-                "or one table whose rows are `t x y p`."
+                f"or one table whose rows are `t x y p`{there}."
             )
         table, unit, told = tables[self._chosen(tables, topic)]
         self._table = table
@@ -106,7 +112,7 @@ class ArrayRecording(Table):
         long = signed if any(lengths[name] > _FEW * most for name in signed) else long
         if len(long) > 1:
             raise InputError(
-                f"{self.path} has several tables of events, choose: {', '.join(long)}."
+                f"{self.path} has several tables of events, choose: {some_of(long)} (--topic NAME)."
             )
         return long[0]
 
@@ -210,6 +216,19 @@ def inside(name: str, found: Any) -> Iterator[tuple[str, Any]]:
             yield from inside(f"{name}.{key}".strip("."), value)
 
 
+def _with_sides(found: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """What a file holds, and of columns as left_x and right_x those of each camera, too."""
+    for name, value in found:
+        yield name, value
+        if isinstance(value, Mapping):
+            for side, parts in columns.by_sides(filter(_is_text, value)).items():
+                yield f"{name}.{side}".strip("."), {k: value[v] for k, v in parts.items()}
+
+
+def _is_text(key: Any) -> bool:
+    return isinstance(key, str)
+
+
 def _table_in(array: Any, said: Mapping[str, Any] | None = None) -> _Columns | None:
     """The columns of an array or a mapping, and the unit of its times; None if it is no table.
 
@@ -250,6 +269,8 @@ def _table_in(array: Any, said: Mapping[str, Any] | None = None) -> _Columns | N
 def _settled(found: dict[str, np.ndarray], names: dict[str, str]) -> _Columns:
     """The columns x, y, t, p of all that are there, by their names and values."""
     n = len(found[names["x"]])
+    if found.get(names.get("p", ""), np.empty(0)).dtype.kind in "SU":
+        found[names["p"]] = numbers_of(found[names["p"]])
     same = {name: values for name, values in found.items() if len(values) == n}
     for name, values in found.items():
         columns.check_camera(name, values, n)

@@ -189,6 +189,17 @@ def of_another(names: Iterable[str]) -> list[str]:
     return [name for name, part in parts.items() if part != name.lower() and part in usual]
 
 
+def by_sides(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The columns of cameras that are part of their names, as left_x: by camera and plain name."""
+    names = list(names)
+    sides: dict[str, dict[str, str]] = {}
+    for name in names if by_names(names, split=True) is None else ():
+        if side := _SIDE.search(name.lower()):
+            plain = name[: side.start()] + name[side.end() :]
+            sides.setdefault(side[0].strip("_"), {})[plain] = name
+    return {side: parts for side, parts in sides.items() if by_names(parts, split=True)}
+
+
 def is_camera(name: str) -> bool:
     """Whether a column by its name tells from which camera an event came."""
     return _CAMERA.fullmatch(name.strip().lower()) is not None

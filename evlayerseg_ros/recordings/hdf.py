@@ -16,7 +16,8 @@ from evlayerseg_ros.errors import InputError, MissingPackage, needs
 from evlayerseg_ros.events.types import MAX_TIME
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.beside import stated_order, unit_said
-from evlayerseg_ros.recordings.hdf_sources import Source, said_by, settled, sources_in
+from evlayerseg_ros.recordings.hdf_sources import Source, said_by, settled, shapes_in, sources_in
+from evlayerseg_ros.recordings.kinds import some_of
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.rows import told_of
 from evlayerseg_ros.recordings.units import Times, to_ns
@@ -129,13 +130,14 @@ class HdfRecording(Table):
         """The events that are asked for, or the only ones of some length, and their path."""
         found = sources_in(self._file)
         if topic is not None:
-            there = ", ".join(found) or "none"
+            there = some_of(found) or "none"
             found = {k: v for k, v in found.items() if k.strip("/") == topic.strip("/")}
             if not found:
                 raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
         if not found:
             raise InputError(
-                f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
+                f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`): "
+                f"it has {some_of(shapes_in(self._file)) or 'no arrays'}."
             )
         lengths = {k: min(v.lengths) for k, v in found.items()}
         longest = max(lengths.values())
@@ -145,7 +147,9 @@ class HdfRecording(Table):
         sure = any(lengths[k] > _FEW * longest for k in signed)
         left = (signed if sure else long) or dict(list(found.items())[:1])
         if len(left) > 1:
-            raise InputError(f"{self.path} has several cameras, choose: {', '.join(left)}.")
+            raise InputError(
+                f"{self.path} has several cameras, choose: {some_of(left)} (--topic NAME)."
+            )
         where, source = next(iter(left.items()))
         alike = [k for k in found if k != where and _SIDE.sub("", k) == _SIDE.sub("", where)]
         if alike:

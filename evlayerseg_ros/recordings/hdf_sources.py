@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError, needs
 from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.lines import numbers_of
 
 # So many rows tell the order of the columns.
 _ROWS = 8192
@@ -50,11 +52,9 @@ class Source(NamedTuple):
             found = [rows[self.names[name]] if name in self.names else None for name in "xytp"]
         else:
             found = [None if column is None else _rows(column, part) for column in self.data]
-        for column in found:
-            if column is not None and column.dtype.kind not in "biuf":
-                raise InputError(f"A column is of type {column.dtype}: expected numbers.")
+        found = [None if column is None else numbers_of(np.ravel(column)) for column in found]
         n = max(len(column) for column in found if column is not None)
-        return [np.ones(n) if column is None else np.ravel(column) for column in found]
+        return [np.ones(n) if column is None else column for column in found]
 
 
 def sources_in(file: Any) -> dict[str, Source]:
@@ -74,6 +74,22 @@ def sources_in(file: Any) -> dict[str, Source]:
     if faults and not found:
         raise faults[0]
     return found
+
+
+def shapes_in(file: Any) -> list[str]:
+    """The data sets in a file, each with its shape.
+
+    Raises:
+        InputError: they are a table of pandas, which hides its columns.
+    """
+    found = {name: item for name, item in _all_in(file) if _shape(item)}
+    for name, item in found.items():
+        if re.search(r"block_?\d", f"{name} {item.dtype.names}"):
+            raise InputError(
+                "It is a table of pandas without names of columns: expected "
+                "to_hdf(.., format='table', data_columns=True)."
+            )
+    return [f"{name} {'x'.join(map(str, _shape(item)))}" for name, item in found.items()]
 
 
 def _all_in(file: Any) -> Iterator[tuple[str, Any]]:

@@ -7,11 +7,14 @@ import zlib
 
 import numpy as np
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns
 
 _COMMENTS = (b"#", b"%", b"//")
 COMMENT = re.compile(b"|".join(_COMMENTS))
 _SPACES = bytes.maketrans(b",;|\"'[](){}", b" " * 11)
+# What arrays hold that are no numbers, by numpy's letter.
+_KINDS = {"M": "dates", "m": "durations", "c": "complex numbers", "V": "records"}
 _MINUS = "\u2212".encode()
 # Names in a list, behind words for it.
 _INNER = re.compile(
@@ -22,9 +25,9 @@ _INNER = re.compile(
 )
 # Spaces before a unit in brackets.
 _GAP = re.compile(r"(?<=\w)\s+(?=[\[(][^\s,\[\]()]*[\])])")
-# Seconds and nanoseconds; so many lines tell how these are printed.
+# Seconds and nanoseconds; from so many lines on, and by so many, it is told how these are printed.
 _STAMP = re.compile(rb"(\d{1,10})\.(\d{1,9})")
-_FEW = 50
+_FEW, _MANY = 50, 2000
 # Polarities in words.
 _SIGNS = {
     **dict.fromkeys(("true", "t", "on", "+", "p", "pos", "positive"), 1.0),
@@ -93,7 +96,8 @@ def unpadded_in(lines: list[bytes]) -> int | None:
 
     So 1.19000 is 19 us after 1 s. Read as fractions these fall, but not read as two numbers.
     """
-    rows = [line.split() for line in plain_of(b"".join(lines)).split(b"\n")]
+    some = b"".join(lines[:: len(lines) // _MANY + 1])
+    rows = [line.split() for line in plain_of(some).split(b"\n")]
     rows = [words for words in rows[:-1] if words]
     for k, column in enumerate(zip(*rows, strict=False)):
         stamps = [stamp for word in column if (stamp := _STAMP.fullmatch(word))]
@@ -111,6 +115,23 @@ def padded(lines: list[bytes], k: int) -> list[bytes]:
     stamp = re.compile(rb"^(\s*(?:\S+\s+){%d}\d+\.)(\d{1,9})(?!\S)" % k, re.M)
     text = stamp.sub(lambda found: found[1] + found[2].rjust(9, b"0"), plain_of(b"".join(lines)))
     return text.splitlines(keepends=True)
+
+
+def numbers_of(column: np.ndarray) -> np.ndarray:
+    """A column [N] as it is if it holds numbers; polarities in words as numbers.
+
+    Raises:
+        InputError: it holds anything else.
+    """
+    if column.dtype.kind in "biuf":
+        return column
+    if column.dtype.kind in "SUO":
+        some, which = np.unique(column, return_inverse=True)
+        words = [str(w, "latin-1") if isinstance(w, bytes) else str(w) for w in some[:20].tolist()]
+        signs = [_SIGNS.get(word.strip().lower()) for word in words]
+        if len(words) == len(some) and None not in signs:
+            return np.array(signs, float)[which]
+    raise InputError(f"A column holds {_KINDS.get(column.dtype.kind, 'words')}: expected numbers.")
 
 
 def is_comment(line: bytes) -> bool:

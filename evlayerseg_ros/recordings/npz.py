@@ -17,6 +17,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
 from evlayerseg_ros.recordings.beside import unit_said
+from evlayerseg_ros.recordings.lines import numbers_of
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.rows import told_of
 from evlayerseg_ros.recordings.units import Times, Unit, unit_of, unit_of_masks
@@ -49,8 +50,8 @@ class NpyStream:
         n = math.prod(self.shape)
         if dimensions == 1 and n in self.shape:  # one column or one row, as Matlab writes it
             self.shape, by_columns = (n,), False
-        if self.dtype.kind not in "biuf":
-            raise InputError(f"An array is of type {self.dtype}: expected numbers.")
+        if self.dtype.kind not in "SU":  # words may be polarities
+            numbers_of(np.empty(0, self.dtype))
         if len(self.shape) != dimensions:
             raise InputError(f"Expected plain arrays of dimensions: {dimensions}.")
         if by_columns and dimensions > 1:
@@ -70,7 +71,8 @@ class NpyStream:
                 break
             found += part
         found = found[: len(found) // row * row] if self.broken else found
-        return np.frombuffer(bytes(found), self.dtype).reshape(-1, *self.shape[1:])
+        rows = np.frombuffer(bytes(found), self.dtype).reshape(-1, *self.shape[1:])
+        return numbers_of(rows) if self.dtype.kind in "SU" else rows
 
 
 def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:

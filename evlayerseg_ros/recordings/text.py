@@ -54,6 +54,7 @@ class TextRecording(Table):
         self._said = ""  # the times' unit by their column's name
         self._rest = ""  # the unit of a second column, added to one of seconds; "" if there is none
         self._prose = ""  # the first line that is neither names, size, comment nor event
+        self._head: tuple[int, int] | None = None  # a first line of two numbers
         self._sizes: list[tuple[int, int]] = []  # comments of two numbers
         self._comments = ""
         self._unpadded: int | None = None  # the column of lines.unpadded_in
@@ -80,8 +81,8 @@ class TextRecording(Table):
                     size = int(words[0]), int(words[1])
                     if comment:
                         self._sizes.append(size)
-                    elif self.size is None:
-                        self.width, self.height = size
+                    else:
+                        self._head = size
                 elif not comment and (said := sensors.in_words(text_of(line))):
                     self._sizes.append(said)
                 elif found := names_in(text_of(plain)):
@@ -182,11 +183,10 @@ class TextRecording(Table):
 
     def _stated(self, x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
         """The size of the first line, or of a comment or sentence that fits the events."""
-        sizes = [*sensors.sizes_in(self._comments), *self._sizes]
         named = sensors.implied_by(self._comments).size
-        sizes += [named] if named else []
-        fits = (size for size in sizes if sensors.holds(sensors.turned(size, x, y), x, y))
-        return (self.width, self.height) if self.width else next(fits, None)
+        said = (self._head, *sensors.sizes_in(self._comments), *self._sizes, named)
+        sizes = filter(None, said)
+        return next((s for s in sizes if sensors.holds(sensors.turned(s, x, y), x, y)), None)
 
     def _raw_stretches(self) -> Iterator[list[bytes]]:
         """The lines of some stretches, at least of the first one."""

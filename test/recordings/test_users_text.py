@@ -196,6 +196,15 @@ def test_nanoseconds_without_zeros_before_them(tmp_path, begin, line):
     assert np.array_equal(t, us + 10**9) and np.array_equal(x, e.x)
 
 
+@pytest.mark.parametrize("line", ["20000 4", "10 20", "0 20000"])
+def test_a_first_line_of_two_numbers_that_are_no_size(tmp_path, line):
+    rows = "".join(f"{t * 1e-6:.6f} {x} {y} {p}\n" for t, x, y, p in ROWS)
+    (tmp_path / "some.txt").write_text(f"{line}\n{rows}")
+    recording, _, stats = run(tmp_path / "some.txt")
+    assert (recording.width, recording.height, stats.events) == (640, 480, 20_000)
+    assert "640x480 pixels is assumed" in recording.note
+
+
 def test_fractions_without_zeros_behind_them(tmp_path):
     path = tmp_path / "some.txt"
     path.write_text(
