@@ -173,7 +173,7 @@ def may_hold_events(path: Path) -> bool:
 
 
 def has_longer_table(path: Path, name: str) -> bool:
-    """Whether an npz has a table of more events than its array of that name, by their headers."""
+    """Whether an npz has a table of more events than its array of that name, by first rows."""
     lengths = {}
     with contextlib.suppress(Exception), opened(path) as archive:  # reading tells it
         for entry in archive.namelist():
@@ -181,13 +181,14 @@ def has_longer_table(path: Path, name: str) -> bool:
                 with archive.open(entry) as file:
                     shape, _, dtype = npy_header(file)
                 column = entry.removesuffix(".npy") == name
-                if column or (not dtype.hasobject and _may_be_table(archive.open(entry))):
+                if column or (not dtype.hasobject and _may_be_table(archive.open(entry), _ROWS)):
                     lengths[entry] = max(shape)
         return max(lengths.values()) > lengths[f"{name}.npy"]
     return False
 
 
-def _may_be_table(file: IO[bytes]) -> bool:
+def _may_be_table(file: IO[bytes], most: int = 0) -> bool:
+    """Whether an npy may hold events; where its rows follow each other, `most` of them are read."""
     shape, by_columns, dtype = npy_header(file)
     if dtype.hasobject:
         file.seek(0)
@@ -195,6 +196,8 @@ def _may_be_table(file: IO[bytes]) -> bool:
             return any(_is_table(part) for _, part in inside("", objects_in(file)))
         return False
     few = [n if n in (1, 4) else 0 for n in shape]  # nothing is read of a longer array
+    if few and not few[0] and not by_columns:
+        few[0] = min(shape[0], most)
     rows = file.read(math.prod(few) * dtype.itemsize)
     return _is_table(np.ndarray(few, dtype, rows, order="F" if by_columns else "C"))
 

@@ -171,6 +171,14 @@ def test_short_columns_beside_the_events_are_none_of_theirs(tmp_path, suffix, mo
     check(path)
 
 
+def test_a_longer_table_of_something_else_beside_the_columns_of_events(tmp_path):
+    """They stay columns in ns of our layout, however long the other is."""
+    turns = np.random.default_rng(1).normal(size=(50_000, 4))
+    np.savez(tmp_path / "some.npz", x=E.x, y=E.y, t=E.t, p=E.p, size=VGA, turns=turns)
+    recording = run(tmp_path / "some.npz")[0]
+    assert recording.kind == "an npz recording" and not recording.note
+
+
 def test_names_that_the_values_contradict_are_refused(tmp_path):
     path = text(tmp_path / "some.csv", "x,y,t,p", US, E.x, E.y, E.p)
     with pytest.raises(InputError, match="column t falls, and x rises as times do"):
