@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 
@@ -19,11 +20,11 @@ NAMES = {
 }
 # The unit behind a column's name: `timestamp (us)`, `t_ns`, `time in microseconds`.
 _PREFIXES = {"s": "", "ms": "m|milli", "us": "u|micro", "ns": "n|nano"}
-_ANY_UNIT = "|".join(
+ANY_UNIT = "|".join(
     f"(?P<{unit}>{unit}|(?:{words})sec(?:ond)?s?{'|µs' * (unit == 'us')})"
     for unit, words in _PREFIXES.items()
 )
-_UNIT = re.compile(rf"(?:^|\s*[(\[]\s*|[_.]|\s(?:in\s)?)(?:{_ANY_UNIT})\s*[)\]]?$")
+_UNIT = re.compile(rf"(?:^|\s*[(\[]\s*|[_.]|\s(?:in\s)?)(?:{ANY_UNIT})\s*[)\]]?$")
 # Words around a column's name: `event_x`, `events/x`, `pixel_x`, `x_coordinate`, `x [px]`.
 _AROUND = re.compile(
     r"^(?:events?|ev|addr|pixel|field)[_/.]|[_\s](?:coord\w*|pos\w*|addr\w*|pixels?)$|\s*[(\[].*"
@@ -68,6 +69,27 @@ def by_names(names: Iterable[str], split: bool = False) -> dict[str, str] | None
     if len(times) == 2 and not split:
         raise InputError(f"Times are in two columns, {' and '.join(times)}: expected one, in ns.")
     return found
+
+
+def by_lengths(
+    lengths: Mapping[str, int], names: Iterable[str], split: bool = False
+) -> dict[str, str] | None:
+    """As by_names, of columns that are of one length where there are such: the longest ones.
+
+    Poses or boxes beside the events have x, y and t, too, but rarely polarities.
+
+    Args:
+        lengths: of the columns, by name; of what is no column, none.
+        names, split: as of by_names.
+    """
+    every = by_names(names, split)
+    for wanted in ("xytp", "xyt") if every else ():
+        for n in sorted(set(lengths.values()), reverse=True):
+            with contextlib.suppress(InputError):
+                found = by_names((name for name in lengths if lengths[name] == n), split) or {}
+                if {*wanted, *({"n"} & set(every or {}))} <= set(found):
+                    return {k: v for k, v in (every or {}).items() if k == "p"} | found
+    return every
 
 
 def times_in(names: Iterable[str]) -> list[str]:
@@ -165,6 +187,17 @@ def of_another(names: Iterable[str]) -> list[str]:
     usual = {"", "events", "event", *(alias for aliases in NAMES.values() for alias in aliases)}
     parts = {name: _SIDE.sub("", name.lower()) for name in names}
     return [name for name, part in parts.items() if part != name.lower() and part in usual]
+
+
+def by_sides(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The columns of cameras that are part of their names, as left_x: by camera and plain name."""
+    names = list(names)
+    sides: dict[str, dict[str, str]] = {}
+    for name in names if by_names(names, split=True) is None else ():
+        if side := _SIDE.search(name.lower()):
+            plain = name[: side.start()] + name[side.end() :]
+            sides.setdefault(side[0].strip("_"), {})[plain] = name
+    return {side: parts for side, parts in sides.items() if by_names(parts, split=True)}
 
 
 def is_camera(name: str) -> bool:

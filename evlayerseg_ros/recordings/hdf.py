@@ -15,11 +15,12 @@ import numpy as np
 from evlayerseg_ros.errors import InputError, MissingPackage, needs
 from evlayerseg_ros.events.types import MAX_TIME
 from evlayerseg_ros.recordings import columns, sensors
-from evlayerseg_ros.recordings.hdf_sources import Source, said_by, settled, sources_in
+from evlayerseg_ros.recordings.beside import stated_order, unit_said
+from evlayerseg_ros.recordings.hdf_sources import Source, said_by, settled, shapes_in, sources_in
+from evlayerseg_ros.recordings.kinds import some_of
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.rows import told_of
-from evlayerseg_ros.recordings.ticks import Wraps
-from evlayerseg_ros.recordings.units import to_ns
+from evlayerseg_ros.recordings.units import Times, to_ns
 
 # Size and unit are told by so many stretches of so many events.
 _STRETCHES, _LENGTH = 16, 8192
@@ -49,8 +50,8 @@ class HdfRecording(Table):
     """HDF5 as EV-LayerSegNet's authors lay it out (events/xs, ys, ts, ps), as DSEC does (events/x,
     y, t, p), as v2e does (events [N, 4]), or with a compound table.
 
-    The unit of the times is recognised: s, ms, us or ns. Attributes or data sets with a name of
-    sensors.NAMES state the sensor's size, or image_raw has it; else it is assumed and noted.
+    The unit of the times is recognised: s, ms, us or ns. Attributes or data sets may
+    state the sensor's size, see sensors.stated, or image_raw has it; else it is assumed and noted.
 
     Args:
         path: the file.
@@ -101,6 +102,9 @@ class HdfRecording(Table):
         with contextlib.suppress(OSError):  # reading tells it
             self._source, told = settled(self._file[where], self._source)
             self.notice(told)
+        if self._source.order:
+            stated = (value for said in self._said(where) for value in said.values())
+            self._source = self._source._replace(order=stated_order(stated, self._source.order))
         self.topic = where if topic is not None else ""
         self._count = min(self._source.lengths)
         self._set_length(self._count)
@@ -116,7 +120,7 @@ class HdfRecording(Table):
         offset = next((said["t_offset"] for said in self._said(where) if "t_offset" in said), None)
         dsec = usual == "us" and {"t_offset", "ms_to_idx"} & set(self._file)
         trust = 5.0 if dsec else 0.5
-        self.find_unit(times, usual, self._count, trust, self._said_unit(), documented=usual)
+        self.find_unit(times, usual, self._count, trust, self._said_unit(where), documented=usual)
         begin = np.ravel(np.asarray(offset))[:1]
         if len(begin) and begin.dtype.kind in "iuf":  # DSEC counts from it
             begins = int(to_ns(begin, self._unit)[0])
@@ -126,13 +130,14 @@ class HdfRecording(Table):
         """The events that are asked for, or the only ones of some length, and their path."""
         found = sources_in(self._file)
         if topic is not None:
-            there = ", ".join(found) or "none"
+            there = some_of(found) or "none"
             found = {k: v for k, v in found.items() if k.strip("/") == topic.strip("/")}
             if not found:
                 raise InputError(f"{self.path} has no events at {topic}: it has {there}.")
         if not found:
             raise InputError(
-                f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`)."
+                f"{self.path} lacks events/xs, ys, ts, ps (DSEC's x, y, t, p, or rows `t x y p`): "
+                f"it has {some_of(shapes_in(self._file)) or 'no arrays'}."
             )
         lengths = {k: min(v.lengths) for k, v in found.items()}
         longest = max(lengths.values())
@@ -142,20 +147,22 @@ class HdfRecording(Table):
         sure = any(lengths[k] > _FEW * longest for k in signed)
         left = (signed if sure else long) or dict(list(found.items())[:1])
         if len(left) > 1:
-            raise InputError(f"{self.path} has several cameras, choose: {', '.join(left)}.")
+            raise InputError(
+                f"{self.path} has several cameras, choose: {some_of(left)} (--topic NAME)."
+            )
         where, source = next(iter(left.items()))
         alike = [k for k in found if k != where and _SIDE.sub("", k) == _SIDE.sub("", where)]
         if alike:
             self.notice(f"of {where} and {', '.join(alike)} the first is read (--topic chooses)")
         return where, source
 
-    def _said_unit(self) -> str:
-        """The unit that the name of the column of times says, or its attribute."""
+    def _said_unit(self, where: str) -> str:
+        """The unit that the name of the column of times says, its attribute, or one at its path."""
         name = self._source.names.get("t", "")
         times = self._source.data[2] if len(self._source.data) > 2 else None
-        attribute = next((v for k, v in getattr(times, "attrs", {}).items() if "unit" in k), "")
-        text = attribute.decode("latin-1") if isinstance(attribute, bytes) else str(attribute)
-        return columns.unit_in(name) or columns.unit_in(f"t {text}")
+        own = [{"unit": v} for k, v in getattr(times, "attrs", {}).items() if "unit" in k]
+        units = map(unit_said, (*own, *self._said(where)))
+        return columns.unit_in(name) or next(filter(None, units), "")
 
     def _stretches(self, starts: list[int]) -> list[list[np.ndarray]]:
         """x, y, t, p of the stretches that can be read, at least one.
@@ -191,7 +198,7 @@ class HdfRecording(Table):
 
     def _columns(self) -> Iterator[Columns]:
         lost = 0
-        unwrapped = Wraps() if self._unit == "ns" else None
+        times = Times(self._unit, self._offset)
         for start in range(0, self._count, CHUNK):
             end = min(start + CHUNK, self._count)
             try:
@@ -200,9 +207,7 @@ class HdfRecording(Table):
                 parts = list(self._pieces(start, end))
                 lost += end - start - sum(len(part[0]) for part in parts)
             for x, y, t, p in parts:
-                if unwrapped and t.dtype.itemsize == 4:
-                    t = unwrapped(t.astype(np.int64))
-                yield x, y, to_ns(t, self._unit, self._offset), p
+                yield x, y, times(t), p
         if lost:
             raise InputError(f"{self.path} is damaged: {lost} of its events cannot be read.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError, needs
 from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.lines import numbers_of
 
 # So many rows tell the order of the columns.
 _ROWS = 8192
@@ -51,11 +52,9 @@ class Source(NamedTuple):
             found = [rows[self.names[name]] if name in self.names else None for name in "xytp"]
         else:
             found = [None if column is None else _rows(column, part) for column in self.data]
-        for column in found:
-            if column is not None and column.dtype.kind not in "biuf":
-                raise InputError(f"A column is of type {column.dtype}: expected numbers.")
+        found = [None if column is None else numbers_of(np.ravel(column)) for column in found]
         n = max(len(column) for column in found if column is not None)
-        return [np.ones(n) if column is None else np.ravel(column) for column in found]
+        return [np.ones(n) if column is None else column for column in found]
 
 
 def sources_in(file: Any) -> dict[str, Source]:
@@ -75,6 +74,22 @@ def sources_in(file: Any) -> dict[str, Source]:
     if faults and not found:
         raise faults[0]
     return found
+
+
+def shapes_in(file: Any) -> list[str]:
+    """The data sets in a file, each with its shape.
+
+    Raises:
+        InputError: they are a table of pandas, which hides its columns.
+    """
+    found = {name: item for name, item in _all_in(file) if _shape(item)}
+    for name, item in found.items():
+        if re.search(r"block_?\d", f"{name} {item.dtype.names}"):
+            raise InputError(
+                "It is a table of pandas without names of columns: expected "
+                "to_hdf(.., format='table', data_columns=True)."
+            )
+    return [f"{name} {'x'.join(map(str, _shape(item)))}" for name, item in found.items()]
 
 
 def _all_in(file: Any) -> Iterator[tuple[str, Any]]:
@@ -131,7 +146,10 @@ def settled(item: Any, source: Source) -> tuple[Source, str]:
 
 
 def _of_group(group: Any, named: dict[str, str] | None = None) -> Source | None:
-    named = named or columns.by_names(group.keys())
+    if named is None and columns.by_names(group.keys()):
+        there = {name: _get(group, name) for name in group}
+        lengths = {name: _length(data) for name, data in there.items() if _is_column(data)}
+        named = columns.by_lengths(lengths, there)
     data = {k: _get(group, name) for k, name in (named or {}).items()}
     if "p" in data and not any(_shape(data["p"])):
         del data["p"]  # it was never written
@@ -147,22 +165,7 @@ def _of_table(name: str, item: Any) -> Source | None:
         return None
     rows, called = _rows(item, slice(_ROWS)), name.endswith("events")
     order = "txyp" if called and not len(rows) else columns.by_values(rows)
-    order = order and _stated_order(item, order)
     return Source((item,), order, {}) if order and (called or len(rows) > _FEW) else None
-
-
-def _stated_order(table: Any, order: str) -> str:
-    """The order of a table's columns that an attribute names, where the values allow it."""
-    for value in table.attrs.values():
-        words = [str(w, "latin-1") if isinstance(w, bytes) else str(w) for w in np.ravel(value)]
-        names = words[0].replace(",", " ").split() if len(words) == 1 else words
-        with contextlib.suppress(InputError):
-            found = (columns.by_names(names) if len(names) == 4 else None) or {}
-            stated = "".join(sorted(found, key=lambda column: names.index(found[column])))
-            # Values tell times and polarities, but not x from y.
-            if len(stated) == 4 and all(stated.index(c) == order.index(c) for c in "tp"):
-                return stated
-    return order
 
 
 def _shape(data: Any) -> tuple[int, ...]:
@@ -191,7 +194,9 @@ def _rows(data: Any, part: slice) -> np.ndarray:
 
 
 def said_by(item: Any) -> dict[str, Any]:
-    """What may state a size or an offset, by name: attributes, data in a group or its `calib`."""
+    """What may state a size, an offset, a unit or an order, by name: attributes, data in a group or
+    its `calib`.
+    """
     said = {name: value for name, value in item.attrs.items() if _shape(value) != (0,)}
     if not hasattr(item, "keys"):
         return said
@@ -199,8 +204,11 @@ def said_by(item: Any) -> dict[str, Any]:
     if getattr(frames, "ndim", 0) == 3:
         said["image_raw"] = frames.shape[2], frames.shape[1]
     for group in (item.get("calib"), item):
-        for name in (*sensors.NAMES, "t_offset") if hasattr(group, "keys") else ():
-            data = group.get(name)
-            if data is not None and getattr(data, "size", 3) in (1, 2):
+        for name in group if hasattr(group, "keys") else ():
+            data = _get(group, name)
+            size = getattr(data, "size", None) or 5
+            if (size < 3 and (sensors.is_name(name) or name == "t_offset")) or (
+                size < 5 and data.dtype.kind in "SUO"
+            ):
                 said[name] = data[()]
     return said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from evlayerseg_ros.errors import InputError, needs
@@ -35,7 +35,7 @@ _ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
 _BAG, _SEQUENCE = "metadata.yaml", "dataset_info.npz"
 # Those that folders of other data sets keep their events in.
 _EVENTS = ("events.h5", "events.txt")
-# Of several recordings so many are named.
+# Of several recordings or tables so many are named.
 _LISTED = 8
 
 
@@ -76,10 +76,15 @@ def recording_at(path: Path) -> Path:
         return path
     found = [path / name for name in _EVENTS if _has(path, name)] or recordings_in(path)
     if len(found) > 1:
-        more = ", .." if len(found) > _LISTED else ""
-        listed = ", ".join(p.name for p in found[:_LISTED])
-        raise InputError(f"{path} holds several recordings, choose one: {listed}{more}.")
+        listed = some_of([p.name for p in found])
+        raise InputError(f"{path} holds several recordings, choose one: {listed}.")
     return recording_at(found[0])
+
+
+def some_of(names: Iterable[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    first, rest = (names := list(names))[:_LISTED], len(names) - _LISTED
+    return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _has(folder: Path, *names: str) -> bool:
@@ -162,5 +167,9 @@ def _reader_of_npz(path: Path) -> tuple[str, bool]:
         return "evimo2:EvimoRecording", False
     names = [name.removesuffix(".npy") for name in names_in(path)]
     named = columns.by_names(names, split=True)
-    plain = not names or (named is not None and "n" not in named)
+    from evlayerseg_ros.recordings.arrays import has_longer_table
+
+    plain = not names or (
+        named is not None and "n" not in named and not has_longer_table(path, named["x"])
+    )
     return ("npz:NpzRecording", False) if plain else ("arrays:ArrayRecording", True)

@@ -7,18 +7,27 @@ import zlib
 
 import numpy as np
 
+from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns
 
 _COMMENTS = (b"#", b"%", b"//")
 COMMENT = re.compile(b"|".join(_COMMENTS))
 _SPACES = bytes.maketrans(b",;|\"'[](){}", b" " * 11)
+# What arrays hold that are no numbers, by numpy's letter.
+_KINDS = {"M": "dates", "m": "durations", "c": "complex numbers", "V": "records"}
 _MINUS = "\u2212".encode()
 # Names in a list, behind words for it.
 _INNER = re.compile(
     r"(?:(?:the|columns?|formats?|order|fields?|each|rows?|lines?|data|events?|of|in|per|are|is)\s*)*"
-    r"(?::|=|(?=[\[({]))\s*(?:[\[({](.*?)[\])}].*|([^\[({].*))",
+    r"(?::|=|(?=[\[({]))\s*"
+    r"(?:[\[({]((?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*)[\])}].*|([^\[({].*))",
     re.I,
 )
+# Spaces before a unit in brackets.
+_GAP = re.compile(r"(?<=\w)\s+(?=[\[(][^\s,\[\]()]*[\])])")
+# Seconds and nanoseconds; from so many lines on, and by so many, it is told how these are printed.
+_STAMP = re.compile(rb"(\d{1,10})\.(\d{1,9})")
+_FEW, _MANY = 50, 2000
 # Polarities in words.
 _SIGNS = {
     **dict.fromkeys(("true", "t", "on", "+", "p", "pos", "positive"), 1.0),
@@ -43,14 +52,22 @@ def words_in(line: bytes) -> list[str]:
     return plain_of(line).decode("latin-1").strip().split() or [""]
 
 
-def names_in(line: bytes) -> list[str]:
+def text_of(line: bytes) -> str:
+    """A line in UTF-8, or in Latin-1, which any bytes are."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def names_in(text: str) -> list[str]:
     """The names of all columns that a line gives, maybe as a list behind `columns:`; or none."""
-    whole = line.decode("latin-1").replace('"', "").strip()
+    whole = _GAP.sub("", re.sub("[\"']", "", text).strip())
     inner = _INNER.fullmatch(whole)
     texts = [whole, inner[1] or inner[2] or ""] if inner else [whole]
     best: tuple[int, list[str]] = (0, [])
     for text in texts:
-        words = re.split(r"[,;\t]" if re.search(r"[,;\t]", text) else r"\s+", text)
+        words = re.split(r"[,;\t|]" if re.search(r"[,;\t|]", text) else r"\s+", text)
         found = len(columns.by_names(words, split=True) or {})
         if (found, -len(words)) > (best[0], -len(best[1])):
             best = found, words
@@ -72,6 +89,49 @@ def order_of(names: list[str], found: dict[str, str] | None = None) -> tuple[str
     rest = columns.unit_in(found.get("n", ""))
     order = "".join(where.get(name, "-") for name in names)
     return order, "ns" if rest else columns.unit_in(found["t"]), rest
+
+
+def unpadded_in(lines: list[bytes]) -> int | None:
+    """The number of a column of seconds, a point and nanoseconds without zeros before them.
+
+    So 1.19000 is 19 us after 1 s. Read as fractions these fall, but not read as two numbers.
+    """
+    some = b"".join(lines[:: len(lines) // _MANY + 1])
+    rows = [line.split() for line in plain_of(some).split(b"\n")]
+    rows = [words for words in rows[:-1] if words]
+    for k, column in enumerate(zip(*rows, strict=False)):
+        stamps = [stamp for word in column if (stamp := _STAMP.fullmatch(word))]
+        if len(stamps) < len(rows) or len({len(stamp[2]) for stamp in stamps}) < 2:
+            continue
+        ns = np.array([int(stamp[1]) * 10**9 + int(stamp[2]) for stamp in stamps])
+        s = np.array([float(stamp[0]) for stamp in stamps])
+        if len(ns) >= _FEW and np.any(s[1:] < s[:-1]) and np.all(ns[1:] >= ns[:-1]):
+            return k
+    return None
+
+
+def padded(lines: list[bytes], k: int) -> list[bytes]:
+    """Lines with zeros before the nanoseconds of their column k."""
+    stamp = re.compile(rb"^(\s*(?:\S+\s+){%d}\d+\.)(\d{1,9})(?!\S)" % k, re.M)
+    text = stamp.sub(lambda found: found[1] + found[2].rjust(9, b"0"), plain_of(b"".join(lines)))
+    return text.splitlines(keepends=True)
+
+
+def numbers_of(column: np.ndarray) -> np.ndarray:
+    """A column [N] as it is if it holds numbers; polarities in words as numbers.
+
+    Raises:
+        InputError: it holds anything else.
+    """
+    if column.dtype.kind in "biuf":
+        return column
+    if column.dtype.kind in "SUO":
+        some, which = np.unique(column, return_inverse=True)
+        words = [str(w, "latin-1") if isinstance(w, bytes) else str(w) for w in some[:20].tolist()]
+        signs = [_SIGNS.get(word.strip().lower()) for word in words]
+        if len(words) == len(some) and None not in signs:
+            return np.array(signs, float)[which]
+    raise InputError(f"A column holds {_KINDS.get(column.dtype.kind, 'words')}: expected numbers.")
 
 
 def is_comment(line: bytes) -> bool:

@@ -9,19 +9,23 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
 from evlayerseg_ros.recordings.archives import opened
+from evlayerseg_ros.recordings.beside import unit_said
+from evlayerseg_ros.recordings.lines import numbers_of
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
 from evlayerseg_ros.recordings.rows import told_of
-from evlayerseg_ros.recordings.units import Unit, to_ns, unit_of, unit_of_masks
+from evlayerseg_ros.recordings.units import Times, Unit, unit_of, unit_of_masks
 
 # Bytes read at a time; a damaged one spoils as many.
 _PIECE = 1 << 12
+# So many events tell the size.
+_SEEN = 1 << 22
 
 
 class NpyStream:
@@ -46,8 +50,8 @@ class NpyStream:
         n = math.prod(self.shape)
         if dimensions == 1 and n in self.shape:  # one column or one row, as Matlab writes it
             self.shape, by_columns = (n,), False
-        if self.dtype.kind not in "biuf":
-            raise InputError(f"An array is of type {self.dtype}: expected numbers.")
+        if self.dtype.kind not in "SU":  # words may be polarities
+            numbers_of(np.empty(0, self.dtype))
         if len(self.shape) != dimensions:
             raise InputError(f"Expected plain arrays of dimensions: {dimensions}.")
         if by_columns and dimensions > 1:
@@ -67,7 +71,8 @@ class NpyStream:
                 break
             found += part
         found = found[: len(found) // row * row] if self.broken else found
-        return np.frombuffer(bytes(found), self.dtype).reshape(-1, *self.shape[1:])
+        rows = np.frombuffer(bytes(found), self.dtype).reshape(-1, *self.shape[1:])
+        return numbers_of(rows) if self.dtype.kind in "SU" else rows
 
 
 def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -78,6 +83,18 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
         (3, 0): np.lib.format.read_array_header_2_0,  # but for names beyond ASCII
     }[np.lib.format.read_magic(file)]
     return read(file)
+
+
+def _said_in(archive: Any, name: str) -> dict[str, Any]:
+    """What an array of an archive says by its name, or a dictionary in it by its own names."""
+    try:
+        return {name: archive[name]}
+    except ValueError:  # Python's objects
+        from evlayerseg_ros.recordings.plain import objects_in
+
+        with archive.zip.open(f"{name}.npy") as file:
+            found = objects_in(file)
+        return {str(key): value for key, value in found.items()}
 
 
 class NpzRecording(Table):
@@ -102,12 +119,10 @@ class NpzRecording(Table):
                 entries = archive.zip.infolist()  # some may be no arrays
                 sizes = {e.filename.removesuffix(".npy"): e.file_size for e in entries}
                 others = [k for k in columns.of_another(archive.files) if sizes[k] > _PIECE]
-                small = [name for name in sensors.NAMES if name in archive.files]
-                small = [k for k in small if sizes[k] < _PIECE]
-                said = {}
-                for name in small:
-                    with contextlib.suppress(Exception):  # Python's objects, or damaged
-                        said[name] = archive[name]
+                said: dict[str, Any] = {}
+                for name in (name for name in archive.files if sizes[name] < _PIECE):
+                    with contextlib.suppress(Exception):  # damaged
+                        said |= _said_in(archive, name)
                 masks = "mask_t" in archive.files
             if others:
                 self.notice(f"{', '.join(others)} may be another camera's and are not read")
@@ -119,10 +134,9 @@ class NpzRecording(Table):
             if len(set(lengths)) != 1:
                 raise InputError(f"{path}: expected x, y, t, p of one length.")
             self._set_length(lengths[0])
-            with self._streams("x", "y") as streams:
-                x, y = (stream.read(1 << 22) for stream in streams)
+            x, y = self._places(lengths[0])
             self.find_size(x, y, partial(sensors.stated, said))
-            self._find_unit(has_size, masks)
+            self._find_unit(has_size, masks, unit_said(said))
             self._tell_signs()
         except zipfile.BadZipFile as error:
             raise InputError(
@@ -140,22 +154,23 @@ class NpzRecording(Table):
             yield [NpyStream(stack.enter_context(archive.open(file))) for file in files]
 
     def _settled(self, names: dict[str, str], files: list[str]) -> dict[str, str]:
-        """The columns by their values, too; see columns.settled."""
+        """The columns by their lengths and values, too; see columns.settled."""
         self._names = {}
-        with self._streams(names["x"]) as (x,):
-            n = x.shape[0]
+        lengths = {}
         rows = {}
         with opened(self.path) as archive:
-            entries = {e.filename.removesuffix(".npy"): e for e in archive.infolist()}
+
+            def stream_of(name: str) -> NpyStream:
+                return NpyStream(archive.open(f"{name}.npy"))
+
             for name in files:
-                # Others are no columns, or damaged.
+                with contextlib.suppress(Exception):  # others are no columns, or damaged
+                    lengths[name] = stream_of(name).shape[0]
+            names = columns.by_lengths(lengths, files) or names
+            n = stream_of(names["x"]).shape[0]
+            for name in (name for name in lengths if lengths[name] == n):
                 with contextlib.suppress(Exception):
-                    if entries[name].file_size < n:
-                        continue
-                    with archive.open(entries[name]) as file:
-                        stream = NpyStream(file)
-                        if stream.shape[0] == n:
-                            rows[name] = stream.read(CHUNK)
+                    rows[name] = stream_of(name).read(CHUNK)
         with np.load(self.path) as archive:
             for name in filter(columns.is_camera, files):
                 values = np.empty(0)
@@ -166,13 +181,24 @@ class NpzRecording(Table):
         self.notice(told)
         return found
 
+    def _places(self, n: int) -> list[np.ndarray]:
+        """x and y of every so many of n events."""
+        step = -(-n // _SEEN)
+        with self._streams("x", "y") as streams:
+            found = [[np.empty(0, stream.dtype)] for stream in streams]
+            for _ in range(0, n, CHUNK):
+                parts = [stream.read(CHUNK) for stream in streams]
+                for k, part in enumerate(parts):
+                    found[k].append(part[: min(map(len, parts)) : step])
+        return [np.concatenate(parts) for parts in found]
+
     def _tell_signs(self) -> None:
         """Notes what is assumed of odd polarities."""
         with self._streams(*self._there[3:]) as streams:
             for stream in streams:
                 self.notice(told_of(stream.read(CHUNK)))
 
-    def _find_unit(self, has_size: bool, masks: bool) -> None:
+    def _find_unit(self, has_size: bool, masks: bool, said: str) -> None:
         with self._streams("t") as (t,):
             usual = "ns" if np.issubdtype(t.dtype, np.integer) else "s"
             trust = 3.0 if has_size else 0.5  # with a size it has our layout
@@ -180,7 +206,7 @@ class NpzRecording(Table):
         if masks:  # they are on the events' clock
             with self._streams("mask_t") as (t,):
                 usual, trust = unit_of_masks(t.read(CHUNK)), 3.0
-        said = columns.unit_in(self._names["t"])
+        said = columns.unit_in(self._names["t"]) or said
         size = (self.width, self.height)
         if has_size and not masks and not said:  # a size is trusted, but other programs write one
             other = unit_of([times], size, usual, self.path, n, 0.5, said).name
@@ -192,7 +218,7 @@ class NpzRecording(Table):
 
     def _columns(self) -> Iterator[Columns]:
         with self._streams(*self._there) as streams:
-            broken = False
+            broken, times = False, Times(self._unit)
             while not broken:
                 parts = [stream.read(CHUNK) for stream in streams]
                 n = min(map(len, parts))
@@ -200,7 +226,7 @@ class NpzRecording(Table):
                     break
                 x, y, t, *signs = (part[:n] for part in parts)
                 p = signs[0] if signs else np.ones(n)
-                yield x, y, to_ns(t, self._unit), p
+                yield x, y, times(t), p
                 broken = any(stream.broken for stream in streams)
             if any(stream.broken for stream in streams):
                 raise InputError(f"{self.path} is damaged: the events up to there are used.")

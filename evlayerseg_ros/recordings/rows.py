@@ -17,6 +17,8 @@ PAIRS = ((-1, 0, 1), (0, 255), (1, 2), *((1, number) for number in _MINUS_ONE))
 _RARE = 0.02
 # So many rows of zeros in a chunk are space that was never filled.
 _ZEROS = 16
+# A place so near to a whole pixel (px) is that pixel.
+_NEAR = 1e-3
 
 
 class Rows:
@@ -52,7 +54,16 @@ class Rows:
             x, y, t, p = x[~zeros], y[~zeros], t[~zeros], p[~zeros]
         if self._first:
             x, y = x - self._first, y - self._first
+        x, y = _near_whole(x), _near_whole(y)
         return x, y, self._wraps(t), p if self._off is None else p != self._off
+
+
+def _near_whole(x: np.ndarray) -> np.ndarray:
+    """Places [N] that arithmetic left just beside a whole pixel, on it."""
+    if x.dtype.kind != "f":
+        return x
+    with np.errstate(invalid="ignore"):  # infinity is near none
+        return np.where(np.abs(x - np.rint(x)) < _NEAR, np.rint(x), x)
 
 
 def usual(p: np.ndarray) -> list[float]:

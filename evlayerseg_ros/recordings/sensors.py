@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evlayerseg_ros.events.types import MAX_SIDE
+from evlayerseg_ros.recordings.beside import words_of
 
 # Known sensors, the smallest first: a file without a size is taken to come from one of them.
 SENSORS = (
-    (128, 128), (240, 180), (304, 240), (320, 320), (346, 260), (640, 480), (640, 512), (1280, 720)
+    (128, 128), (240, 180), (304, 240), (320, 240), (320, 320), (346, 260),
+    (640, 480), (640, 512), (1280, 720),
 )  # fmt: skip
 # If more than this share of the events lies outside a sensor, it was a larger one.
 _STRAY_SHARE = 1e-3
@@ -49,22 +51,18 @@ _WORDS = (
 )
 # Words before the name of a size, and in a file of arrays the names of widths, heights and pairs.
 _OF = ("", "sensor_", "image_", "img_", "im_", "frame_", "camera_")
-_SIDES = (("width", "height"), ("res_x", "res_y"), ("w", "h"))
+_SIDES = (
+    ("width", "height"), ("res_x", "res_y"), ("w", "h"),
+    ("resolution_x", "resolution_y"), ("num_cols", "num_rows"), ("cols", "rows"),
+)  # fmt: skip
 _PAIRS = ("size", "geometry", "resolution", "shape", "dims", "res")
 # Those of sensors; others may be of a frame camera or a patch.
 _SURE = (
     *("sensor_size", "sensor_resolution", "sensor_width", "sensor_height"),
     *("geometry", "resolution", "width", "height"),
 )
-# What states a size in a file of arrays has one of these names.
-NAMES = tuple(
-    dict.fromkeys(
-        write(of + name)
-        for write in (str, str.capitalize, str.upper)
-        for of in _OF
-        for name in (*_PAIRS, *sum(_SIDES, ()))
-    )
-)
+# What states a size in a file of arrays has one of these names, in any writing.
+_NAMES = {of + name for of in _OF for name in (*_PAIRS, *sum(_SIDES, ()))}
 # A size in a line of a header.
 _SIZES = (
     re.compile(r"\b(?:geometry|resolution|size)[\s:=(]+(\d+)\s*[x*, ]\s*(\d+)", re.I),
@@ -166,14 +164,25 @@ def no_px(x: np.ndarray, y: np.ndarray, size: tuple[int, int] | None) -> str:
     return ""
 
 
+def is_name(name: str) -> bool:
+    """Whether a value of that name in a file of arrays may state a size."""
+    return _plain(name) in _NAMES
+
+
+def _plain(name: str) -> str:
+    """A name as of _NAMES: sensorSize is sensor_size."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])| ", "_", name).lower()
+
+
 def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
     """The size (width, height) in px that named values of a file state; None if none does.
 
     `size` is believed as it stands. What other names state has to hold the events, and what no name
-    of a sensor's size states has to be a known sensor's.
+    of a sensor's size states has to be a known sensor's. The name of a sensor or camera states one,
+    too.
 
     Args:
-        values: by name, of NAMES: numbers, pairs of them or text as 640x480; 0 says nothing.
+        values: by name: numbers, pairs of them or text as 640x480; 0 says nothing.
         x, y: px, of some events.
 
     Returns:
@@ -182,8 +191,11 @@ def stated(values: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[int
     if sides := _sides(values.get("size")):
         return sides
     found = _holding({name: values[name] for name in _SURE if name in values}, x, y)
-    lower = {name.lower(): value for name, value in values.items()}
-    found += filter(_is_known, _holding(lower, x, y))
+    plain = {_plain(name): value for name, value in values.items()}
+    found += filter(_is_known, _holding(plain, x, y))
+    lines = (f"{name}: {word}" for name, value in plain.items() for word in words_of(value))
+    named = implied_by("\n".join(lines)).size
+    found += [named] if named and holds(named, x, y) else []
     return found[0] if found else None
 
 

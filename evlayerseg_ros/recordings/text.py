@@ -11,6 +11,7 @@ import numpy as np
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings import columns, sensors
+from evlayerseg_ros.recordings.beside import unit_told
 from evlayerseg_ros.recordings.lines import (
     COMMENT,
     event_in,
@@ -19,7 +20,10 @@ from evlayerseg_ros.recordings.lines import (
     names_in,
     numbers_in,
     order_of,
+    padded,
     plain_of,
+    text_of,
+    unpadded_in,
     words_in,
 )
 from evlayerseg_ros.recordings.readers import CHUNK, Columns, Table
@@ -50,8 +54,10 @@ class TextRecording(Table):
         self._said = ""  # the times' unit by their column's name
         self._rest = ""  # the unit of a second column, added to one of seconds; "" if there is none
         self._prose = ""  # the first line that is neither names, size, comment nor event
+        self._head: tuple[int, int] | None = None  # a first line of two numbers
         self._sizes: list[tuple[int, int]] = []  # comments of two numbers
         self._comments = ""
+        self._unpadded: int | None = None  # the column of lines.unpadded_in
         self._zeros = False  # whether zero bytes were met, which no text has
         try:
             self._read_head()
@@ -70,16 +76,16 @@ class TextRecording(Table):
                 plain = line.lstrip(b"#%/ \t")  # numpy.savetxt's header is a comment
                 comment = is_comment(line)
                 words = words_in(COMMENT.split(plain)[0])
-                self._comments += plain.decode("latin-1") if comment else ""
+                self._comments += text_of(plain) if comment else ""
                 if len(words) == 2 and all(word.isdigit() for word in words):
                     size = int(words[0]), int(words[1])
                     if comment:
                         self._sizes.append(size)
-                    elif self.size is None:
-                        self.width, self.height = size
-                elif not comment and (said := sensors.in_words(line.decode("latin-1"))):
+                    else:
+                        self._head = size
+                elif not comment and (said := sensors.in_words(text_of(line))):
                     self._sizes.append(said)
-                elif found := names_in(plain):
+                elif found := names_in(text_of(plain)):
                     named.append(found)
                     in_comments += [found] * comment
                 elif not comment and words != [""]:
@@ -90,7 +96,7 @@ class TextRecording(Table):
                         self._take(fits[-1] if fits else [])
                         self._commented = self._names in in_comments
                         return
-                    self._prose = self._prose or line.decode("latin-1").strip()[:40]
+                    self._prose = self._prose or text_of(line).strip()[:40]
                     prose = self._start if prose is None else prose
                 self._start = file.tell()
                 if self._start > 1 << 20:
@@ -135,7 +141,16 @@ class TextRecording(Table):
 
     def _look(self) -> None:
         """Finds order, size and unit by some stretches."""
-        stretches = list(self._stretches())
+        raw = list(self._raw_stretches())
+        found = (unpadded_in(lines) for lines in raw)
+        self._unpadded = next((k for k in found if k is not None), None)
+        if self._unpadded is not None:
+            self.notice("its times are taken as seconds and nanoseconds without zeros before them")
+        parsed = [self._parsed(lines)[0] for lines in raw]
+        if not len(parsed[0]):
+            self._parsed(raw[0], strict=True)
+            raise InputError(f"{self.path} holds no events.")
+        stretches = [rows for rows in parsed if len(rows)]
         self._find_order(stretches)
         if self._order is None:
             raise InputError(
@@ -155,7 +170,8 @@ class TextRecording(Table):
         whole = all(np.all((t == np.rint(t)) & (t < 1 << 53)) for t in times)
         usual = "us" if whole else "s"
         documented = "ns" if self._rest else "s"
-        self.find_unit(times, usual, total, 1.0, self._said, documented)
+        said = self._said or unit_told(self._comments)
+        self.find_unit(times, usual, total, 1.0, said, documented)
 
     def _times(self, rows: np.ndarray) -> np.ndarray:
         """Times of rows in the unit of their column; in ns where a second one is added."""
@@ -167,34 +183,30 @@ class TextRecording(Table):
 
     def _stated(self, x: np.ndarray, y: np.ndarray) -> tuple[int, int] | None:
         """The size of the first line, or of a comment or sentence that fits the events."""
-        sizes = [*sensors.sizes_in(self._comments), *self._sizes]
-        fits = (size for size in sizes if sensors.holds(sensors.turned(size, x, y), x, y))
-        return (self.width, self.height) if self.width else next(fits, None)
+        named = sensors.implied_by(self._comments).size
+        said = (self._head, *sensors.sizes_in(self._comments), *self._sizes, named)
+        sizes = filter(None, said)
+        return next((s for s in sizes if sensors.holds(sensors.turned(s, x, y), x, y)), None)
 
-    def _stretches(self) -> Iterator[np.ndarray]:
-        """The rows of some stretches, float64 [N, columns] each; at least the first one's."""
+    def _raw_stretches(self) -> Iterator[list[bytes]]:
+        """The lines of some stretches, at least of the first one."""
         end = os.path.getsize(self.path)
         starts = np.linspace(self._start, max(end - _BYTES, self._start), _STRETCHES)
         with self.path.open("rb") as file:
-            reached = -1
+            reached = self._start
             for start in starts.astype(int).tolist():
-                if start < reached:
-                    continue
-                file.seek(start)
-                if start > self._start:
+                file.seek(max(start, reached))
+                if start > reached:
                     file.readline()  # the rest of a line
-                lines = file.readlines(_BYTES)
+                if (lines := file.readlines(_BYTES)) or reached == self._start:
+                    yield lines
                 reached = file.tell()
-                rows, _ = self._parsed(lines)
-                if len(rows):
-                    yield rows
-                elif start == self._start:
-                    self._parsed(lines, strict=True)
-                    raise InputError(f"{self.path} holds no events.")
 
     def _parsed(self, lines: list[bytes], strict: bool = False) -> tuple[np.ndarray, int]:
         """Rows float64 [N, columns], and how many lines are none."""
         lines = [line for line in lines if line.strip() and not is_comment(line)]
+        if self._unpadded is not None:
+            lines = padded(lines, self._unpadded)
         width = len(self._order) if self._order else 4
         if not lines:
             return np.empty((0, width)), 0

@@ -159,6 +159,24 @@ def is_part(t: np.ndarray, unit: str) -> bool:
     return bool(np.mean(t * (UNITS[unit] * 1e-9) >= 1) < 0.01)
 
 
+class Times:
+    """Turns the times of a table to ns, one chunk after the other; ns in 32 bits go on past wraps.
+
+    Args:
+        unit, offset: as of to_ns.
+    """
+
+    def __init__(self, unit: str, offset: int = 0) -> None:
+        self._unit, self._offset = unit, offset
+        self._wraps = Wraps()
+
+    def __call__(self, t: np.ndarray) -> np.ndarray:
+        """The next times in ns, int64 [N]."""
+        if self._unit == "ns" and t.dtype.itemsize == 4 and t.dtype.kind in "iu":
+            t = self._wraps(t.astype(np.int64))
+        return to_ns(t, self._unit, self._offset)
+
+
 def to_ns(t: np.ndarray, unit: str, offset: int | np.ndarray = 0) -> np.ndarray:
     """Times in ns, int64 [N]; impossible ones become MAX_TIME.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 from whole_files import VGA, run, some_events
@@ -97,13 +98,17 @@ def test_another_cameras_arrays_beside_an_npz_are_told(tmp_path, names):
         "# [t, y, x, p]",
         "# (t,y,x,p)",
         "# each line: t y x p",
+        "# t [us] y [px] x [px] p [-]",
+        "# (timestamp [us], row, col, polarity)",
+        "t|y|x|p",
+        "t µs|y|x|p",
         "ypos xpos", "pos_y pos_x", "coord_y coord_x", "y_px x_px", "py px", "y_raw x_raw",
         "y-coordinate x-coordinate", "image_y image_x", "pixelY pixelX", "yaddr xaddr",
         "y_idx x_idx", "location.y location.x", "e.y e.x", "vertical horizontal",
     ],
 )  # fmt: skip
 def test_names_of_another_order(tmp_path, head):
-    head = head if head.startswith("#") else f"t,{head.replace(' ', ',')},p"
+    head = head if "#" in head or "|" in head else f"t,{head.replace(' ', ',')},p"
     check(text(tmp_path / "some.csv", head, US, E.y, E.x, E.p))
 
 
@@ -141,6 +146,37 @@ def test_times_of_frames_beside_those_of_events(tmp_path, suffix):
     else:
         np.save(path, np.array({**columns, "timestamps": US}))
     check(path)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"xs": E.x, "ys": E.y, "ts": US, "ps": E.p, **dict.fromkeys("xyt", US[:100])},
+        {"x": E.x, "y": E.y, "timestamps": US, "p": E.p, "time": 5.0},
+        {"x": E.x, "y": E.y, "t": US, "pol": E.p, "p": np.zeros((100, 3))},
+        {"events": np.column_stack([US, E.x, E.y, E.p]), **dict.fromkeys("xytwh", US[:900])},
+        {"events": np.rec.fromarrays(list(TRUE.values()), names="t,x,y,p"), "x": US[:9],
+         "y": US[:9], "ts": US[:9]},
+    ],
+    ids=["a pose", "one time", "a place in space", "boxes", "boxes by name"],
+)  # fmt: skip
+def test_short_columns_beside_the_events_are_none_of_theirs(tmp_path, suffix, more):
+    path = tmp_path / f"some.{suffix}"
+    if suffix == "npz":
+        np.savez(path, **more)
+    else:
+        with h5py.File(path, "w") as file:
+            file.update(more)
+    check(path)
+
+
+def test_a_longer_table_of_something_else_beside_the_columns_of_events(tmp_path):
+    """They stay columns in ns of our layout, however long the other is."""
+    turns = np.random.default_rng(1).normal(size=(50_000, 4))
+    np.savez(tmp_path / "some.npz", x=E.x, y=E.y, t=E.t, p=E.p, size=VGA, turns=turns)
+    recording = run(tmp_path / "some.npz")[0]
+    assert recording.kind == "an npz recording" and not recording.note
 
 
 def test_names_that_the_values_contradict_are_refused(tmp_path):

@@ -58,7 +58,7 @@ def test_a_raw_file_without_a_word_on_its_sensor(tmp_path):
     path = tmp_path / "some.raw"
     path.write_bytes(b"% evt 2.0\n" + b"".join(PACKETS["evt2"]))
     recording, _, _ = run(path)
-    assert "a sensor of 320x320 pixels is assumed" in recording.note  # the events' is 320x240
+    assert "a sensor of 320x240 pixels is assumed" in recording.note
 
 
 def test_the_size_of_a_small_dvs(tmp_path):

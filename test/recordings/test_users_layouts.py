@@ -174,6 +174,33 @@ def test_an_attribute_tells_the_order_of_a_table(tmp_path, order, words):
     np.testing.assert_array_equal(run(tmp_path / "some.h5", size=VGA)[1][0].events.x[:9], e.x[:9])
 
 
+@pytest.mark.parametrize("where", ["dvs/events", "dvs", "/", "dvs/fields"])
+@pytest.mark.parametrize(
+    "stated",
+    ["[t, y, x, p]", '["t", "y", "x", "p"]', "(timestamp [us], row, col, polarity)", "t [s] y x p",
+     "t|y|x|p", np.array([b"t", b"y", b"x", b"p"])],
+)  # fmt: skip
+def test_where_and_how_an_hdf5_states_an_order(tmp_path, where, stated):
+    e = some_events()
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["dvs/events"] = np.column_stack([e.t // 1000, e.y, e.x, e.p])
+        if where in file:
+            file[where].attrs["columns"] = stated
+        else:
+            file[where] = stated
+    np.testing.assert_array_equal(run(tmp_path / "some.h5", size=VGA)[1][0].events.x[:9], e.x[:9])
+
+
+@pytest.mark.parametrize("stated", [np.array(list("tyxp")), "t, y, x, p"])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_array_of_words_tells_the_order_of_a_table_of_numpy(tmp_path, stated, first):
+    e = some_events()
+    table = np.column_stack([e.t // 1000, e.y, e.x, e.p])
+    parts = {"columns": stated, "events": table} if first else {"events": table, "fields": stated}
+    np.savez(tmp_path / "some.npz", **parts)
+    np.testing.assert_array_equal(run(tmp_path / "some.npz", size=VGA)[1][0].events.x[:9], e.x[:9])
+
+
 @pytest.mark.parametrize("stated", ["x, y, t, p", "width, height, depth, unit", 3.0])
 def test_an_attribute_that_the_values_contradict_tells_no_order(tmp_path, stated):
     e = some_events()
@@ -210,10 +237,15 @@ def test_an_attribute_with_an_offset_does_not_make_a_file_one_of_dsec(tmp_path, 
     assert "its times are taken as ms" in notes[0] == notes[1]
 
 
+@pytest.mark.parametrize("suffix", ["h5", "npz", "npy"])
 @pytest.mark.parametrize("dtype", ["u4", "i4"])
-def test_nanoseconds_in_32_bits_go_on_where_they_wrap(tmp_path, dtype):
+def test_nanoseconds_in_32_bits_go_on_where_they_wrap(tmp_path, dtype, suffix):
     e = some_events(60_000, span_us=6_000_000)
-    path = write_table(tmp_path / "some.h5", e, e.t.astype(dtype))
+    path, t = tmp_path / f"some.{suffix}", e.t.astype(dtype)
+    if suffix == "npy":
+        np.save(path, np.rec.fromarrays([t, e.x, e.y, e.p], names="t,x,y,p"))
+    else:
+        write_table(path, e, t)
     _, windows, stats = run(path)
     assert stats.events == 60_000 and stats.restarts == 0
     assert windows[-1].events.t[-1] - windows[0].events.t[0] > 5_900_000_000

@@ -250,5 +250,65 @@ def test_a_column_of_words_is_told(tmp_path, suffix, name):
         with h5py.File(path, "w") as file:
             for k, column in parts.items():
                 file[f"events/{k}"] = column
-    with pytest.raises(InputError, match=r"is of type .*: expected numbers"):
+    with pytest.raises(InputError, match=r"A column holds words: expected numbers\.$"):
         run(path)
+
+
+@pytest.mark.parametrize("kind", ["npz", "named", "h5"])
+@pytest.mark.parametrize("off, on", [("OFF", "ON"), ("neg", "pos"), ("false", "True")])
+def test_polarities_in_words(tmp_path, kind, off, on):
+    parts = {"x": E.x, "y": E.y, "t": E.t, "p": np.where(E.p, on, off)}
+    path = tmp_path / f"some.{'h5' if kind == 'h5' else 'npz'}"
+    if kind == "npz":
+        np.savez(path, **parts)
+    elif kind == "named":
+        np.savez(path, events=np.rec.fromarrays(list(parts.values()), names=list(parts)))
+    else:
+        with h5py.File(path, "w") as file:
+            file.update(parts | {"p": parts["p"].astype("S")})
+    windows = run(path)[1]
+    assert np.array_equal(np.concatenate([window.events.p for window in windows]), E.p)
+
+
+@pytest.mark.parametrize("form", ["{side}_{k}", "{k}_{side}"])
+def test_two_cameras_in_the_names_of_columns_can_be_chosen(tmp_path, form):
+    parts = {}
+    for side, n in (("left", 20_000), ("right", 5000)):
+        parts |= {form.format(side=side, k=k): getattr(E, k)[:n] for k in "xytp"}
+    np.savez(tmp_path / "some.npz", **parts)
+    with pytest.raises(InputError, match="choose: left, right"):
+        run(tmp_path / "some.npz")
+    assert run(tmp_path / "some.npz", topic="right")[2].events == 5000
+
+
+def test_of_many_tables_the_first_are_named(tmp_path):
+    parts = {f"table_{k}": TABLES["txyp"][:9] for k in range(20)}
+    np.savez(tmp_path / "some.npz", **parts)
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file.update(dict.fromkeys(parts, TABLES["n-imagenet"][:9]))
+    for suffix in ("npz", "h5"):
+        with pytest.raises(
+            InputError, match=r"choose: table_0, .* and 12 more \(--topic NAME\)\.$"
+        ):
+            run(tmp_path / f"some.{suffix}")
+
+
+def test_a_file_without_events_says_what_it_has(tmp_path):
+    np.savez(tmp_path / "some.npz", frames=np.zeros((2, 5, 7)))
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["a/frames"] = np.zeros((2, 5, 7))
+    for suffix in ("npz", "h5"):
+        with pytest.raises(InputError, match=r"it has .*frames 2x5x7\.$"):
+            run(tmp_path / f"some.{suffix}")
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_table_of_pandas_without_names_says_what_to_do(tmp_path, fixed):
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        if fixed:
+            file["df/block0_values"], file["df/block1_values"] = TABLES["txyp"][:, :3], US * 1e-6
+        else:
+            kind = [("index", "i8"), ("values_block_0", "i8", (3,))]
+            file["df/table"] = np.zeros(9, kind)
+    with pytest.raises(InputError, match=r"table of pandas.*data_columns=True"):
+        run(tmp_path / "some.h5")

@@ -28,6 +28,33 @@ def test_an_event_without_a_place_is_left_out(tmp_path, suffix, bad):
     assert (recording.width, recording.height) == (2000, 1500)
 
 
+@pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
+def test_places_that_were_fractions_once_are_whole_pixels(tmp_path, suffix):
+    e, path = some_events(), tmp_path / f"some.{suffix}"
+    x = e.x.astype("f4") / np.float32(639) * np.float32(639)
+    y = (2 * e.y.astype("f4") / np.float32(479) - 1 + 1) / 2 * 479
+    assert np.any(np.floor(x) != e.x) and np.any(np.floor(y) != e.y)
+    if suffix == "txt":
+        np.savetxt(path, np.column_stack([e.t * 1e-9, x, y, e.p]), "%.9f")
+    elif suffix == "npz":
+        np.savez(path, x=x, y=y, t=e.t, p=e.p)
+    else:
+        with h5py.File(path, "w") as file:
+            file.update(x=x, y=y, t=e.t // 1000, p=e.p)
+    windows = run(path)[1]
+    for name in "xy":
+        found = np.concatenate([getattr(window.events, name) for window in windows])
+        assert np.array_equal(found, getattr(e, name))
+
+
+def test_half_pixels_belong_to_the_pixel_below(tmp_path):
+    e = some_events()
+    np.savez(tmp_path / "some.npz", x=e.x + 0.5, y=e.y + 0.99, t=e.t, p=e.p)
+    windows = run(tmp_path / "some.npz")[1]
+    assert np.array_equal(np.concatenate([window.events.x for window in windows]), e.x)
+    assert np.array_equal(np.concatenate([window.events.y for window in windows]), e.y)
+
+
 def test_places_that_no_sensor_has_do_not_make_a_larger_one(tmp_path):
     e = some_events()
     y = e.y.astype(int)
@@ -113,6 +140,8 @@ def test_words_for_the_size_of_something_else_in_text(tmp_path, mark, head):
     "names",
     [
         *("image_size", "Resolution", "frame_size", "shape", "dims", "res"),
+        *("sensorSize", "imageSize"),
+        *(("resolution_x", "resolution_y"), ("num_cols", "num_rows"), ("cols", "rows")),
         *(("sensor_width", "sensor_height"), ("WIDTH", "HEIGHT"), ("W", "H"), ("res_x", "res_y")),
     ],
 )  # fmt: skip

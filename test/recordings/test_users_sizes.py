@@ -14,6 +14,7 @@ from whole_files import VGA, run, some_events, write_table
 from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
+from evlayerseg_ros.recordings import arrays, npz
 
 
 @pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
@@ -293,3 +294,47 @@ def test_a_size_that_is_asked_for_and_cuts_moves_nothing(tmp_path):
     assert "count from 1" not in recording.note
     inside = np.flatnonzero((e.x < 320) & (e.y < 240))
     np.testing.assert_array_equal(windows[0].events.x[:20], e.x[inside][:20])
+
+
+@pytest.mark.parametrize("suffix", ["npz", "table.npz", "h5", "txt"])
+@pytest.mark.parametrize("key, word, size", [
+    ("sensor", "DAVIS346", (346, 260)), ("camera", "DAVIS346", (346, 260)),
+    ("sensor_name", "IMX636", (1280, 720)), ("camera", "DVS128", (240, 180)),
+])  # fmt: skip
+def test_the_name_of_a_sensor_beside_a_table(tmp_path, suffix, key, word, size):
+    """It has to hold the events, which are of one of 240x180 pixels."""
+    e, path = some_events(size=(240, 180)), tmp_path / f"some.{suffix}"
+    rows = np.column_stack([e.t * 1e-9, e.x, e.y, e.p])
+    if suffix == "txt":
+        np.savetxt(path, rows, "%.6f %d %d %d", header=f"{key}: {word}")
+    elif suffix == "table.npz":
+        np.savez(path, events=rows, **{key: word})
+    elif suffix == "npz":
+        np.savez(path, x=e.x, y=e.y, t=e.t, p=e.p, **{key: word})
+    else:
+        with h5py.File(write_table(path, e), "a") as file:
+            file.attrs[key] = word
+    recording = run(path)[0]
+    assert (recording.width, recording.height) == size
+
+
+def test_a_dictionary_in_an_npz_states_the_size(tmp_path):
+    e = some_events(size=(240, 180))
+    meta = np.array({"width": 346, "height": 260, "at": "home"}, dtype=object)
+    np.savez(tmp_path / "some.npz", x=e.x, y=e.y, t=e.t, p=e.p, meta=meta)
+    recording = run(tmp_path / "some.npz")[0]
+    assert (recording.width, recording.height) == (346, 260)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_the_size_is_by_events_from_all_of_a_table_of_numpy(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(npz, "_SEEN", 1 << 10)
+    monkeypatch.setattr(arrays, "_SEEN", 1 << 10)
+    e, path = some_events(), tmp_path / f"some.{suffix}"
+    x = np.where(np.arange(len(e)) < 10_000, e.x // 10, e.x)
+    if suffix == "npz":
+        np.savez(path, x=x, y=e.y // 2, t=e.t, p=e.p)
+    else:
+        np.save(path, np.column_stack([e.t, x, e.y // 2, e.p]))
+    recording = run(path)[0]
+    assert (recording.width, recording.height) == VGA

@@ -179,3 +179,35 @@ def test_text_in_utf_16_is_named(tmp_path, coding):
     path.write_bytes(f"{mark}0 1 2 1\n".encode(coding))
     with pytest.raises(InputError, match="is text in UTF-16: save it as UTF-8"):
         run(path)
+
+
+@pytest.mark.parametrize("begin", [0, 300_000])
+@pytest.mark.parametrize("line", ["{t} {x} {y} {p}", "{x},{y},{p},{t}"])
+def test_nanoseconds_without_zeros_before_them(tmp_path, begin, line):
+    """As `secs.nsecs` of a ROS stamp prints."""
+    e = some_events(span_us=900_000)
+    us = e.t // 1000 + begin
+    stamps = [f"{t // 10**6 + 1000}.{t % 10**6 * 1000}" for t in us.tolist()]
+    rows = zip(stamps, e.x, e.y, e.p, strict=True)
+    path = tmp_path / "some.txt"
+    path.write_text("".join(line.format(t=t, x=x, y=y, p=p) + "\n" for t, x, y, p in rows))
+    assert "nanoseconds without zeros" in run(path)[0].note
+    x, _, t, _ = found_in(path)
+    assert np.array_equal(t, us + 10**9) and np.array_equal(x, e.x)
+
+
+@pytest.mark.parametrize("line", ["20000 4", "10 20", "0 20000"])
+def test_a_first_line_of_two_numbers_that_are_no_size(tmp_path, line):
+    rows = "".join(f"{t * 1e-6:.6f} {x} {y} {p}\n" for t, x, y, p in ROWS)
+    (tmp_path / "some.txt").write_text(f"{line}\n{rows}")
+    recording, _, stats = run(tmp_path / "some.txt")
+    assert (recording.width, recording.height, stats.events) == (640, 480, 20_000)
+    assert "640x480 pixels is assumed" in recording.note
+
+
+def test_fractions_without_zeros_behind_them(tmp_path):
+    path = tmp_path / "some.txt"
+    path.write_text(
+        "".join(f"{t * 1e-6:.6f}".rstrip("0") + f" {x} {y} {p}\n" for t, x, y, p in ROWS)
+    )
+    assert np.array_equal(found_in(path)[2], US) and "nano" not in run(path)[0].note

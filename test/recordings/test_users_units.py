@@ -127,6 +127,54 @@ def test_a_unit_in_an_attribute_of_hdf5(tmp_path, key, said):
     assert windows[-1].end - windows[0].start == pytest.approx(10e9, rel=0.05)
 
 
+@pytest.mark.parametrize("key", ["time_unit", "t_unit", "units"])
+@pytest.mark.parametrize(
+    "where", ["root", "table", "named table", "data set", "npz", "npz's table"]
+)
+def test_a_unit_beside_the_events(tmp_path, where, key):
+    """Of a recording so quiet that its times would be taken as ns."""
+    e = some_events(span_us=600_000_000, size=(128, 128))
+    t = e.t // 1000
+    rows = np.column_stack([t, e.x, e.y, e.p])
+    path = tmp_path / "some.h5"
+    if where == "npz":
+        path = tmp_path / "some.npz"
+        np.savez(path, x=e.x, y=e.y, t=t, p=e.p, **{key: "us"})
+    elif where == "npz's table":
+        path = tmp_path / "some.npz"
+        np.savez(path, events=rows, **{key: "microseconds"})
+    else:
+        with h5py.File(path, "w") as file:
+            named = np.rec.fromarrays([t, e.x, e.y, e.p], names="t,x,y,p")
+            file["events"] = named if where == "named table" else rows
+            if where == "data set":
+                file[key] = "us"
+            else:
+                (file if where == "root" else file["events"]).attrs[key] = "us"
+    _, windows, _ = run(path)
+    assert windows[-1].end - windows[0].start == pytest.approx(600e9, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "line, us",
+    [
+        ("time unit: us", True),
+        ("timestamps are in microseconds", True),
+        ("Time (µs) since the start", True),
+        ("time in s: 60", False),
+        ("exposure time: ms", False),
+    ],
+)
+def test_a_unit_in_a_comment(tmp_path, line, us):
+    e = some_events(span_us=600_000_000, size=(128, 128))
+    rows = np.column_stack([e.t // 1000, e.x, e.y, e.p])
+    notes = []
+    for head in (line, "recorded in the yard"):
+        np.savetxt(tmp_path / "some.txt", rows, "%d", header=head, encoding="utf-8")
+        notes.append(run(tmp_path / "some.txt")[0].note)
+    assert ("may be" not in notes[0] and "taken as us" in notes[0]) if us else notes[0] == notes[1]
+
+
 @pytest.mark.parametrize("offset", [7 * 10**9, [7 * 10**9], 7e9, np.nan])
 def test_an_offset_counts_as_the_times_do(tmp_path, offset):
     """As DSEC's, in the unit of the times."""
