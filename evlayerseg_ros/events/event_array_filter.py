@@ -72,8 +72,7 @@ class EventArrayFilter:
             self._timeless = 0 if events.t.any() else self._timeless + 1
         if self._timeless >= MANY:
             told = f"{MANY} messages in a row without times (ts is 0): expected the sensor's."
-            self._stats.bad_packets += 1
-            self._stats.last_error = self._stats.last_fault = told
+            self._stats.refuse(told)
             raise InputError(told)
         windows = self._judge_ahead(events)
         now = self._timeline.now

@@ -154,8 +154,7 @@ class PacketStream:
     # -- faults of the packet sequence
 
     def _refuse(self, error: InputError, seq: int | None, stamp: int) -> None:
-        self.stats.bad_packets += 1
-        self.stats.last_error = self.stats.last_fault = str(error)
+        self.stats.refuse(str(error))
         if self._decoder is not None:
             self._decoder.resync()
         if self._last.seq is None:

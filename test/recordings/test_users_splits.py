@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from faulty_files import ROUNDS, camera_bag, stored
+from faulty_files import ROUNDS, camera_bag, counted, stored
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.readers import open_recording
@@ -83,3 +83,34 @@ def test_parts_of_one_recording_without_its_metadata(tmp_path):
     names = [f"rosbag2_2024_01_01-10_00_00_{n}.mcap" for n in (0, 2, 10)]
     bag = folder_of(tmp_path / "some", names)
     assert [file.name for file in files_of(bag)[0]] == names
+
+
+NAMES = ["b_0.mcap", "b_1.mcap", "b_2.mcap"]
+
+
+def three(folder, middle=lambda content: content):
+    """A bag in three files; of the second what `middle` makes of it, None: not there."""
+    folder.mkdir()
+    each = 4 * ROUNDS
+    for k, name in enumerate(NAMES):
+        part = camera_bag(folder / f"part{k}", begin=k * each, end=(k + 1) * each)
+        content = stored(part).read_bytes()
+        content = middle(content) if k == 1 else content
+        shutil.rmtree(part)
+        if content is not None:
+            (folder / name).write_bytes(content)
+    lines = "".join(f"    - {name}\n" for name in NAMES)
+    (folder / "metadata.yaml").write_text(f"  relative_file_paths:\n{lines}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("middle", "why"),
+    [
+        (lambda content: None, "lacks its file b_1.mcap"),
+        (lambda content: content[: len(content) // 2], "`mcap recover` mends it"),
+    ],
+)
+def test_a_part_that_cannot_be_read_is_told_with_what_was_lost(tmp_path, middle, why):
+    told = counted(three(tmp_path / "some", middle))[0].in_words()
+    assert "1 bad packets" in told and why in told and "packets were lost before" in told
