@@ -18,8 +18,8 @@ from whole_files import VGA, aedat_3, run, some_events, write_table
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
+from evlayerseg_ros.recordings.packed import zstd
 from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.recordings.salvage import zstd
 
 
 @pytest.mark.parametrize(
