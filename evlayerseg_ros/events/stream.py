@@ -294,6 +294,7 @@ class PacketStream:
         events, outside = on_sensor(events, self._width, self._height)
         self.stats.out_of_range += packet.outside + outside
         self.stats.stray_events += packet.strays
+        self.stats.time_errors += packet.late
         self.stats.unstamped += not packet.stamped
         windows = self._resize((events.width, events.height))
         return windows + self._decoded.push(events, packet.stamp)

@@ -111,3 +111,26 @@ def test_rows_of_zeros_hide_no_polarities() -> None:
     for part in (slice(0, 100), slice(100, 300)):
         ons.append(np.count_nonzero(rows.sound(x[part], x[part], t[part], p[part])[3] > 0))
     assert ons == [100, 50] and rows.zeros == 100
+
+
+@pytest.mark.parametrize("n", [20_000, 3 * CHUNK])
+@pytest.mark.parametrize("frame_ms", [33, 100, 200])
+def test_events_that_are_written_by_frames(tmp_path, n, frame_ms):
+    """All ON and then all OFF of a frame, whose times so go back: also over seams of chunks."""
+    e = some_events(n, span_us=2_000_000)
+    order = np.lexsort((e.t, 1 - e.p, e.t // (frame_ms * 10**6)))
+    write_table(tmp_path / "some.npz", Events(*(c[order] for c in (e.x, e.y, e.t, e.p)), *VGA))
+    _, windows, stats = run(tmp_path / "some.npz", size=VGA)
+    t = np.concatenate([window.events.t for window in windows])
+    assert (len(t), stats.stray_events, stats.time_errors, stats.time_jumps) == (n, 0, 0, 0)
+    np.testing.assert_array_equal(t, e.t)
+
+
+def test_events_that_cannot_be_sorted_any_more_are_counted(tmp_path):
+    """Late by more than a chunk: their times become that of the event before them."""
+    e = some_events(6 * CHUNK, span_us=100_000)
+    t = e.t.copy()
+    t[-50:] -= 60_000_000
+    write_table(tmp_path / "some.npz", Events(e.x, e.y, t, e.p, *VGA))
+    _, _, stats = run(tmp_path / "some.npz", size=VGA)
+    assert (stats.events, stats.time_errors) == (6 * CHUNK, 50)
