@@ -51,7 +51,7 @@ def ordered(
     ):
         chunk = sound(*raw)
         if held is not None:
-            held, chunk = _apart(held, chunk, max(back, OVERLAP))
+            held, chunk = _apart(held, chunk, back)
             yield held
         held = in_order(*chunk) if back else chunk
     if held is not None:
@@ -85,11 +85,13 @@ def _back(times: Sequence[np.ndarray]) -> int:
     return int(2 * -steps[at].min()) if goes_on else 0
 
 
-def _apart(held: Columns, chunk: Columns, overlap: int) -> tuple[Columns, Columns]:
-    """A chunk without what the next one precedes, and that one with it."""
+def _apart(held: Columns, chunk: Columns, back: int) -> tuple[Columns, Columns]:
+    """A chunk without what the next one, or one after it, may precede, and that one with it."""
     old, new = _known(held[2]), _known(chunk[2])
-    near = new[new >= old.max() - overlap] if len(old) else old
-    late = held[2] > near.min() if len(near) else np.zeros(len(held[2]), bool)
+    begin = old.max() - (back or OVERLAP) if len(old) else 0
+    if not back:  # most tables are in order: nothing is held without need
+        begin = new[new >= begin].min(initial=MAX_TIME)
+    late = held[2] > begin
     if not late.any():
         return held, chunk
     x, y, t, p = (np.concatenate([a[late], b]) for a, b in zip(held, chunk, strict=True))
