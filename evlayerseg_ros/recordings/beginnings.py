@@ -61,6 +61,8 @@ _KINDS = (
     Kind(b"<html", "a web page", remedy="download it again"),
     Kind(b"", ""),
 )
+_TAR = Kind(b"", "a tar archive", remedy="unpack it with `tar -xf` first")
+_TARS = re.compile(r"\.(tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
 _EMPTY = Kind(b"", "empty", remedy="copy or record it again")
 
 
@@ -73,9 +75,11 @@ def bag_kind(path: Path) -> str:
 def kind_of(path: Path) -> Kind:
     """What a file is by its first bytes."""
     with path.open("rb") as file:
-        begun = file.read(32).lower()
+        begun = file.read(262).lower()
     if not begun:
         return _EMPTY
+    if begun[257:] == b"ustar":
+        return _TAR
     return next(kind for kind in _KINDS if begun.startswith(kind.first.lower()))
 
 
@@ -87,7 +91,8 @@ def ending_of(path: Path) -> str:
     """
     kind, ending = kind_of(path), path.suffix.lower()
     if kind.remedy:
-        raise InputError(f"{path} is {kind.what}: {kind.remedy}.")
+        remedy = _TAR.remedy if _TARS.search(path.name) else kind.remedy
+        raise InputError(f"{path} is {kind.what}: {remedy}.")
     if not kind.endings:
         return ending
     if kind.packed and bag_kind(path) not in (".mcap", ".db3"):
