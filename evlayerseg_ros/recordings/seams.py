@@ -17,6 +17,8 @@ from evlayerseg_ros.recordings.rows import Columns, usual
 _AHEAD = 16
 # Blocks of a frame: so often do times go back, by at most so much (ns), and each time about alike.
 _OFTEN, _MOST, _ALIKE = 3, 1_500_000_000, 3
+# They end this near to where the next begins, as a share of how far times go back.
+_NEAR = 0.1
 
 
 def ordered(
@@ -72,7 +74,7 @@ def _until_it_breaks(chunks: Iterator[Columns], broke: list[BaseException]) -> I
 def _back(times: Sequence[np.ndarray]) -> int:
     """How far (ns) the blocks of a frame go back in time, if there are such; 0 if not.
 
-    A clock that is set back does so seldom, or goes back to where it began.
+    They go back to where the frame before ended, as no clock does that is set back.
     """
     t = np.concatenate([[], *(_known(part) for part in times)])
     t = t[~is_stray(t.astype(np.int64))]
@@ -82,7 +84,8 @@ def _back(times: Sequence[np.ndarray]) -> int:
         return 0
     begin, end = t[at + 1], t[at]
     goes_on = np.all(np.diff(begin) > 0) and np.all(np.diff(end) > 0)
-    return int(2 * -steps[at].min()) if goes_on else 0
+    off = np.median(np.abs(begin[1:] - end[:-1]))
+    return int(2 * -steps[at].min()) if goes_on and off < -_NEAR * np.median(steps[at]) else 0
 
 
 def _apart(held: Columns, chunk: Columns, back: int) -> tuple[Columns, Columns]:

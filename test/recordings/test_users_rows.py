@@ -11,6 +11,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.recordings.readers import CHUNK
 from evlayerseg_ros.recordings.rows import Rows
+from evlayerseg_ros.recordings.seams import ordered
 
 SIGNS = {  # OFF, ON and the type of a column of polarities
     "matlab": (1, 2, "u1"),
@@ -134,3 +135,11 @@ def test_events_that_cannot_be_sorted_any_more_are_counted(tmp_path):
     write_table(tmp_path / "some.npz", Events(e.x, e.y, t, e.p, *VGA))
     _, _, stats = run(tmp_path / "some.npz", size=VGA)
     assert (stats.events, stats.time_errors) == (6 * CHUNK, 50)
+
+
+def test_a_clock_that_is_set_back_is_no_block_of_a_frame(tmp_path):
+    """What comes then would be mixed with what was before."""
+    e = some_events(60_000, span_us=4_000_000)
+    t = e.t - 300_000_000 * (e.t // 10**9)
+    ((_, _, found, _),) = ordered(lambda: iter([(e.x, e.y, t, e.p)]), Rows().sound)
+    np.testing.assert_array_equal(found, t)
