@@ -197,12 +197,12 @@ def event_array(events: Events) -> bytes:
     return raw
 
 
-def camera_bag(path: Path, storage="mcap", short=None, empty=(), **how):
-    """A bag of 12 * ROUNDS packets in encoding mono; number `short` is cut."""
+def camera_bag(path: Path, storage="mcap", short=None, empty=(), begin=0, end=12 * ROUNDS, **how):
+    """A bag of packets in encoding mono, `begin` to `end` of 12 * ROUNDS; number `short` is cut."""
     with packet_bag(path, storage, "/camera/events", **how) as (connect, add):
         for topic in empty:
             connect(topic)
-        for seq in range(12 * ROUNDS):
+        for seq in range(begin, end):
             base = bases()[seq % 12] + seq // 12 * bases()[-1]
             data, keep = PACKETS["mono"][seq % 12], 40 if seq == short else None
             add(STAMP + base, *SIZE, seq, base, "mono", data, keep=keep)

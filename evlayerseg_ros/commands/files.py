@@ -45,7 +45,7 @@ def _holds(read: Path, path: Path) -> bool:
     files = [read]
     if read.is_dir() or read.name == "metadata.yaml":
         from evlayerseg_ros.recordings.kinds import recording_at
-        from evlayerseg_ros.recordings.storage import files_of
+        from evlayerseg_ros.recordings.parts import files_of
 
         with suppress(InputError, OSError):  # reading it tells what is wrong
             files += files_of(recording_at(read))[0]

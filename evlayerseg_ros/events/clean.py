@@ -26,11 +26,13 @@ class Clean(NamedTuple):
         events: in order, on the sensor.
         outside: events outside the sensor.
         strays: events whose time fits none of their neighbours', or is no time at all.
+        late: events whose time became that of the last event before them.
     """
 
     events: Events
     outside: int
     strays: int
+    late: int
 
 
 def clean(
@@ -80,23 +82,26 @@ def clean(
     parts = []
     for begin, end in pairwise(cuts):
         part = [column[begin:end] for column in (x, y, t, p)]
-        x_, y_, t_, p_ = _in_order(part, floor)
+        x_, y_, t_, p_ = in_order(*part)
+        late = 0
+        if floor is not None and len(t_) and 0 < floor - int(t_[0]) <= OVERLAP:
+            late = int(np.searchsorted(t_, floor))
+            t_ = np.maximum(t_, floor)
         events = Events.from_arrays(x_, y_, t_, p_, width, height)
-        parts.append(Clean(events, outside, strays))
+        parts.append(Clean(events, outside, strays, late))
         floor = int(events.t[-1]) if len(events) else floor
         outside = strays = 0
     return parts
 
 
-def _in_order(part: list[np.ndarray], floor: int | None) -> list[np.ndarray]:
-    """x, y, t, p sorted by t; times a little before `floor` become it."""
-    x, y, t, p = part
+def in_order(
+    x: np.ndarray, y: np.ndarray, t: np.ndarray, p: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """x, y, t, p sorted by t."""
     if np.any(t[1:] < t[:-1]):
         order = np.argsort(t, kind="stable")
         x, y, t, p = x[order], y[order], t[order], p[order]
-    if floor is not None and len(t) and 0 < floor - int(t[0]) <= OVERLAP:
-        t = np.maximum(t, floor)
-    return [x, y, t, p]
+    return x, y, t, p
 
 
 def is_stray(t: np.ndarray, floor: int | None = None) -> np.ndarray:

@@ -72,8 +72,7 @@ class EventArrayFilter:
             InputError: it is one of many whose times are missing or wrong; counted.
         """
         if len(events) and (told := self._why_no_times(events.t)):
-            self._stats.bad_packets += 1
-            self._stats.last_error = self._stats.last_fault = told
+            self._stats.refuse(told)
             raise InputError(told)
         windows = self._judge_ahead(events)
         now = self._timeline.now

@@ -8,6 +8,9 @@ from typing import Any
 
 from evlayerseg_ros.events.codecs.decoder import Counted
 
+# So many different errors are told.
+_KEPT = 3
+
 
 @dataclass
 class StreamStats:
@@ -34,6 +37,7 @@ class StreamStats:
         unstamped: packets whose header has no stamp; the time at which they came is used.
         last_fault: a sentence on the last of these, "" if there was none.
         last_error: the text of the last InputError, "" if there was none.
+        errors: the first few different ones of these.
     """
 
     packets: int = 0
@@ -56,6 +60,14 @@ class StreamStats:
     unstamped: int = 0
     last_fault: str = ""
     last_error: str = ""
+    errors: tuple[str, ...] = ()
+
+    def refuse(self, error: str) -> None:
+        """Count a packet that was refused with an InputError, and keep what it says."""
+        self.bad_packets += 1
+        self.last_error = self.last_fault = error
+        if error not in self.errors:
+            self.errors = (*self.errors, error)[:_KEPT]
 
     def decoded(self, after: Counted, before: tuple[int, ...]) -> None:
         """Count a packet that was decoded, and what the decoder had counted after and before it."""
@@ -69,7 +81,7 @@ class StreamStats:
 
     def counts(self) -> dict[str, int]:
         """The counters by name."""
-        return {name: n for name, n in asdict(self).items() if not isinstance(n, str)}
+        return {name: n for name, n in asdict(self).items() if isinstance(n, int)}
 
     def in_words(self) -> str:
         """What was wrong with the stream, "" if nothing was."""
@@ -84,7 +96,8 @@ class StreamStats:
             "packets without a stamp, whose time of arrival is used": self.unstamped,
         }
         told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-        told = f"{told}: {self.last_fault}" if told and self.last_fault else told
+        why = " ".join(dict.fromkeys((*self.errors, self.last_fault))).strip()
+        told = f"{told}: {why}" if told and why else told
         large = left_out(vars(self))
         return f"{told} {large}".strip() if large else told
 

@@ -150,8 +150,7 @@ class PacketStream:
     # -- faults of the packet sequence
 
     def _refuse(self, error: InputError, seq: int | None, stamp: int) -> None:
-        self.stats.bad_packets += 1
-        self.stats.last_error = self.stats.last_fault = str(error)
+        self.stats.refuse(str(error))
         if self._decoder is not None:
             self._decoder.resync()
         if self._last.seq is None:
@@ -292,6 +291,7 @@ class PacketStream:
         events, outside = on_sensor(events, self._width, self._height)
         self.stats.out_of_range += packet.outside + outside
         self.stats.stray_events += packet.strays
+        self.stats.time_errors += packet.late
         self.stats.unstamped += not packet.stamped
         self._see_frame(packet)
         windows = self._resize((events.width, events.height))

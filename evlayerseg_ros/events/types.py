@@ -167,6 +167,7 @@ class Packet:
         stamped: whether its header has a stamp; if not, `stamp` is the time at which it came.
         outside, strays: events that the reader left out, since they lie outside the sensor, or
             their times fit none of their neighbours'.
+        late: events whose times the reader raised to that of the event before them.
     """
 
     encoding: str
@@ -183,6 +184,7 @@ class Packet:
     fault: str = ""
     outside: int = 0
     strays: int = 0
+    late: int = 0
     stamped: bool = True
 
     @classmethod
@@ -194,13 +196,14 @@ class Packet:
         frame_id: str = "",
         outside: int = 0,
         strays: int = 0,
+        late: int = 0,
     ) -> Packet:
         """A packet of decoded events, at least one unless `stamp` (ns) is given."""
         stamp = int(events.t[0]) if stamp is None else stamp
         size = (events.width, events.height)
         return cls(
             "events", *size, 0, _NO_DATA, stamp, frame_id=frame_id, topic=topic, events=events,
-            outside=outside, strays=strays,
+            outside=outside, strays=strays, late=late,
         )  # fmt: skip
 
     @classmethod

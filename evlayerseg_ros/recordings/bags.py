@@ -20,9 +20,10 @@ from evlayerseg_ros.events.types import MAX_SIDE, Events, Packet
 from evlayerseg_ros.events.window import WindowConfig
 from evlayerseg_ros.outputs.messages import DEFINITIONS, nanoseconds
 from evlayerseg_ros.recordings.beginnings import bag_kind
+from evlayerseg_ros.recordings.parts import files_of
 from evlayerseg_ros.recordings.readers import Recording
 from evlayerseg_ros.recordings.salvage import Raw
-from evlayerseg_ros.recordings.storage import StorageFile, files_of, nothing_left
+from evlayerseg_ros.recordings.storage import StorageFile, nothing_left
 
 # The second is the old name of the first.
 _PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
@@ -132,7 +133,7 @@ class BagRecording(Recording):
 
     def _why_no_topic(self, topic: str | None, counts: dict[tuple[str, str], int]) -> str:
         if not counts:
-            faults = [s.fault for s in self._storages if s.fault and s.is_what_it_says()]
+            faults = [s.fault for s in self._storages if s.fault and s.is_known()]
             if faults:
                 return nothing_left(faults[0])
             return (

@@ -9,6 +9,9 @@ from typing import NamedTuple
 from evlayerseg_ros.errors import InputError
 
 ZSTD = b"\x28\xb5\x2f\xfd"
+# zstd passes over frames that begin so; pzstd writes one first.
+SKIPPED = tuple(bytes([0x50 + k]) + b"\x2a\x4d\x18" for k in range(16))
+_PACKED = "compressed with zstd", (".zstd", ".zst")
 # ROS 1 adds .active to the name of a bag that it still writes.
 _BAG = re.compile(r"(\.mcap|\.db3)(\.zstd?)?$|(\.bag)(\.active)?$", re.IGNORECASE)
 
@@ -20,6 +23,11 @@ class Kind(NamedTuple):
     what: str
     endings: tuple[str, ...] = ()
     remedy: str = ""
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is compressed with zstd."""
+        return ".zstd" in self.endings
 
 
 _KINDS = (
@@ -34,7 +42,8 @@ _KINDS = (
     Kind(b"MATLAB 7.3", "a MATLAB file", (".mat", ".h5", ".hdf5")),
     Kind(b"MATLAB 5.0", "a MATLAB file", (".mat",)),
     Kind(b"Event Stream", "an Event Stream file", (".es",)),
-    Kind(ZSTD, "compressed with zstd", (".zstd", ".zst")),
+    Kind(ZSTD, *_PACKED),
+    *(Kind(skipped, *_PACKED) for skipped in SKIPPED),
     Kind(b"\x1f\x8b", "compressed", remedy="unpack it with gunzip first"),
     Kind(b"\xfd7zXZ\0", "compressed", remedy="unpack it with unxz first"),
     Kind(b"BZh", "compressed", remedy="unpack it with bunzip2 first"),
@@ -52,6 +61,9 @@ _KINDS = (
     Kind(b"<html", "a web page", remedy="download it again"),
     Kind(b"", ""),
 )
+_TAR = Kind(b"", "a tar archive", remedy="unpack it with `tar -xf` first")
+_TARS = re.compile(r"\.(tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
+_EMPTY = Kind(b"", "empty", remedy="copy or record it again")
 
 
 def bag_kind(path: Path) -> str:
@@ -63,7 +75,11 @@ def bag_kind(path: Path) -> str:
 def kind_of(path: Path) -> Kind:
     """What a file is by its first bytes."""
     with path.open("rb") as file:
-        begun = file.read(32).lower()
+        begun = file.read(262).lower()
+    if not begun:
+        return _EMPTY
+    if begun[257:] == b"ustar":
+        return _TAR
     return next(kind for kind in _KINDS if begun.startswith(kind.first.lower()))
 
 
@@ -75,15 +91,15 @@ def ending_of(path: Path) -> str:
     """
     kind, ending = kind_of(path), path.suffix.lower()
     if kind.remedy:
-        raise InputError(f"{path} is {kind.what}: {kind.remedy}.")
+        remedy = _TAR.remedy if _TARS.search(path.name) else kind.remedy
+        raise InputError(f"{path} is {kind.what}: {remedy}.")
     if not kind.endings:
         return ending
-    if kind.first == ZSTD and bag_kind(path) not in (".mcap", ".db3"):
+    if kind.packed and bag_kind(path) not in (".mcap", ".db3"):
         raise InputError(f"{path} is {kind.what}: unpack it with unzstd first.")
     if ending == ".zip":
         raise InputError(f"{path} is an archive: unpack it first.")
     if ending not in kind.endings:
-        raise InputError(
-            f"{path} is {kind.what} by its first bytes: rename it to end in {kind.endings[0]}."
-        )
+        right = f"{bag_kind(path)}.zstd" if kind.packed else kind.endings[0]
+        raise InputError(f"{path} is {kind.what} by its first bytes: rename it to end in {right}.")
     return kind.endings[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -38,7 +39,10 @@ class DatRecording(Table):
         header, start = read_header(path)
         with path.open("rb") as file:
             file.seek(start)
-            about = file.read(2)
+            begun = file.read(200)
+        about = begun[:2]
+        if re.fullmatch(rb"[\t\r\n -~]+", begun):
+            raise InputError(f"{path} is text by its first bytes: rename it to end in .txt.")
         if len(about) < 2 or about[0] not in _TYPES or about[1] != 8:
             found = f"type {about[0]} of {about[1]} bytes" if len(about) == 2 else "none"
             raise InputError(
@@ -64,7 +68,7 @@ class DatRecording(Table):
 
     def _columns(self) -> Iterator[Columns]:
         ticks = Ticks()
-        for block in blocks(self.path, self._start, 8, 8 * CHUNK):
+        for block in blocks(self.path, self._start, 8, 8 * CHUNK, 2):
             words = np.frombuffer(block, "<u4").reshape(-1, 2)
             t, a = ticks.to_ns(words[:, 0]), words[:, 1]
             if self._old:

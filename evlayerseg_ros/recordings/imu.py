@@ -15,8 +15,9 @@ from evlayerseg_ros.outputs.messages import nanoseconds
 from evlayerseg_ros.pipeline import PipelineConfig, TurnOf
 from evlayerseg_ros.recordings.beginnings import bag_kind
 from evlayerseg_ros.recordings.gyro_text import LINES, by_time, finite, read_samples
+from evlayerseg_ros.recordings.parts import files_of
 from evlayerseg_ros.recordings.readers import Recording
-from evlayerseg_ros.recordings.storage import StorageFile, files_of, messages_in
+from evlayerseg_ros.recordings.storage import StorageFile, messages_in
 
 IMU, INFO = "sensor_msgs/msg/Imu", "sensor_msgs/msg/CameraInfo"
 _REMEDIES = {

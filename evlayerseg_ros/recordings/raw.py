@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Container, Iterator
@@ -17,6 +18,7 @@ from evlayerseg_ros.recordings.readers import Recording
 
 _VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3", "2": "evt2", "3": "evt3"}
 _BLOCK = 1 << 20  # bytes at a time
+_SEEN = 16  # of them tell a size that the header lacks
 _ZEROS = 128  # so many zero bytes at the end are no events
 # The largest sensor (px) that the encodings can address.
 _LARGEST = (2048, 2048)
@@ -26,7 +28,8 @@ class RawRecording(Recording):
     """A RAW file, decoded as the node decodes packets.
 
     The header states encoding and size, or its `system_ID`, sensor or plug-in imply them. A size
-    that it lacks is that of the smallest sensor that holds the first events, which is noted.
+    that it lacks is that of the smallest sensor that holds events from all of the file, which is
+    noted.
 
     Raises:
         InputError: the header says neither an encoding that is read nor a camera that implies one.
@@ -46,12 +49,12 @@ class RawRecording(Recording):
             )
         self._swapped = re.search(r"endianness\W+big", header, re.I) is not None
         said = sensors.in_words(header) or implied.size
-        none = Events.empty(*_LARGEST)
-        first = next(self._decoded(Decoder(self._encoding, *_LARGEST)), none) if not size else none
         if said and not size:
-            self.take_size(said, first.x, first.y)
+            some = self._some(1)
+            self.take_size(said, some.x, some.y)
         elif not size:
-            self.assume_size(sensors.smallest(first.x, first.y) if len(first) else (1280, 720))
+            some = self._some(_SEEN)
+            self.assume_size(sensors.smallest(some.x, some.y) if len(some) else (1280, 720))
         # At most so many: a block without events makes no packet.
         self.total = max(1, -(-(path.stat().st_size - self._start) // _BLOCK))
 
@@ -66,8 +69,22 @@ class RawRecording(Recording):
         if empty:
             raise InputError(f"{self.path} holds no events: expected {self.kind}.")
 
-    def _decoded(self, decoder: Decoder) -> Iterator[Events]:
-        for block in blocks(self.path, self._start, decoder.word_bytes, _BLOCK):
+    def _some(self, most: int) -> Events:
+        """Some events of so many blocks all over the file, each decoded as if it were the first."""
+        found = [Events.empty(*_LARGEST)]
+        length = self.path.stat().st_size - self._start
+        n = max(1, min(most, length // _BLOCK))
+        for k in range(n):
+            decoder = Decoder(self._encoding, *_LARGEST)
+            words = k * length // n // decoder.word_bytes
+            with contextlib.suppress(*((InputError,) if k else ())):
+                some = next(self._decoded(decoder, self._start + words * decoder.word_bytes), None)
+                found += [some[::n]] if some is not None else []
+        return Events.concatenate(found)
+
+    def _decoded(self, decoder: Decoder, begin: int | None = None) -> Iterator[Events]:
+        begin = self._start if begin is None else begin
+        for block in blocks(self.path, begin, decoder.word_bytes, _BLOCK):
             if self._swapped:
                 unit = ">u2" if self._encoding == "evt3" else ">u4"
                 block = np.frombuffer(block, unit).astype(f"<{unit[1:]}").tobytes()
@@ -87,14 +104,17 @@ def read_raw(path: Path) -> tuple[str, np.ndarray]:
     return encoding, np.fromfile(path, np.uint8, offset=start)
 
 
-def blocks(path: Path, start: int, word: int, size: int) -> Iterator[bytes]:
+def blocks(path: Path, start: int, word: int, size: int, more: int = 0) -> Iterator[bytes]:
     """The bytes of a file from `start` on, `size` at a time, in whole words.
+
+    The header of another file that is joined to it is passed over.
 
     Args:
         path: the file.
         start: where its data begin.
         word: bytes of a word.
         size: a multiple of it.
+        more: so many bytes lie between header and data.
 
     Raises:
         InputError: the file was cut off within a word, or ends in zeros; after its last word.
@@ -104,10 +124,16 @@ def blocks(path: Path, start: int, word: int, size: int) -> Iterator[bytes]:
     zeros = whole - end >= _ZEROS
     end = min(start + -(-(end - start) // word) * word, whole) if zeros else whole
     with path.open("rb") as file:
+        begun = re.match(rb"% \w+ ", file.read(64)) if start else None
         file.seek(start)
-        while block := file.read(min(size, end - file.tell())):
+        while block := file.read(max(0, min(size, end - file.tell()))):
+            # A header may begin in this block and end behind it.
+            at = (block + file.peek(64)[:64]).find(begun[0]) if begun else -1
+            if at >= 0:
+                file.seek(read_header(path, begin=file.tell() - len(block) + at)[1] + more)
+                block = block[:at]
             yield block[: len(block) // word * word]
-            if len(block) % word:
+            if len(block) % word and at < 0:
                 raise InputError(f"{path} was cut off within an event.")
     if zeros:
         raise InputError(f"{path} ends in zeros: its recorder lost its power.")
@@ -126,17 +152,24 @@ def _end_of_data(path: Path, start: int) -> int:
     return start
 
 
-def read_header(path: Path, mark: str = "%", last: Container[str] = ("end",)) -> tuple[str, int]:
+def read_header(
+    path: Path, mark: str = "%", last: Container[str] = ("end",), begin: int = 0
+) -> tuple[str, int]:
     """The lines that begin with a mark, without it, and the byte where the data begin.
 
     Args:
         path: the file.
         mark: %, or # of AEDAT.
         last: what the last line says, in lower case, where it is marked.
+        begin: the header's first byte.
     """
     lines: list[str] = []
+    marked = mark.encode()
     with path.open("rb") as file:
-        while file.peek(1)[:1] == mark.encode():
+        file.seek(begin)
+        while (next_ := file.peek(4)).startswith((marked, b"\n%b " % marked, b"\r\n%b " % marked)):
+            if not next_.startswith(marked):  # an empty line
+                file.readline()
             begun, line = file.tell(), file.readline(1 << 16)
             if not line.startswith(f"{mark} ".encode()) and not line.isascii():
                 return "\n".join(lines), begun  # data that happen to begin with the mark

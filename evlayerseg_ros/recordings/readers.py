@@ -16,9 +16,9 @@ from evlayerseg_ros.events.clean import clean
 from evlayerseg_ros.events.types import Events, Packet, check_size
 from evlayerseg_ros.interrupts import is_interrupt
 from evlayerseg_ros.recordings import sensors
-from evlayerseg_ros.recordings.halves import in_order
 from evlayerseg_ros.recordings.kinds import reader_of, recording_at
 from evlayerseg_ros.recordings.rows import Columns, Rows
+from evlayerseg_ros.recordings.seams import ordered
 from evlayerseg_ros.recordings.units import unit_of
 
 # Events of a packet, where a recording is not made of packets.
@@ -216,8 +216,7 @@ class Table(Recording):
         last = None  # time of the last event
         outside = strays = 0
         rows = Rows(self._zero, self._first)
-        for chunk in in_order(self._columns):
-            x, y, t, p = rows.sound(*chunk)
+        for x, y, t, p in ordered(self._columns, rows.sound):
             parts = clean(x, y, t, p, self.width, self.height, last)
             if last is None and len(parts) > max(_PARTS, len(t) // _EVENTS):
                 raise InputError(
@@ -229,7 +228,7 @@ class Table(Recording):
                 if not len(part.events):
                     continue
                 last = int(part.events.t[-1])
-                yield Packet.of_events(part.events, outside=outside, strays=strays)
+                yield Packet.of_events(part.events, None, "", "", outside, strays, part.late)
                 outside = strays = 0
         if last is None and outside:
             raise InputError(

@@ -6,23 +6,17 @@ entry with a fault instead of raising, and goes on if it can.
 
 from __future__ import annotations
 
-import bz2
 import io
 import re
 import sqlite3
 import struct
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import lz4.frame
+from evlayerseg_ros.recordings.packed import unpacked
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
+_MCAP, _ROS1 = b"\x89MCAP", b"#ROS"  # what files begin with, and those joined to them
 _ROWS = 500  # read at a time from a database
 _MISSES = 64  # after so many unreadable stretches of rows one after the other a scan ends
 
@@ -69,37 +63,12 @@ def scan(path: Path, kind: str) -> Iterator[Raw]:
             yield from _scan_mcap(file)
 
 
-def unpacked(data: bytes, compression: str) -> tuple[bytes, bool]:
-    """Decompressed bytes, as many as can be, and whether these are all."""
-    if compression in ("", "none"):
-        return data, True
-    makers: dict[str, Any] = {
-        "zstd": zstd.ZstdDecompressor,
-        "lz4": lz4.frame.LZ4FrameDecompressor,
-        "bz2": bz2.BZ2Decompressor,
-    }
-    out = bytearray()
-    try:
-        tool = makers[compression]()
-        for start in range(0, len(data), 1 << 12):
-            out += tool.decompress(data[start : start + (1 << 12)])
-            if tool.eof:
-                return bytes(out), True
-    except (KeyError, EOFError, OSError, RuntimeError, ValueError, zstd.ZstdError):
-        pass
-    return bytes(out), False
-
-
-def unzip(source: Path, target: Path) -> str:
-    """Decompresses what it can of a .zstd file; returns what is wrong, "" if nothing is."""
-    tool = zstd.ZstdDecompressor()
-    with source.open("rb") as packed, target.open("wb") as whole:
-        try:
-            while not tool.eof and (block := packed.read(1 << 20)):
-                whole.write(tool.decompress(block))
-        except zstd.ZstdError:
-            return "its compressed data are damaged"
-    return "" if tool.eof else "it was cut off"
+def is_joined(path: Path, kind: str) -> bool:
+    """Whether other files are joined to a sound .mcap or .bag, of which rosbags reads one only."""
+    if kind == ".db3":
+        return False
+    with path.open("rb") as file:
+        return _joined_ros1(file) if kind == ".bag" else _joined_mcap(file)
 
 
 # -- mcap
@@ -112,25 +81,39 @@ def is_ros1(path: Path) -> bool:
     return begun[8:9] == b"\1" and begun.endswith(b"\4\0\0\0ros1")
 
 
+def _joined_mcap(file: BinaryIO) -> bool:
+    end = file.seek(-28, io.SEEK_END)  # of the head of the last footer
+    begin = int.from_bytes(file.read(8), "little")  # of the index; 0: there is none
+    file.seek(begin)
+    while begin and len(head := file.read(9)) == 9 and head[0] != 0x02:
+        file.seek(int.from_bytes(head[1:], "little"), io.SEEK_CUR)
+    return begin > 0 and file.tell() != end
+
+
 def _scan_mcap(file: BinaryIO) -> Iterator[Raw]:
     schemas: dict[int, str] = {}
     channels: dict[int, tuple[str, str]] = {}
     size = file.seek(0, io.SEEK_END)
     file.seek(8)
+    ended = False
     while len(head := file.read(9)) == 9:
         code, length = head[0], int.from_bytes(head[1:], "little")
-        if code in (0x02, 0x0F):  # footer, end of data
-            return
         left = size - file.tell()
         body = file.read(min(length, left))
+        ended = ended or code in (0x02, 0x0F)  # footer, end of data
+        if code == 0x02:
+            file.read(8)
+            if not file.read(8).startswith(_MCAP):
+                return
+            schemas, channels, ended = {}, {}, False  # another file is joined to this one
         if code == 0x06 and length > 40:
             yield from _chunk(body, schemas, channels)
         elif length <= left:
             yield from _record(code, body, schemas, channels)
         if length > left:
-            yield broken("it was cut off")
-            return
-    yield broken("it was cut off")
+            break
+    if not ended:
+        yield broken("it was cut off")
 
 
 def _chunk(body: bytes, schemas: dict[int, str], channels: dict[int, Any]) -> Iterator[Raw]:
@@ -188,7 +171,7 @@ def _scan_db3(path: Path) -> Iterator[Raw]:
     except sqlite3.Error:
         yield broken("its table of topics cannot be read")
         return
-    last = misses = 0
+    last = misses = unnamed = 0
     told = False
     while misses < _MISSES:
         rows: list[tuple[int, int, int, bytes]] = []
@@ -207,6 +190,7 @@ def _scan_db3(path: Path) -> Iterator[Raw]:
                 fine = False
                 break
             last = number
+            unnamed += topic not in topics
             if topic in topics and isinstance(data, bytes):
                 name, kind = topics[topic]
                 yield Raw(name, type_name(kind), data, time if isinstance(time, int) else 0)
@@ -218,6 +202,8 @@ def _scan_db3(path: Path) -> Iterator[Raw]:
         misses = 0 if last > begun else misses + 1
         last += 1 << min(misses, 8) if misses else 0
     base.close()
+    if unnamed and not told:
+        yield broken(f"it does not name the topic of {unnamed} messages")
 
 
 # -- ROS 1
@@ -225,6 +211,10 @@ def _scan_db3(path: Path) -> Iterator[Raw]:
 
 def _ros1_records(file: BinaryIO, topics: dict[int, tuple[str, str]]) -> Iterator[Raw]:
     while len(begun := file.read(4)) == 4:
+        if begun == _ROS1:  # another bag is joined to this one
+            file.readline()
+            topics.clear()
+            continue
         head = file.read(struct.unpack("<I", begun)[0] & 0xFFFFFF)
         fields = _fields(head)
         length = file.read(4)
@@ -246,6 +236,18 @@ def _ros1_records(file: BinaryIO, topics: dict[int, tuple[str, str]]) -> Iterato
         if not whole:
             yield broken("it was cut off")
             return
+
+
+def _joined_ros1(file: BinaryIO) -> bool:
+    file.readline()
+    head = _fields(file.read(int.from_bytes(file.read(4), "little")))
+    file.seek(int.from_bytes(head["index_pos"], "little"))
+    while (begun := file.read(4)) not in (b"", _ROS1):
+        head = _fields(file.read(int.from_bytes(begun, "little")))
+        if head["op"] not in (b"\6", b"\7"):
+            return False
+        file.seek(int.from_bytes(file.read(4), "little"), io.SEEK_CUR)
+    return begun == _ROS1
 
 
 def _time(field: bytes) -> int:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import sqlite3
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,14 +19,19 @@ from rosbags.typesys import Stores, get_typestore
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.recordings.beginnings import ZSTD, bag_kind, kind_of
-from evlayerseg_ros.recordings.salvage import Raw, broken, is_ros1, scan, type_name, unpacked, unzip
+from evlayerseg_ros.recordings.packed import unpacked, unzip
+from evlayerseg_ros.recordings.parts import files_of
+from evlayerseg_ros.recordings.salvage import (
+    Raw,
+    broken,
+    is_joined,
+    is_ros1,
+    scan,
+    type_name,
+)
 
 T = TypeVar("T")
-# So many bytes tell what a file is.
-_BEGINNING = 32
 _USED = ": what can be read is used"
-# rosbag2 numbers the files of a bag.
-_NUMBER = re.compile(r"_(\d+)(?=\.\w+$)")
 _REMEDIES = {
     ".mcap": "`mcap recover` mends it",
     ".db3": "`ros2 bag reindex` and sqlite3's `.recover` mend it",
@@ -58,20 +61,41 @@ class StorageFile:
         self._stack = contextlib.ExitStack()
         self._file = self._plain_file()
         self.ros1 = self.kind == ".bag" or (self.kind == ".mcap" and is_ros1(self._file))
+        found = kind_of(self._file)
+        if found.what and self.kind not in found.endings:
+            remedy = found.remedy or "expected a bag"
+            self.fault = self.fault or f"{path} is {found.what}, and left out: {remedy}."
+            return
         try:
             self._open()
         except Exception:  # rosbags raises many kinds
             self._count()
 
     def _plain_file(self) -> Path:
-        """The file itself, or a copy, decompressed or joined with its write-ahead log."""
+        """The file itself, or a copy, decompressed or joined with its write-ahead log.
+
+        What it is decides, not its name: that is mended by a link, as rosbags goes by it.
+        """
         log = Path(f"{self.path}-wal")
         logged = self.kind == ".db3" and log.is_file() and log.stat().st_size > 0
-        if self.path.suffix.lower() not in (".zstd", ".zst") and not logged:
-            return self.path
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="evlayerseg_"))
-        whole = Path(folder) / f"whole{self.kind}"
-        if logged:  # its recorder lost its power: only the log has the last messages, or all
+        file = self.path
+        if logged or kind_of(self.path).packed:
+            file = self._copy(log if logged else None)
+        endings = kind_of(file).endings
+        self.kind = next((ending for ending in endings if ending in _REMEDIES), self.kind)
+        if self.kind == ".bag" or file.suffix == self.kind:
+            return file
+        link = self._folder() / f"some{self.kind}"
+        link.symlink_to(file.absolute())
+        return link
+
+    def _folder(self) -> Path:
+        made = tempfile.TemporaryDirectory(prefix="evlayerseg_")
+        return Path(self._stack.enter_context(made))
+
+    def _copy(self, log: Path | None) -> Path:
+        whole = self._folder() / "whole"
+        if log:  # its recorder lost its power: only the log has the last messages, or all
             shutil.copy(self.path, whole)
             shutil.copy(log, f"{whole}-wal")
             with (
@@ -88,6 +112,11 @@ class StorageFile:
         reader: Any = (Reader1 if self.kind == ".bag" else Reader2)(self._file)
         reader.open()
         self._stack.callback(reader.close)
+        if is_joined(self._file, self.kind):
+            raise ValueError("rosbags would read one of its files only")
+        named = sum(connection.msgcount for connection in reader.connections)
+        if self.kind == ".db3" and reader.message_count > named:
+            raise ValueError("rosbags leaves out messages whose topic is not named")
         self._reader = reader
         for connection in reader.connections:
             key = connection.topic, type_name(connection.msgtype)
@@ -106,6 +135,9 @@ class StorageFile:
     def messages(self, wanted: Collection[tuple[str, str]]) -> Iterator[Raw]:
         """The messages of each wanted (topic, type); at last an entry with the file's fault."""
         read = 0
+        if self.fault and not self.counts:
+            yield broken(self.fault)
+            return
         if self._reader is not None:
             try:
                 for raw in self._by_library(wanted):
@@ -139,11 +171,9 @@ class StorageFile:
             return raw
         return raw._replace(data=unpacked(bytes(raw.data), "zstd")[0])
 
-    def is_what_it_says(self) -> bool:
-        """Whether the file, or its compressed form, begins as files of its kind do."""
-        packed = self._file != self.path and kind_of(self.path).first == ZSTD
-        cut = packed and self._file.stat().st_size < _BEGINNING
-        return cut or self.kind in kind_of(self._file).endings
+    def is_known(self) -> bool:
+        """Whether the file, or its compressed form, begins as files of any known kind do."""
+        return bool(kind_of(self.path).packed or kind_of(self._file).what)
 
     def told(self, fault: str) -> str:
         """A sentence on what is wrong, with the remedy."""
@@ -153,62 +183,6 @@ class StorageFile:
         """Close the file."""
         self._reader = None
         self._stack.close()
-
-
-def files_of(path: Path) -> tuple[list[Path], list[str]]:
-    """The files of a bag in order, and a sentence on each that is missing.
-
-    Raises:
-        InputError: there is none, or there are several bags.
-    """
-    if not path.is_dir():
-        return [path], []
-    metadata = path / "metadata.yaml"
-    text = metadata.read_text(errors="replace") if metadata.exists() else ""
-    named = re.findall(r"^\s*-\s+['\"]?(\S+?\.(?:mcap|db3)(?:\.zstd?)?)['\"]?\s*$", text, re.M)
-    listed = {_plain(name): path / name for name in (Path(n).name for n in named)}
-    found = sorted(p for p in path.iterdir() if p.is_file() and bag_kind(p) in (".mcap", ".db3"))
-    # The last part may not be compressed yet, or not wholly.
-    parts = {_plain(p.name): p for p in reversed(found)}
-    parts |= {name: file for name, file in listed.items() if file.is_file()}
-    there = [name for name in listed if name in parts]
-    bags = {_bag_of(name)[0] for name in there or parts}
-    if not there and len(bags) > 1:
-        names = ", ".join(p.name for p in found)
-        raise InputError(f"{path} holds several recordings, choose one: {names}.")
-    # rosbag2 counts from 0: what begins elsewhere may be one of several recordings.
-    bags = {bag for bag in bags if not there or (bag, 0) in map(_bag_of, parts)}
-    more = [name for name in parts if name not in there and _bag_of(name)[0] in bags]
-    if there and more:
-        names = ", ".join(sorted(more, key=_bag_of))
-        _tell(f"{path} has files that its metadata.yaml does not list, and they are read: {names}.")
-    if more:
-        there = sorted([*there, *more], key=_bag_of)
-    if not there:
-        raise InputError(
-            f"{path} holds no file of a bag: expected .mcap or .db3 beside its metadata.yaml."
-        )
-    missing = [file.name for name, file in listed.items() if name not in parts]
-    return [parts[name] for name in there], [
-        f"{path} lacks its file {name}: the others are used." for name in missing
-    ]
-
-
-def _plain(name: str) -> str:
-    """A file's name without the ending of its compression."""
-    return re.sub(r"\.zstd?$", "", name, flags=re.I)
-
-
-def _bag_of(name: str) -> tuple[str, int]:
-    """Of a file's name what all files of its bag share, and its number."""
-    number = _NUMBER.search(name)
-    return _NUMBER.sub("_", name), int(number[1]) if number else 0
-
-
-@cache
-def _tell(sentence: str) -> None:
-    """Prints a sentence once, however often a bag is opened."""
-    print(f"evlayerseg: {sentence}", file=sys.stderr)
 
 
 def nothing_left(fault: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 
@@ -10,8 +11,8 @@ from faulty_files import ROUNDS, camera_bag, counted, packet_bag, stored
 from rosbags.rosbag2 import CompressionMode
 
 from evlayerseg_ros.errors import InputError
+from evlayerseg_ros.recordings.packed import zstd
 from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.recordings.salvage import zstd
 
 
 @pytest.mark.parametrize("storage", ["mcap", "db3", "bag"])
@@ -180,6 +181,32 @@ def test_a_lone_file_that_is_compressed(tmp_path, storage, ending):
     if storage == "mcap":
         stats, _ = counted(alone)
         assert 0 < stats.packets < 12 * ROUNDS and "was cut off" in stats.last_error
+
+
+def test_zstd_in_frames_and_with_a_long_window(tmp_path):
+    """As of pzstd, of two files joined, and of --long=31."""
+    content = stored(camera_bag(tmp_path / "some")).read_bytes()
+    half = len(content) // 2
+    long = {zstd.CompressionParameter.window_log: zstd.CompressionParameter.window_log.bounds()[1]}
+    skipped = b"\x50\x2a\x4d\x18" + bytes([4, 0, 0, 0]) + b"some"
+    tool = zstd.ZstdCompressor(options=long)
+    for packed in (
+        zstd.compress(content[:half]) + skipped + zstd.compress(content[half:]),
+        skipped + zstd.compress(content),
+        tool.compress(content[:half]) + tool.compress(content[half:]) + tool.flush(),
+    ):
+        (tmp_path / "alone.mcap.zst").write_bytes(packed)
+        stats = counted(tmp_path / "alone.mcap.zst")[0]
+        assert (stats.packets, stats.in_words()) == (12 * ROUNDS, "")
+
+
+def test_messages_whose_topic_the_database_does_not_name(tmp_path):
+    file = stored(camera_bag(tmp_path / "some", "db3"))
+    with contextlib.closing(sqlite3.connect(file)) as base, base:
+        base.execute("UPDATE messages SET topic_id = 9 WHERE id > ?", (12 * ROUNDS - 7,))
+    stats, _ = counted(file)
+    assert stats.packets == 12 * ROUNDS - 7
+    assert "it does not name the topic of 7 messages" in stats.in_words()
 
 
 @pytest.mark.parametrize("storage", ["mcap", "db3"])

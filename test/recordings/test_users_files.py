@@ -18,8 +18,8 @@ from whole_files import VGA, aedat_3, run, some_events, write_table
 
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
+from evlayerseg_ros.recordings.packed import zstd
 from evlayerseg_ros.recordings.readers import open_recording
-from evlayerseg_ros.recordings.salvage import zstd
 
 
 @pytest.mark.parametrize(
@@ -192,6 +192,9 @@ def test_a_table_that_was_cut_off_is_named_with_what_to_do(tmp_path, suffix):
         ("some.h5", zstd.compress(b"some"), "with zstd: unpack it with unzstd first"),
         ("some.mcap", zstd.compress(b"some"), "with zstd by its first bytes: rename it"),
         ("some.h5", b"<!DOCTYPE html>", "is a web page: download it again"),
+        ("some.mcap", bytes(257) + b"ustar", "is a tar archive: unpack it with `tar -xf` first"),
+        ("some.tgz", b"\x1f\x8b\x08", "is compressed: unpack it with `tar -xf` first"),
+        ("some.dat", b"1 2 3 1\n" * 9, "is text by its first bytes: rename it to end in .txt"),
         ("some.npz", b"version https://git-lfs.github.com/spec/v1", "`git lfs pull` fetches"),
         ("some.aedat", b"#!AER-DAT1.0\r\n", "is AEDAT 1.0: expected AEDAT 2.0, 3.1 or 4"),
         ("some.aedat", b"\1" * 99, "has no AEDAT header"),

@@ -11,6 +11,7 @@ from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
 from evlayerseg_ros.recordings.readers import CHUNK
 from evlayerseg_ros.recordings.rows import Rows
+from evlayerseg_ros.recordings.seams import ordered
 
 SIGNS = {  # OFF, ON and the type of a column of polarities
     "matlab": (1, 2, "u1"),
@@ -111,3 +112,34 @@ def test_rows_of_zeros_hide_no_polarities() -> None:
     for part in (slice(0, 100), slice(100, 300)):
         ons.append(np.count_nonzero(rows.sound(x[part], x[part], t[part], p[part])[3] > 0))
     assert ons == [100, 50] and rows.zeros == 100
+
+
+@pytest.mark.parametrize("n", [20_000, 3 * CHUNK])
+@pytest.mark.parametrize("frame_ms", [33, 100, 200])
+def test_events_that_are_written_by_frames(tmp_path, n, frame_ms):
+    """All ON and then all OFF of a frame, whose times so go back: also over seams of chunks."""
+    e = some_events(n, span_us=2_000_000)
+    order = np.lexsort((e.t, 1 - e.p, e.t // (frame_ms * 10**6)))
+    write_table(tmp_path / "some.npz", Events(*(c[order] for c in (e.x, e.y, e.t, e.p)), *VGA))
+    _, windows, stats = run(tmp_path / "some.npz", size=VGA)
+    t = np.concatenate([window.events.t for window in windows])
+    assert (len(t), stats.stray_events, stats.time_errors, stats.time_jumps) == (n, 0, 0, 0)
+    np.testing.assert_array_equal(t, e.t)
+
+
+def test_events_that_cannot_be_sorted_any_more_are_counted(tmp_path):
+    """Late by more than a chunk: their times become that of the event before them."""
+    e = some_events(6 * CHUNK, span_us=100_000)
+    t = e.t.copy()
+    t[-50:] -= 60_000_000
+    write_table(tmp_path / "some.npz", Events(e.x, e.y, t, e.p, *VGA))
+    _, _, stats = run(tmp_path / "some.npz", size=VGA)
+    assert (stats.events, stats.time_errors) == (6 * CHUNK, 50)
+
+
+def test_a_clock_that_is_set_back_is_no_block_of_a_frame(tmp_path):
+    """What comes then would be mixed with what was before."""
+    e = some_events(60_000, span_us=4_000_000)
+    t = e.t - 300_000_000 * (e.t // 10**9)
+    ((_, _, found, _),) = ordered(lambda: iter([(e.x, e.y, t, e.p)]), Rows().sound)
+    np.testing.assert_array_equal(found, t)

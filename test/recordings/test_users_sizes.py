@@ -14,7 +14,7 @@ from whole_files import VGA, run, some_events, write_table
 from evlayerseg_ros.bench.encode import encode
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.events import Events
-from evlayerseg_ros.recordings import arrays, npz
+from evlayerseg_ros.recordings import arrays, npz, raw
 
 
 @pytest.mark.parametrize("suffix", ["npz", "h5", "txt"])
@@ -338,3 +338,41 @@ def test_the_size_is_by_events_from_all_of_a_table_of_numpy(tmp_path, monkeypatc
         np.save(path, np.column_stack([e.t, x, e.y // 2, e.p]))
     recording = run(path)[0]
     assert (recording.width, recording.height) == VGA
+
+
+@pytest.mark.parametrize("encoding", ["evt2", "evt21", "evt3"])
+def test_a_raw_file_that_begins_with_a_thing_in_a_corner(tmp_path, monkeypatch, encoding):
+    """Its header says no size: events from all of it tell."""
+    monkeypatch.setattr(raw, "_BLOCK", 1 << 14)
+    e = some_events()
+    begun = e.t < 250_000_000
+    x, y = np.where(begun, e.x % 200, e.x), np.where(begun, e.y % 150, e.y)
+    e = Events.from_arrays(x, y, e.t, e.p, *VGA)
+    head = f"% evt {encoding[3:4]}.{encoding[4:] or 0}\n% end\n".encode()
+    (tmp_path / "some.raw").write_bytes(head + encode(encoding, e, 0).tobytes())
+    recording, _, stats = run(tmp_path / "some.raw")
+    assert (recording.width, recording.height, stats.events) == (*VGA, 20_000)
+
+
+@pytest.mark.parametrize("block", [1 << 14, 1 << 20])
+@pytest.mark.parametrize("kind", ["evt2", "evt3", "dat"])
+def test_raw_files_that_were_joined(tmp_path, monkeypatch, kind, block):
+    """The second header is passed over; its length is no multiple of a word."""
+    monkeypatch.setattr(raw, "_BLOCK", block)
+    e = some_events()
+    head = b"% Date 2024-01-01\n\n% evt " + kind[3:].encode() + b".0\n% geometry 640x480\n% end\n"
+    if kind == "dat":
+        head = b"% Data file of events\n% Width 640\n% Height 480\n\x0c\x08"
+    content = b""
+    for part in (e[:9999], e[9999:]):
+        address = part.x | part.y.astype("u4") << 14 | part.p.astype("u4") << 28
+        words = np.column_stack([part.t // 1000, address])
+        data = words.astype("<u4") if kind == "dat" else encode(kind, part, 0)
+        content += head + data.tobytes()
+    path = tmp_path / f"some.{'dat' if kind == 'dat' else 'raw'}"
+    path.write_bytes(content)
+    _, windows, stats = run(path)
+    assert (stats.events, stats.in_words()) == (20_000, "")
+    for name in "xytp":
+        found = np.concatenate([getattr(window.events, name) for window in windows])
+        np.testing.assert_array_equal(found, getattr(e, name))
