@@ -75,6 +75,11 @@ class SensorClock:
         """Whether any packet has set the offset."""
         return bool(self._pieces)
 
+    @property
+    def hurries(self) -> bool:
+        """Whether the two clocks run at different paces."""
+        return self._slew == HURRY
+
     def away(self, time: int, stamp: int) -> int:
         """How far (ns) a header stamp is ahead of a packet's first event at `time` (ns)."""
         return stamp - self.to_ros(time) if self._pieces else 0
@@ -104,11 +109,11 @@ class SensorClock:
             self._span_start, self._least_before, self._least = time, self._least, offset
         self._least = min(self._least, offset)
         # Delays say nothing any more where the paces differ: then each stamp is followed.
-        target = offset if self._slew == HURRY else min(self._least, self._least_before)
+        target = offset if self.hurries else min(self._least, self._least_before)
         now = self.to_ros(time) - time
         if not self._recent or time - self._recent[-1][0] >= APART:
             self._recent.append((time, offset))
-        self.corrects = self._slew != HURRY and (
+        self.corrects = not self.hurries and (
             self._is_wrong(now, target) or (self.corrects and target != now)
         )
         self._pieces.append(_Piece(time, now, target, HURRY if self.corrects else self._slew))

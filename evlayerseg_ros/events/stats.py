@@ -34,6 +34,7 @@ class StreamStats:
         stray_events: events whose times fit none of their neighbours'; not used.
         instants: messages of decoded events that all have one time, as from a simulator of frames.
         frame_changes: packets with another frame_id than the one before.
+        other_pace: packets while the sensor's clock and the header stamps run at different paces.
         unstamped: packets whose header has no stamp; the time at which they came is used.
         last_fault: a sentence on the last of these, "" if there was none.
         last_error: the text of the last InputError, "" if there was none.
@@ -57,6 +58,7 @@ class StreamStats:
     stray_events: int = 0
     instants: int = 0
     frame_changes: int = 0
+    other_pace: int = 0
     unstamped: int = 0
     last_fault: str = ""
     last_error: str = ""
@@ -107,6 +109,7 @@ LARGE_SHARE = 0.1
 # So few times that had to be mended may be those of a scene in which little happens.
 _FEW = 100
 _MIXED = "those of several cameras are mixed up."
+_PLAYED = "a recording played at another rate, or a wrong unit of time."
 _OUTSIDE = (
     " They lie outside the sensor: sensor.width and .height, or --size WxH, say another size."
 )
@@ -136,6 +139,8 @@ def left_out(counts: Mapping[str, Any]) -> str:
     if counts["instants"] > max(1, LARGE_SHARE * counts["packets"]):
         share = 100 * counts["instants"] / counts["packets"]
         return f"{share:.0f} % of the messages give all events one time: expected the sensor's."
+    if counts["other_pace"] > max(1, LARGE_SHARE * counts["packets"]):
+        return f"The sensor's clock and the header stamps run at different paces: {_PLAYED}"
     mended, events = counts["time_errors"], counts["events"]
     # Where they are more than events, they are time words.
     if max(_FEW, LARGE_SHARE * events) < mended <= events:

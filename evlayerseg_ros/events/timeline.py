@@ -83,6 +83,7 @@ class Timeline:
     ) -> list[Window]:
         windows: list[Window] = []
         self._stats.events += len(events)
+        self._stats.other_pace += self._clock.hurries
         self.span = 0
         # An unchanged stamp: the publisher's clock is coarse or missing.
         stands = stamp == self._stamp
