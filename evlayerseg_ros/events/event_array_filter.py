@@ -59,7 +59,8 @@ class EventArrayFilter:
         self._used: deque[int] = deque(maxlen=MEMORY)
         self._in_ros_time = False
         self._timeless = 0  # messages in a row, all of whose events are at time 0
-        self._part = (0, 0)  # since when (ns) all events lie in so much (ns) of their seconds
+        self._since = self._widest = 0  # ns: since when all events lie in so much of their seconds
+        self._stamps = (_SECOND, 0)  # ns: where in their seconds the stamps since then lie
 
     def push(self, events: Events, stamp: int) -> list[Window]:
         """The windows that a message closes.
@@ -71,7 +72,7 @@ class EventArrayFilter:
         Raises:
             InputError: it is one of many whose times are missing or wrong; counted.
         """
-        if len(events) and (told := self._why_no_times(events.t)):
+        if len(events) and (told := self._why_no_times(events.t, stamp)):
             self._stats.refuse(told)
             raise InputError(told)
         windows = self._judge_ahead(events)
@@ -93,20 +94,23 @@ class EventArrayFilter:
         self._stats.instants += at_once
         return windows + self._use(self._without_ahead(_Message(events, stamp)))
 
-    def _why_no_times(self, t: np.ndarray) -> str:
+    def _why_no_times(self, t: np.ndarray, stamp: int) -> str:
         """A sentence if the events of many messages have no times, or wrong ones; "" else."""
         self._timeless = 0 if t.any() else self._timeless + 1
         if self._timeless >= MANY:
             return f"{MANY} messages in a row without times (ts is 0): expected the sensor's."
-        since, part = self._part
         some = t[:: max(1, len(t) // _SOME)]
-        part = max(part, int((some % _SECOND).max()))
-        far = t[0] < since or part >= _PART
-        self._part = (int(t[0]), 0) if far else (since or int(t[0]), part)
-        if part and not far and t[-1] - self._part[0] > _SECONDS:
+        self._widest = max(self._widest, int((some % _SECOND).max()))
+        at = stamp % _SECOND
+        self._stamps = min(self._stamps[0], at), max(self._stamps[1], at)
+        if t[0] < self._since or self._widest >= _PART or not self._since:
+            self._since, self._widest, self._stamps = int(t[0]), 0, (_SECOND, 0)
+        # Stamps from all of a second tell it from things that happen once a second.
+        spread = self._stamps[1] - self._stamps[0] > _SECOND // 2
+        if self._widest and spread and t[-1] - self._since > _SECONDS:
             return (
-                f"All events of {_SECONDS // _SECOND} s lie in {part * 1e-6:.3f} ms of each: "
-                "ts.nanosec seems to hold us or ms, expected ns."
+                f"All events of {_SECONDS // _SECOND} s lie in {self._widest * 1e-6:.3f} ms of "
+                "each: ts.nanosec seems to hold us or ms, expected ns."
             )
         return ""
 
@@ -177,7 +181,7 @@ class EventArrayFilter:
         self._ahead = None
         self._used.clear()
         self._in_ros_time = False
-        self._timeless, self._part = 0, (0, 0)
+        self._timeless = self._since = self._widest = 0
 
     def _use(self, message: _Message) -> list[Window]:
         events, stamp = message

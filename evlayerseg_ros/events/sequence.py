@@ -65,9 +65,7 @@ class Numbers:
 
 
 def step(seq: int, last: int) -> int:
-    """Difference of two packet numbers; those of 8, 16 or 32 bits may wrap."""
-    if seq == 0 and last in (0xFF, 0xFFFF):
-        return 1
+    """Difference of two packet numbers; 32-bit ones may wrap."""
     if max(seq, last) >= _WRAP:
         return seq - last
     return ((seq - last + _WRAP // 2) & (_WRAP - 1)) - _WRAP // 2

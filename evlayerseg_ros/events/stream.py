@@ -117,7 +117,7 @@ class PacketStream:
                         ready.extend(self._decoder.decode_each(some))
                 if ready:
                     self._leave_out()
-                    yield self._use(packet, ready.popleft())
+                    yield self._use(self._numbered(packet), ready.popleft())
                 else:
                     yield self.push(packet)
             except Exception as error:
@@ -228,9 +228,8 @@ class PacketStream:
         """Count the packets that came behind: no publisher begins again."""
         if held := self._behind.held:
             self.stats.doubled_packets += len(held)
-            self.stats.last_fault = (
-                f"Packet {held[-1].seq} came again, or after packet {self._last.seq}."
-            )
+            which = f"Packet {held[-1].seq} came again, or after packet {self._last.seq}."
+            self.stats.last_fault = "A packet came again." if held[-1].seq is None else which
             held.clear()
         self._decoded.leave_out()
 
@@ -269,12 +268,13 @@ class PacketStream:
             self._timeline.forget_clock()
         self._last.exact = exact
         self._last.seq, self._last.stamp, self._last.base = packet.seq, stamp, time_base
-        self._behind.use(packet)
         if decoded is None:
             if (pause := stamp - (self._last.filled or stamp)) > PAUSE:
                 decoder.pause(packet.data, pause)
             events = decoder.decode(packet.data, time_base)
             decoded = Decoded(events, decoder.now, decoder.counted)
+        if len(decoded.events):  # others are often alike
+            self._behind.use(packet)
         self._last.filled = stamp if len(packet.data) else self._last.filled
         self.stats.decoded(decoded.counted, self._last.counted)
         self._last.counted = decoded.counted

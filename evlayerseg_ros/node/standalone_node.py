@@ -42,8 +42,9 @@ def prepare_dds() -> bool:
     """
     if own := [name for name in PROFILES if os.environ.get(name)]:
         try:
-            ElementTree.parse(os.environ[own[0]])
-        except (OSError, ElementTree.ParseError) as error:
+            if "fastrtps" in os.environ.get("RMW_IMPLEMENTATION", "fastrtps"):
+                ElementTree.parse(os.environ[own[0]])
+        except (OSError, ValueError, LookupError, ElementTree.ParseError) as error:
             raise InputError(
                 f"{own[0]} names {os.environ[own[0]]}, which is no XML file that can be read."
             ) from error

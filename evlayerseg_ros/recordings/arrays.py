@@ -71,7 +71,7 @@ class ArrayRecording(Table):
             names.append(last)
             if shape := getattr(array, "shape", ()):
                 shapes.append(f"{name} {'x'.join(map(str, shape))}".strip())
-            if sensors.is_name(last) or words_of(array):
+            if (sensors.is_name(last) and np.size(array) < 5) or words_of(array):
                 said[last] = array
                 continue
             try:

@@ -15,11 +15,12 @@ from evlayerseg_ros.recordings.lines import names_in
 
 # What states the unit of times, by its name, and in prose.
 _SAYS_UNIT = re.compile(r"(?:(?:t|ts|times?|time_?stamps?)_?)?units?")
+_LINE = 200  # letters of a line that are looked at
 _TOLD = re.compile(
-    r"^\W*(?:events?\s+)?(?:t|ts|times?|time_?stamps?)"
+    r"\W*(?:events?\s+)?(?:t|ts|times?|time_?stamps?)"
     r"(?:[\s:=_,(\[]+(?:units?|is|are|in|of|the|events?|given|measured|stored))*[\s:=_,(\[]+"
-    rf"(?:{columns.ANY_UNIT})\b[^\d\n]*$",
-    re.I | re.M,
+    rf"(?:{columns.ANY_UNIT})\b\D*",
+    re.I,
 )
 
 
@@ -34,8 +35,10 @@ def unit_said(said: Mapping[str, Any]) -> str:
 
 def unit_told(text: str) -> str:
     """The unit of times that a line of prose tells: `time unit: us`; "" if none does."""
-    found = _TOLD.search(text)
-    return (found.lastgroup or "") if found else ""
+    for line in text.splitlines():
+        if found := _TOLD.fullmatch(line.strip()[:_LINE]):
+            return found.lastgroup or ""
+    return ""
 
 
 def words_of(value: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -210,5 +211,6 @@ def said_by(item: Any) -> dict[str, Any]:
             if (size < 3 and (sensors.is_name(name) or name == "t_offset")) or (
                 size < 5 and data.dtype.kind in "SUO"
             ):
-                said[name] = data[()]
+                with contextlib.suppress(Exception):  # what cannot be read states nothing
+                    said[name] = data[()]
     return said

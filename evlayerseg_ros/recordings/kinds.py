@@ -170,6 +170,8 @@ def _reader_of_npz(path: Path) -> tuple[str, bool]:
     from evlayerseg_ros.recordings.arrays import has_longer_table
 
     plain = not names or (
-        named is not None and "n" not in named and not has_longer_table(path, named["x"])
+        named is not None
+        and "n" not in named
+        and ("p" in named or not has_longer_table(path, named["x"]))
     )
     return ("npz:NpzRecording", False) if plain else ("arrays:ArrayRecording", True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zlib
 
@@ -126,11 +127,13 @@ def numbers_of(column: np.ndarray) -> np.ndarray:
     if column.dtype.kind in "biuf":
         return column
     if column.dtype.kind in "SUO":
-        some, which = np.unique(column, return_inverse=True)
-        words = [str(w, "latin-1") if isinstance(w, bytes) else str(w) for w in some[:20].tolist()]
-        signs = [_SIGNS.get(word.strip().lower()) for word in words]
-        if len(words) == len(some) and None not in signs:
-            return np.array(signs, float)[which]
+        with contextlib.suppress(TypeError, ValueError):  # objects that cannot be compared
+            some, which = np.unique(column, return_inverse=True)
+            few = some[:20].tolist()
+            words = [str(w, "latin-1") if isinstance(w, bytes) else str(w) for w in few]
+            signs = [_SIGNS.get(word.strip().lower()) for word in words]
+            if len(words) == len(some) and None not in signs:
+                return np.array(signs, float)[which]
     raise InputError(f"A column holds {_KINDS.get(column.dtype.kind, 'words')}: expected numbers.")
 
 

@@ -51,7 +51,9 @@ class NpyStream:
         if dimensions == 1 and n in self.shape:  # one column or one row, as Matlab writes it
             self.shape, by_columns = (n,), False
         if self.dtype.kind not in "SU":  # words may be polarities
-            numbers_of(np.empty(0, self.dtype))
+            numbers_of(
+                np.full(1, None, object) if self.dtype.hasobject else np.zeros(1, self.dtype)
+            )
         if len(self.shape) != dimensions:
             raise InputError(f"Expected plain arrays of dimensions: {dimensions}.")
         if by_columns and dimensions > 1:

@@ -66,7 +66,7 @@ def _likely_whole(path: Path) -> int:
         begin = file.read(32)
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 8))
-        if begin.startswith(b"SQLite"):  # bytes of a page, and how many pages
+        if begin.startswith(b"SQLite") and len(begin) == 32:  # bytes of a page, and how many pages
             page, pages = struct.unpack_from(">H10xI", begin, 16)
             return 2 * (size >= (page if page > 1 else 1 << 16) * pages)
         return 2 * (len(begin) == 32 and file.read() == begin[:8])

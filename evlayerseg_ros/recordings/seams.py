@@ -17,6 +17,8 @@ from evlayerseg_ros.recordings.rows import Columns, usual
 _AHEAD = 16
 # Blocks of a frame: so often do times go back, by at most so much (ns), and each time about alike.
 _OFTEN, _MOST, _ALIKE = 3, 1_500_000_000, 3
+# So many events at most wait for earlier ones.
+_WAITING = 1 << 20
 # They end this near to where the next begins, as a share of how far times go back.
 _NEAR = 0.1
 
@@ -90,11 +92,18 @@ def _back(times: Sequence[np.ndarray]) -> int:
 
 def _apart(held: Columns, chunk: Columns, back: int) -> tuple[Columns, Columns]:
     """A chunk without what the next one, or one after it, may precede, and that one with it."""
+    if not back and len(held[2]) and len(chunk[2]) and chunk[2].min() >= held[2].max():
+        return held, chunk  # as most tables are
     old, new = _known(held[2]), _known(chunk[2])
+    if back:
+        old = old[~is_stray(old)]
     begin = old.max() - (back or OVERLAP) if len(old) else 0
-    if not back:  # most tables are in order: nothing is held without need
+    if not back:  # nothing is held without need
         begin = new[new >= begin].min(initial=MAX_TIME)
     late = held[2] > begin
+    if back:
+        late[: max(0, len(late) - _WAITING)] = False
+        late &= new.max(initial=begin) >= begin  # else the clock was set back
     if not late.any():
         return held, chunk
     x, y, t, p = (np.concatenate([a[late], b]) for a, b in zip(held, chunk, strict=True))

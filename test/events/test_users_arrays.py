@@ -122,12 +122,24 @@ def test_short_messages_without_times_are_refused_once_they_are_many():
 def test_nanoseconds_that_hold_us_or_ms_are_refused(unit):
     """As of a driver that fills them from a timeval."""
     stream = PacketStream(WindowConfig())
-    for packet in arrays(lambda k, t: t - t % 10**9 + t % 10**9 // unit, n=600):
+    changed = lambda k, t: t - t % 10**9 + t % 10**9 // unit  # noqa: E731
+    for k, packet in enumerate(arrays(changed, n=600)):
+        packet = replace(packet, stamp=STAMP + k * 10 * MS)
         with suppress(InputError):
             stream.push(packet)
     assert "4 s lie in" in stream.stats.last_error
     assert "ts.nanosec seems to hold us or ms, expected ns." in stream.stats.last_error
     assert 100 < stream.stats.bad_packets < 250  # of the last two seconds
+
+
+def test_what_happens_once_a_second_is_used():
+    """As a light that flashes by a clock's pulse, from one camera."""
+    t = (np.arange(50) * MS // 100 + MS // 10 for _ in range(30))
+    packets = (
+        Packet.of_events(events_at(STAMP + k * 10**9 + a), STAMP + k * 10**9 + 3 * MS)
+        for k, a in enumerate(t)
+    )
+    assert run(packets)[1].events == 30 * 50
 
 
 def test_a_table_s_first_part_may_be_of_one_time():

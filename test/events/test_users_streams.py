@@ -286,9 +286,17 @@ def test_numbers_that_are_no_count_are_not_used(number):
     )
 
 
-def test_numbers_of_8_bits_that_wrap():
-    _, stats = run(camera("evt3", lambda k: k % 256, lambda k, base: STAMP + base))
-    assert (stats.restarts, stats.lost_packets) == (0, 0)
+def test_losses_are_counted_between_packets_decoded_together():
+    """A packet of 1500 is lost, a hundred come at once."""
+    packets = list(camera("evt3", lambda k: k, lambda k, base: STAMP + base))
+    sent = [replace(p, seq=k * 100 + j) for k in range(300) for j, p in enumerate(packets[:100])]
+    sent = [replace(p, seq=n, stamp=STAMP + n * MS, data=p.data[:8]) for n, p in enumerate(sent)]
+    sent = [p for p in sent if p.seq % 1500 != 700]
+    stream = PacketStream(WindowConfig())
+    for k in range(0, len(sent), 100):
+        for _ in stream.push_each(sent[k : k + 100]):
+            pass
+    assert stream.stats.lost_packets == 20
 
 
 def test_packets_of_two_cameras_on_one_topic_are_told():
