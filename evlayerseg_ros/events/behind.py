@@ -48,8 +48,9 @@ class PacketsBehind:
             return False
         if abs(late) < LATE_TIME and packet.holds_something and self._was_used(packet):
             return True
-        says_nothing = late == 0 or not packet.stamped
-        return bool(n) and (n or 0) > -LATE_PACKETS and (0 < late < LATE_TIME or says_nothing)
+        if not n:  # no number, or the same: it may be the next one of a source that does not count
+            return False
+        return n > -LATE_PACKETS and (0 <= late < LATE_TIME or not packet.stamped)
 
     def _was_used(self, packet: Packet) -> bool:
         return (packet.seq, packet.fingerprint()) in self._used

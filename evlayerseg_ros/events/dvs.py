@@ -102,8 +102,8 @@ def _parse(raw: memoryview, ros1: bool, size: tuple[int, int], topic: str) -> Pa
     at += 12
     layout = _PACKED if ros1 else _ALIGNED
     missing = at + n * layout.itemsize - len(raw)
-    if abs(missing) > (0 if ros1 else 3):  # CDR may fill up to four bytes
-        raise ValueError("too short, or too long")
+    if abs(missing) > (0 if ros1 else 3):  # CDR pads to a multiple of four bytes
+        raise ValueError("of another length than its number of events says")
     table = np.frombuffer(bytes(raw[at:]) + bytes(max(missing, 0)), layout, n)
     if ros1 or n == 0:
         x, y = table["x" if ros1 else "y"], table["y"]

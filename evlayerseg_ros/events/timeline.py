@@ -113,7 +113,7 @@ class Timeline:
 
     def _doubts(self, time: int, stamp: int | None, exact: bool) -> bool:
         """Whether a header stamp leaps while the sensor's clock goes on: a stray one, or a clock
-        that was set. It is believed as soon as the next one says the same.
+        that was set. It is remembered, and believed if the next one says the same; else it is told.
 
         Args:
             time: of the packet's first event, ns.
@@ -124,15 +124,15 @@ class Timeline:
             return False
         away, before = self._clock.away(time, stamp), self._doubt
         far = abs(away) > (FAR if exact else self._clock.limit) and not self._clock.drifts(away)
-        again = before is not None and abs(away - before) <= FAR
-        self._doubt = away if far and not again else None
+        doubted = far and (before is None or abs(away - before) > FAR)
+        self._doubt = away if doubted else None
         if before is not None and not far:
             self._stats.last_fault = (
                 f"A header stamp was {abs(before) * 1e-9:.3f} s "
-                f"{'ahead of' if before > 0 else 'behind'} the sensor's clock, the next one was "
-                "not: it was not used."
+                f"{'ahead of' if before > 0 else 'behind'} the sensor's clock, but not the "
+                "next one: it was not used."
             )
-        return far and not again
+        return doubted
 
     def _observe(self, time: int, stamp: int) -> None:
         away, before = self._clock.away(time, stamp), self._clock.corrects

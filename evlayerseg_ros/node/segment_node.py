@@ -43,7 +43,7 @@ class SegmentNode(GuardedLifecycle):
         super().__init__("evlayerseg", **kwargs)
         parameters.declare(self)
         self._input_fault = self._frame_id = ""
-        self._fell_back = self._resized = ""  # why on the CPU now; that packets say another size
+        self._fell_back = self._other_size = ""  # sentences: why on the CPU now; what packets say
         self._monitor = Monitor()
         self._segmenter: Segmenter | None = None
         self._pipeline: Pipeline | None = None
@@ -133,7 +133,7 @@ class SegmentNode(GuardedLifecycle):
     def _stop(self) -> None:
         self._while_active.close()
         self._subscription = self._worker = self._carrier = self._imu = None
-        self._resized = ""
+        self._other_size = ""
 
     def _release(self, state: str) -> None:
         self._stop()
@@ -160,7 +160,7 @@ class SegmentNode(GuardedLifecycle):
         packet = (
             messages.packet_of_event_array(message, size) if raw else messages.packet_of(message)
         )
-        self._resized = messages.other_size(packet, size)
+        self._other_size = messages.other_size(packet, size)
         return packet.with_stamp(partial(self._at, arrived))
 
     def _segment(self, window: Window) -> Segmentation:
@@ -248,7 +248,7 @@ class SegmentNode(GuardedLifecycle):
     def _caution(self) -> str:
         """A sentence if the provider or the size is not the one asked for, or the gyro not used."""
         imu = self._imu.fault if self._imu is not None else ""
-        if told := self._fell_back or self._resized or imu:
+        if told := self._fell_back or self._other_size or imu:
             return told
         asked = parameters.value(self, "provider")
         if self._segmenter is None or asked in ("auto", self._segmenter.provider):

@@ -33,7 +33,7 @@ class _Waiting(NamedTuple):
     window: Window
     frame_id: str
     arrived: float  # of the packet that closed it, s
-    due: float  # when it would have come, s, had that packet not held several windows
+    due: float  # s: windows of one packet are due one after the other, as if they came so
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Worker:
         measure: takes each result's latency in s, from the arrival of the packet that closed the
             window to the end of publishing.
         report: takes a sentence for each fault, on either thread; the worker goes on.
-        max_windows: how many windows may wait; all of one packet may.
+        max_windows: how many windows may wait; more only if one packet closes more.
         max_wait: how long a packet or a window may wait while newer ones do, s, see `_Waiting.due`.
         clock: the time in s.
     """

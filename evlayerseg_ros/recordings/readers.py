@@ -228,7 +228,7 @@ class Table(Recording):
                 if not len(part.events):
                     continue
                 last = int(part.events.t[-1])
-                yield Packet.of_events(part.events, None, "", "", outside, strays, part.late)
+                yield Packet.of_events(part.events, outside=outside, strays=strays, late=part.late)
                 outside = strays = 0
         if last is None and outside:
             raise InputError(
