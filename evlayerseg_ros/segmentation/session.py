@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,7 +95,9 @@ def _core() -> Any:
     Its CPU plugin gives the thread that loads it a stack for signal handlers, and frees it when the
     plugin goes, on whichever thread that is: the next signal of the first thread was fatal. A
     process must not be forked after that: multiprocessing's "spawn" makes sound ones.
+    It would report its use, and complain where there is no home to keep a number in.
     """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     return openvino.Core()

@@ -1,6 +1,7 @@
 """The Segmenter with shipped weights on constructed windows: what it must do whatever they are."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,3 +199,17 @@ signal.raise_signal(signal.SIGINT)
 """
     done = run(code, NUMBA_CACHE_DIR=numba_cache())
     assert (done.stdout, done.returncode) == ("answered\n", 0)
+
+
+@pytest.mark.skipif(
+    available("openvino") != "openvino", reason="there is no OpenVINO for this processor"
+)
+def test_openvino_reports_nothing_and_says_nothing(tmp_path: Path) -> None:
+    """Where there is no home to keep a number in, it complained of that."""
+    code = """
+import sys
+from evlayerseg_ros.segmentation.segmenter import Segmenter
+print(Segmenter.load(provider="openvino").provider, "openvino_telemetry.main" in sys.modules)
+"""
+    done = run(code, NUMBA_CACHE_DIR=numba_cache(), HOME=str(tmp_path / "none"))
+    assert (done.stdout, done.stderr, done.returncode) == ("openvino False\n", "", 0)
