@@ -109,7 +109,6 @@ LARGE_SHARE = 0.1
 # So few times that had to be mended may be those of a scene in which little happens.
 _FEW = 100
 _MIXED = "those of several cameras are mixed up."
-_PLAYED = "a recording played at another rate, or a wrong unit of time."
 _OUTSIDE = (
     " They lie outside the sensor: sensor.width and .height, or --size WxH, say another size."
 )
@@ -139,8 +138,6 @@ def left_out(counts: Mapping[str, Any]) -> str:
     if counts["instants"] > max(1, LARGE_SHARE * counts["packets"]):
         share = 100 * counts["instants"] / counts["packets"]
         return f"{share:.0f} % of the messages give all events one time: expected the sensor's."
-    if counts["other_pace"] > max(1, LARGE_SHARE * counts["packets"]):
-        return f"The sensor's clock and the header stamps run at different paces: {_PLAYED}"
     mended, events = counts["time_errors"], counts["events"]
     # Where they are more than events, they are time words.
     if max(_FEW, LARGE_SHARE * events) < mended <= events:

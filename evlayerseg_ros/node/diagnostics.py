@@ -15,6 +15,10 @@ from evlayerseg_ros.node.worker import Worker
 
 # Rates, latencies and faults are those of the last HORIZON s.
 HORIZON = 5.0
+_PACES = (
+    "The sensor's clock and the header stamps run at different paces: a recording is played at "
+    "another rate, or a unit of time is wrong."
+)
 # What is wrong if a counter grew: by one, by more. Causes stand before what follows from them.
 _GROWN = (
     ("lost_packets", "1 packet was lost on the way.", "{} packets were lost on the way."),
@@ -29,6 +33,7 @@ _GROWN = (
         "The sensor's clock and the host's disagreed once.",
         "The sensor's clock and the host's disagreed {} times.",
     ),
+    ("other_pace", _PACES, _PACES),
     (
         "windows_dropped",
         "1 window was dropped: the network does not keep up.",

@@ -180,7 +180,7 @@ def test_stamps_of_another_pace_than_the_sensor(pace):
     assert f"s {way} the sensor's clock: the two run at different paces." in stats.last_fault
     last = windows[-1]
     assert abs(last.stamp - STAMP - last.end * pace) < 100 * MS
-    assert "run at different paces: a recording played" in left_out(vars(stats))
+    assert stats.other_pace > 1000
 
 
 def test_a_host_clock_that_is_set_is_told_apart():

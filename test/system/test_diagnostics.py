@@ -35,6 +35,11 @@ def test_a_cause_is_told_before_what_follows_from_it():
     assert "disagreed once" in verdict(time_jumps=1, windows_dropped=3)[1]
 
 
+def test_clocks_of_different_paces_are_told_as_long_as_they_are():
+    level, told = verdict(other_pace=1200, windows_dropped=3)
+    assert level == DiagnosticStatus.WARN and "run at different paces: a recording is" in told
+
+
 def test_a_fault_of_the_graph_hides_no_other():
     level, told = verdict("There are 2 publishers.", lost_packets=3)
     assert level == DiagnosticStatus.WARN
