@@ -12,7 +12,7 @@ from evlayerseg_ros.events.types import Packet
 LATE_PACKETS = 100
 # A larger step of the packet number is a new publisher, not loss.
 RESTART = 1_000_000
-# The largest step that is a loss, and how many others in a row say that numbers are no count.
+# Steps from 0 to this are usual; so many others in a row say that the numbers are no count.
 _LARGEST, _WILD = 1000, 20
 _WRAP = 1 << 32
 # So long (ns) without a packet the sensor may have paused; less than what Decoder.pause() mends.

@@ -34,8 +34,9 @@ class PacketStream:
       not count.
     - Decoded events far before those that came earlier: a few of a message are strays and dropped;
       a whole message waits likewise, and AGAIN of them are a clock that was set back.
-    - Sensor time that goes back or disagrees with the header stamps by more than 1 s: the open
-      window closes, and windows and clock begin anew. No fault is a pause, which the header
+    - Sensor time that goes back, or two header stamps in a row that disagree with it by more than
+      1 s: the open window closes, and windows and clock begin anew. A single such stamp is not
+      used. No fault is a pause, which the header
       stamps tell (nothing moves): after more than 2 s only the windows begin anew.
     - A packet that cannot be decoded: InputError; the decoder goes on as after a loss.
 

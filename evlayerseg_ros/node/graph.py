@@ -1,4 +1,4 @@
-"""Why nothing comes in: what the ROS graph says about the publishers of a topic."""
+"""What the ROS graph says: why nothing comes in on a topic, and of a node of the same name."""
 
 from __future__ import annotations
 

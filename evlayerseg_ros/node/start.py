@@ -9,7 +9,7 @@ from itertools import pairwise
 from evlayerseg_ros.errors import InputError
 from evlayerseg_ros.surroundings import first_line, sentence_of
 
-# Settings of ROS's log; of another value it complains with each line.
+# Switches of ROS's log, 0 or 1; of any other value it complains with each line.
 SWITCHES = (
     "RCUTILS_LOGGING_USE_STDOUT",
     "RCUTILS_LOGGING_BUFFERED_STREAM",

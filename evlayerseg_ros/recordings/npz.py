@@ -136,7 +136,7 @@ class NpzRecording(Table):
             if len(set(lengths)) != 1:
                 raise InputError(f"{path}: expected x, y, t, p of one length.")
             self._set_length(lengths[0])
-            x, y = self._places(lengths[0])
+            x, y = self._places(min(lengths[0], _SEEN) if size or has_size else lengths[0])
             self.find_size(x, y, partial(sensors.stated, said))
             self._find_unit(has_size, masks, unit_said(said))
             self._tell_signs()
@@ -184,7 +184,7 @@ class NpzRecording(Table):
         return found
 
     def _places(self, n: int) -> list[np.ndarray]:
-        """x and y of every so many of n events."""
+        """x and y of every so many of the first n events."""
         step = -(-n // _SEEN)
         with self._streams("x", "y") as streams:
             found = [[np.empty(0, stream.dtype)] for stream in streams]
